@@ -120,6 +120,19 @@ def test_a_limit_is_a_repeatable_sample_of_both_splits(tmp_path: Path) -> None:
     assert load_task(folder, limit=200).train.fingerprint == load_task(folder).train.fingerprint
 
 
+def test_the_test_split_can_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    folder = write_copy(tmp_path, "any")
+    task = load_task(folder, limit=30, limit_test=5)
+    assert task.test is not None
+    assert (len(task.train), len(task.test)) == (30, 5)
+    assert task.train.fingerprint == load_task(folder, limit=30).train.fingerprint
+    alone = load_task(folder, limit_test=5)
+    assert alone.test is not None and alone.test.fingerprint == task.test.fingerprint
+    assert alone.train.fingerprint == load_task(folder).train.fingerprint
+    with pytest.raises(InputError):
+        load_task(folder, limit_test=0)
+
+
 def test_a_limit_can_be_a_prefix(tmp_path: Path) -> None:
     task = load_task(str(write_copy(tmp_path, "any")), limit=7, limit_first=True)
     assert task.train.texts == tuple(f"text {i}" for i in range(7))
@@ -199,6 +212,7 @@ def test_a_task_records_how_its_texts_were_chosen(tmp_path: Path) -> None:
         "split": "train",
         "limit": 4,
         "limit_first": False,
+        "limit_test": None,
         "seed": 7,
         "available": 9,
     }

@@ -29,14 +29,20 @@ class Options:
     limit: int | None = None
     limit_first: bool = False
     seed: int = 0
+    limit_test: int | None = None
 
     def selection(self, available: int) -> dict[str, Any]:
         """What a result records of these options, with the number of usable rows before the limit."""
         return {**asdict(self), "text_columns": list(self.text_columns), "available": available}
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise InputError(f"The limit is {self.limit} texts: give a number of at least 1, or leave --limit out.")
+        for limit in (self.limit, self.limit_test):
+            if limit is not None and limit < 1:
+                raise InputError(f"The limit is {limit} texts: give a number of at least 1, or leave --limit out.")
+
+    def test_part(self, split: Split) -> Split:
+        """What the limits leave of the test split."""
+        return limited(split, self.limit_test or self.limit, self.limit_first, self.seed)
 
 
 def build_task(task_id: str, source: Source, options: Options) -> Task:
@@ -72,7 +78,7 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
     chosen = replace(options, text_columns=columns.text, label_column=columns.label)
     selection = chosen.selection(len(train))
     train = limited(train, options.limit, options.limit_first, options.seed)
-    test = test and limited(test, options.limit, options.limit_first, options.seed)
+    test = test and options.test_part(test)
     if encoded.kind == "classes" and len(np.unique(train.labels)) < 2:
         raise InputError(
             f"{task_id}: the {len(train)} texts that --limit leaves are all of one class; raise --limit"

@@ -37,6 +37,7 @@ def load_task(
     seed: int = 0,
     data_dir: str | Path | None = None,
     config: str | None = None,
+    limit_test: int | None = None,
 ) -> Task:
     """Loads a task: an existing path, else a name of the registry, else a dataset of the hub.
 
@@ -46,17 +47,18 @@ def load_task(
         text_columns: Columns that hold the text, joined with a space; detected if empty.
         label_column: Column that holds the label; detected if None.
         split: The split that is scored.
-        limit: At most so many texts of the scored split, and as many of the test split.
+        limit: At most so many texts of the scored split, and as many of the test split unless ``limit_test`` is given.
         limit_first: Take the first ones instead of a sample.
         seed: Seed of the sample.
         data_dir: Folder whose ``NAME/train.*`` stand in for registry tasks; else the environment variable
             ``NTPS_DATA``.
         config: Configuration of a hub dataset.
+        limit_test: At most so many texts of the test split.
 
     Raises:
         InputError: The task cannot be found or used; the message is one sentence with the cause and the remedy.
     """
-    options = Options(text_columns, label_column, split, limit, limit_first, seed)
+    options = Options(text_columns, label_column, split, limit, limit_first, seed, limit_test)
     if task is None or (task == EMBEDDED and not Path(task).exists()):
         return _embedded(options)
     return build_task(str(task), _find(str(task), data_dir, config), options)
@@ -151,10 +153,9 @@ def _embedded(options: Options) -> Task:
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
             "--text-column, --label-column and --split."
         )
-    keep = (options.limit, options.limit_first, options.seed)
     return replace(
         task,
-        train=limited(task.train, *keep),
-        test=task.test and limited(task.test, *keep),
+        train=limited(task.train, options.limit, options.limit_first, options.seed),
+        test=task.test and options.test_part(task.test),
         selection=options.selection(len(task.train)),
     )
