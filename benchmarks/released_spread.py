@@ -16,6 +16,7 @@ from ntps import Moments, load_model, load_task, score_moments
 from ntps.models import tokenize
 from ntps.moments.collect import Pass
 from ntps.moments.layout import Layout
+from ntps.moments.plan import Batch
 
 
 def main(
@@ -31,7 +32,7 @@ def main(
     disturbed = [{layer: Moments(model.hidden_size, task.outputs) for layer in layers} for _ in range(seeds)]
     random = torch.Generator().manual_seed(0)
 
-    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor) -> None:
+    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor, _texts: Batch) -> None:
         for moments in disturbed:
             factor = 1 + noise * torch.randn(hidden.shape, generator=random, dtype=hidden.dtype)
             moments[layer].add(hidden * factor, layout, targets)

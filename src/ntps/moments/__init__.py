@@ -5,6 +5,7 @@ from ntps.moments.claim import claim_folder, clear_folder
 from ntps.moments.curves import Curves
 from ntps.moments.describe import versions
 from ntps.moments.moments import Moments
+from ntps.moments.pooled import collect_pooled, read_pooled
 from ntps.moments.record import ScoreRecord
 from ntps.moments.rescoring import check_rescoring
 from ntps.moments.run import Reporter, run_score
@@ -23,6 +24,8 @@ __all__ = [
     "check_rescoring",
     "claim_folder",
     "clear_folder",
+    "collect_pooled",
+    "read_pooled",
     "run_score",
     "score_moments",
     "versions",

@@ -24,6 +24,8 @@ from ntps.theory import LinearProbe, variance_explained
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
 """Told how many tokens have just been done."""
+Reduce = Callable[[int, Tensor, Layout, Tensor, Batch], None]
+"""``reduce(layer, hidden, layout, targets, texts)``: takes what it needs from the states of some texts in one layer."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Pass:
 
     def run(
         self,
-        reduce: Callable[[int, Tensor, Layout, Tensor], None],
+        reduce: Reduce,
         *,
         start: int = 0,
         finished: Callable[[int], None] = lambda _done: None,
@@ -65,7 +67,7 @@ class Pass:
         """Runs the pass.
 
         Args:
-            reduce: ``reduce(layer, hidden, layout, targets)`` gets each layer of each batch.
+            reduce: Gets each layer of each batch.
             start: Batches to leave out because they are done already.
             finished: Told after each batch how many are done.
 
@@ -91,7 +93,7 @@ class Pass:
                 nonlocal inside
                 start = time.perf_counter()
                 try:
-                    reduce(layer, hidden, layout.to(hidden.device), targets)  # noqa: B023  # called before the next batch
+                    reduce(layer, hidden, layout.to(hidden.device), targets, batch)  # noqa: B023  # called at once
                 except NonFiniteStates as error:
                     raise NumericalError(
                         f"hidden states of layer {layer} ({self.model.layer_names[layer]}) are not finite for text "
@@ -129,7 +131,7 @@ def collect_moments(
     moments: dict[int, Moments] = {}
     restored = checkpoint.restore() if checkpoint else {}
 
-    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor) -> None:
+    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor, _texts: Batch) -> None:
         if layer not in moments:
             moments[layer] = Moments(hidden.shape[2], outputs, pooling=work.pooling, device=hidden.device)
             if layer in restored:
@@ -173,7 +175,7 @@ def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[in
         Figures by layer, and the seconds of :meth:`Pass.run`.
     """
     tallies = {layer: _Tally(probe, work.pooling) for layer, probe in probes.items()}
-    seconds = work.run(lambda layer, hidden, layout, targets: tallies[layer].add(hidden, layout, targets))
+    seconds = work.run(lambda layer, hidden, layout, targets, _texts: tallies[layer].add(hidden, layout, targets))
     return {layer: tally.result() for layer, tally in tallies.items()}, seconds
 
 

@@ -1,0 +1,171 @@
+"""Pooled texts of every layer, kept: new labels, probes and baselines then need no second pass."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ntps.errors import InputError
+from ntps.moments.collect import Pass
+from ntps.moments.kernels import pooled_batch
+from ntps.moments.layout import Layout
+from ntps.moments.moments import NonFiniteStates
+from ntps.moments.plan import Batch
+from ntps.moments.record import INDEX, SCHEMA, write_text
+from ntps.moments.storage import sync_file, sync_folder, write_whole, writing
+
+Array = NDArray[np.float64]
+PooledArrays = dict[int, Array]
+"""``(n, d)`` float64 by layer, rows in the order of the texts."""
+
+PART = ".part"
+"""What the name of a file ends with until all of its rows are there."""
+
+
+class PooledTexts:
+    """Pooled texts as they are collected, in memory or on disk.
+
+    Rows may be written twice: the last writing counts. On disk, files carry a temporary name until :meth:`finish`, and
+    another process may go on with those that a process that was killed left behind.
+
+    Attributes:
+        texts: Number of texts n.
+        folder: Where the files are; None for arrays in memory.
+    """
+
+    def __init__(self, texts: int, folder: Path | None = None) -> None:
+        self.texts = texts
+        self.folder = folder
+        self._arrays: PooledArrays = {}
+
+    def put(self, layer: int, texts: Batch, rows: Tensor) -> None:
+        """Stores pooled texts.
+
+        Args:
+            layer: Index of the layer.
+            texts: ``(B,)`` indices of the texts.
+            rows: ``(B, d)`` their pooled states.
+
+        Raises:
+            InputError: The disk refuses.
+        """
+        if layer not in self._arrays:
+            self._arrays[layer] = self._array(layer, rows.shape[1])
+        self._arrays[layer][texts] = rows.cpu().numpy()
+
+    def sync(self) -> None:
+        """Makes what was stored so far survive a loss of power."""
+        for array in self._arrays.values():
+            if isinstance(array, np.memmap):
+                array.flush()
+
+    def finish(self, provenance: Mapping[str, Any] | None = None) -> PooledArrays:
+        """Gives the files their names, and says in an index what they are; the arrays, read-only if on disk.
+
+        Raises:
+            InputError: The disk refuses.
+        """
+        if self.folder is None:
+            return self._arrays
+        self.sync()
+        layers = sorted(self._arrays)
+        self._arrays.clear()
+        with writing(self.folder):
+            for layer in layers:
+                path = _path(self.folder, layer)
+                part = path.with_name(path.name + PART)
+                sync_file(part)
+                part.replace(path)
+            sync_folder(self.folder)
+        index = {"schema": SCHEMA, "texts": self.texts, "layers": layers, **(provenance or {})}
+        write_whole(self.folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
+        return read_pooled(self.folder)
+
+    def _array(self, layer: int, width: int) -> Array:
+        if self.folder is None:
+            return np.empty((self.texts, width))
+        path = _path(self.folder, layer)
+        part = path.with_name(path.name + PART)
+        with writing(part):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            found = _open(part, "r+") if part.exists() else None
+            if found is not None and found.shape == (self.texts, width) and found.dtype == np.float64:
+                return found
+            return _create(part, (self.texts, width))
+
+
+def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[str, Any] | None = None) -> PooledArrays:
+    """Pools every text in every layer, in one pass.
+
+    Args:
+        work: The pass.
+        folder: Where to keep the arrays as ``layer.NNN.npy`` with an ``index.json``; in memory by default.
+        provenance: What the index says about them.
+
+    Returns:
+        ``(n, d)`` float64 by layer, rows in the order of the texts; memory-mapped and read-only with a folder.
+
+    Raises:
+        InputError: The disk refuses.
+        NumericalError: Hidden states are not finite.
+    """
+    pooled = PooledTexts(len(work.tokens), folder)
+
+    def reduce(layer: int, hidden: Tensor, layout: Layout, _targets: Tensor, texts: Batch) -> None:
+        rows = pooled_batch(hidden, layout, work.pooling)
+        finite = torch.isfinite(rows).all(dim=1)
+        if not bool(finite.all()):
+            raise NonFiniteStates(int((~finite).nonzero()[0]), hidden.dtype)
+        pooled.put(layer, texts, rows)
+
+    work.run(reduce)
+    return pooled.finish(provenance)
+
+
+def read_pooled(folder: Path) -> PooledArrays:
+    """Opens the arrays that :meth:`PooledTexts.finish` named, memory-mapped.
+
+    Raises:
+        InputError: They are missing or damaged.
+    """
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        arrays = {int(layer): _open(_path(folder, layer), "r") for layer in index["layers"]}
+        shapes = {array.shape[0] for array in arrays.values()}
+        if shapes != {index["texts"]}:
+            raise ValueError(f"{index['texts']} texts in {INDEX}, {shapes} in the arrays")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"cannot read pooled texts from {folder}: {error}") from error
+    return arrays
+
+
+def _create(path: Path, shape: tuple[int, int]) -> Array:
+    # On a disk that gets full, writing to a mapped file would end the process without a word.
+    if math.prod(shape) * np.dtype(np.float64).itemsize > shutil.disk_usage(path.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    array: Array = open_memmap(path, mode="w+", dtype=np.float64, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _open(path: Path, mode: Literal["r", "r+"]) -> Array:
+    array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return array
+
+
+def _path(folder: Path, layer: int) -> Path:
+    return folder / f"layer.{layer:03d}.npy"
