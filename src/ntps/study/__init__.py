@@ -1,0 +1,1 @@
+"""Models × tasks × measurements → a folder of results → statistics."""
