@@ -79,7 +79,7 @@ def score(
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
     """
-    settings = ScoreSettings(layers, pooling, convention, max_length, tokens_per_batch, test)
+    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention)
     _refuse(
         "task",
         isinstance(task, Task),

@@ -3,28 +3,35 @@
 from ntps.moments.check import BatchingCheck, check_batching
 from ntps.moments.claim import claim_folder, clear_folder
 from ntps.moments.curves import Curves
-from ntps.moments.describe import versions
+from ntps.moments.describe import envelope, versions
 from ntps.moments.moments import Moments
 from ntps.moments.pooled import collect_pooled, read_pooled
-from ntps.moments.record import ScoreRecord
+from ntps.moments.prepared import Prepared, Reporter, gathered
+from ntps.moments.record import Record, ScoreRecord
 from ntps.moments.rescoring import check_rescoring
-from ntps.moments.run import Reporter, run_score
+from ntps.moments.run import run_score
 from ntps.moments.score import LayerScore, score_moments
-from ntps.moments.settings import ScoreSettings
+from ntps.moments.settings import PassSettings, ScoreSettings, check_choice
 
 __all__ = [
     "BatchingCheck",
     "Curves",
     "LayerScore",
     "Moments",
+    "PassSettings",
+    "Prepared",
+    "Record",
     "Reporter",
     "ScoreRecord",
     "ScoreSettings",
     "check_batching",
+    "check_choice",
     "check_rescoring",
     "claim_folder",
     "clear_folder",
     "collect_pooled",
+    "envelope",
+    "gathered",
     "read_pooled",
     "run_score",
     "score_moments",

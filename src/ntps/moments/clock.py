@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 PHASES = ("tokenize", "forward", "statistics", "theory")
 
 
 class Clock:
-    """Adds up seconds by phase, from its creation on."""
+    """Adds up seconds by phase, from its creation on.
 
-    def __init__(self) -> None:
+    Args:
+        phases: Names of the phases.
+    """
+
+    def __init__(self, phases: Sequence[str] = PHASES) -> None:
         self._began = time.perf_counter()
-        self._phases = dict.fromkeys(PHASES, 0.0)
+        self._phases = dict.fromkeys(phases, 0.0)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from ntps.models import LanguageModel, TokenizedTexts
+from ntps.moments.clock import Clock
+from ntps.moments.record import SCHEMA
 from ntps.tasks import Split, Task
 
 PACKAGES = ("ntps", "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy")
@@ -55,6 +59,27 @@ def _describe_split(split: Split, tokens: TokenizedTexts) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """The ``versions`` block."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+def versions(*more: str) -> dict[str, str]:
+    """The ``versions`` block; ``more`` names the packages that only some runs use."""
+    return {"python": platform.python_version(), **{name: version(name) for name in (*PACKAGES, *more)}}
+
+
+def envelope(kind: str, provenance: Mapping[str, Any], clock: Clock, *packages: str) -> dict[str, Any]:
+    """What every ``result.json`` begins with.
+
+    Args:
+        kind: The kind of the result.
+        provenance: The blocks ``settings_hash``, ``model``, ``task`` and ``settings``.
+        clock: Where the seconds went.
+        packages: Packages that only this kind uses.
+    """
+    found = versions(*packages)
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "ntps_version": found.pop("ntps"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance,
+        "timing": clock.seconds(),
+        "versions": found,
+    }

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 
@@ -24,13 +24,16 @@ TARGETS_FILE = "targets.safetensors"
 
 
 @dataclass(frozen=True)
-class ScoreRecord:
-    """A finished scoring run.
+class Record:
+    """A finished run of one kind.
 
     Attributes:
+        kind: The kind, as in ``result.json``.
         result: The content of ``result.json`` (schema 1): only JSON types, None where undefined.
         curves: The content of ``curves.parquet``.
     """
+
+    kind: ClassVar[str]
 
     result: Mapping[str, Any]
     curves: pd.DataFrame
@@ -44,22 +47,28 @@ class ScoreRecord:
         write_whole(folder / RESULT, lambda path: write_text(path, text))
 
     @classmethod
-    def read(cls, folder: Path) -> ScoreRecord:
+    def read(cls, folder: Path) -> Self:
         """Reads what :meth:`write` wrote.
 
         Raises:
-            InputError: The folder holds no readable result of a scoring run.
+            InputError: The folder holds no readable result of this kind.
         """
         try:
             result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
             curves = pd.read_parquet(folder / CURVES)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read a result from {folder}: {error}") from error
-        if not isinstance(result, dict) or result.get("kind") != "score" or result.get("schema") != SCHEMA:
+        if not isinstance(result, dict) or result.get("kind") != cls.kind or result.get("schema") != SCHEMA:
             raise InputError(
-                f"{folder / RESULT} is not a score of schema {SCHEMA}: give a folder that ntps score wrote"
+                f"{folder / RESULT} is not a {cls.kind} of schema {SCHEMA}: give a folder that ntps {cls.kind} wrote"
             )
         return cls(result, curves)
+
+
+class ScoreRecord(Record):
+    """A finished scoring run."""
+
+    kind = "score"
 
 
 def write_moments(folder: Path, moments: Mapping[int, Moments], provenance: Mapping[str, Any]) -> None:

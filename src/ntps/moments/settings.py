@@ -15,13 +15,12 @@ DEFAULT_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
-    """What a scoring run can be asked for, once model and task are loaded.
+class PassSettings:
+    """What any run over the layers of a model can be asked for, once model and task are loaded.
 
     Attributes:
-        layers: Layers to score as the user wrote them: ``0,3,-1`` or ``0:12``; all by default.
+        layers: Layers as the user wrote them: ``0,3,-1`` or ``0:12``; all by default.
         pooling: How a text becomes one vector.
-        convention: Whose curves to report.
         max_length: Token limit below the model's context.
         tokens_per_batch: Padded tokens a batch; chosen by device if None.
         test: Whether to measure held-out figures where the task has a test split.
@@ -29,18 +28,12 @@ class ScoreSettings:
 
     layers: str | None = None
     pooling: Pooling = "mean"
-    convention: Convention = "paper"
     max_length: int | None = None
     tokens_per_batch: int | None = None
     test: bool = True
 
     def __post_init__(self) -> None:
-        for option, value, allowed in (
-            ("--pooling", self.pooling, get_args(Pooling)),
-            ("--convention", self.convention, get_args(Convention)),
-        ):
-            if value not in allowed:
-                raise InputError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
+        check_choice("--pooling", self.pooling, get_args(Pooling))
         if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
             raise InputError(f"--tokens-per-batch must be at least 1, not {self.tokens_per_batch}")
 
@@ -62,6 +55,27 @@ class ScoreSettings:
         numbers = {**asdict(self), **identity, "layers": layers}
         del numbers["tokens_per_batch"]
         return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ScoreSettings(PassSettings):
+    """What a scoring run can be asked for.
+
+    Attributes:
+        convention: Whose curves to report.
+    """
+
+    convention: Convention = "paper"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("--convention", self.convention, get_args(Convention))
+
+
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuses what an option does not allow."""
+    if value not in allowed:
+        raise InputError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
 
 
 def _parse_layers(text: str | None, num_layers: int) -> tuple[int, ...]:

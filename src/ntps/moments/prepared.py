@@ -1,0 +1,145 @@
+"""Model and task made ready for passes: what every measurement does before its first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any, Protocol
+
+from ntps.models import LanguageModel, TokenizedTexts, tokenize
+from ntps.moments.check import check_batching
+from ntps.moments.clock import PHASES, Clock
+from ntps.moments.collect import Pass, Progress
+from ntps.moments.describe import describe_model, describe_task
+from ntps.moments.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
+from ntps.tasks import Split, Task
+
+
+class Reporter(Protocol):
+    """Learns how a run is going."""
+
+    def start(self, phase: str, total: int, unit: str) -> Progress:
+        """A phase begins; the result is told about each bit of ``total`` that is done."""
+
+
+class Silence:
+    """A reporter that says nothing."""
+
+    def start(self, phase: str, total: int, unit: str) -> Progress:
+        """Ignores the phase."""
+        return lambda _done: None
+
+
+class Prepared:
+    """A model and a task, ready for passes.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        settings: The options.
+        reporter: Learns about progress.
+        clock: Counts seconds from now on.
+        layers: Layers to visit, ascending.
+        tokens: Tokens of the training texts.
+        test: The split for held-out figures, if there is one and it is wanted.
+        test_tokens: Its tokens.
+        tokens_per_batch: Budget of a batch.
+        check: What batching does to hidden states.
+        described: The ``model`` block.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        task: Task,
+        settings: PassSettings,
+        reporter: Reporter | None,
+        phases: Sequence[str] = PHASES,
+    ) -> None:
+        self.model, self.task, self.settings, self.reporter = model, task, settings, reporter or Silence()
+        self.clock = Clock(phases)
+        self.layers = settings.layer_indices(model.num_layers)
+        fallback = DEFAULT_TOKENS_PER_BATCH.get(model.device.type, DEFAULT_TOKENS_PER_BATCH["cpu"])
+        self.tokens_per_batch = settings.tokens_per_batch or fallback
+        self.tokens = self._tokenize(task.train)
+        self.test = task.test if settings.test else None
+        self.test_tokens = None if self.test is None else self._tokenize(self.test)
+        with self.clock.phase("forward"):
+            self.check = check_batching(model, self.tokens, self.layers)
+        self.described = describe_model(model)
+
+    @cached_property
+    def settings_hash(self) -> str:
+        """Not where model and task came from: the same weights and texts give the same numbers from any place."""
+        return self.settings.digest(
+            self.layers,
+            architecture=self.model.architecture,
+            weights=self.described["weights"],
+            dtype=str(self.model.dtype),
+            texts=self.task.train.fingerprint,
+            tokens=self.tokens.fingerprint,
+            test_texts=None if self.test is None else self.test.fingerprint,
+        )
+
+    def work(self, split: Split, tokens: TokenizedTexts, phase: str) -> Pass:
+        """A pass over one split."""
+        return Pass(
+            model=self.model,
+            tokens=tokens,
+            targets=lambda batch: self.task.targets(split.labels[batch]),
+            layers=self.layers,
+            pooling=self.settings.pooling,
+            masked=not self.check.causal,
+            tokens_per_batch=self.tokens_per_batch,
+            progress=self.reporter.start(phase, int(tokens.lengths.sum()), "tokens"),
+        )
+
+    def count(self, seconds: tuple[float, float]) -> None:
+        """Counts the seconds of :meth:`Pass.run`."""
+        self.clock.add("forward", seconds[0])
+        self.clock.add("statistics", seconds[1])
+
+    def provenance(self) -> dict[str, Any]:
+        """The blocks of a result that say what was measured with what."""
+        return {
+            "settings_hash": self.settings_hash,
+            "model": self.described,
+            "task": describe_task(self.task, self.tokens, self.test_tokens),
+            "settings": {
+                **asdict(self.settings),
+                "layers": list(self.layers),
+                "tokens_per_batch": self.tokens_per_batch,
+                "dtype": str(self.model.dtype).removeprefix("torch."),
+                "device": self.model.device.type,
+                "attention_mask": "omitted" if self.check.causal else "passed",
+                "batching_deviation": self.check.deviation,
+            },
+        }
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader must know of model, batches and texts."""
+        yield from self.model.notes
+        if not self.check.passes:
+            yield (
+                f"batching changes hidden states by up to {self.check.deviation:.1e} (rounding explains "
+                f"{self.check.tolerance:.0e}): score with --tokens-per-batch 1 to take texts one by one"
+            )
+        for kind, part in (("texts", self.tokens), ("test texts", self.test_tokens)):
+            if part is not None and part.truncated:
+                yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"
+
+    def _tokenize(self, split: Split) -> TokenizedTexts:
+        with self.clock.phase("tokenize"):
+            return tokenize(self.model, split.texts, self.settings.max_length)
+
+
+def gathered(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The warnings of layers, by their names, each once with the layers that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for name, warnings in by_layer.items():
+        for warning in warnings:
+            concerned.setdefault(warning, []).append(name)
+    for warning, names in concerned.items():
+        where = "every layer" if len(names) == len(by_layer) else ", ".join(names)
+        yield f"{where}: {warning}"
