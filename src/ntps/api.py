@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.models import LanguageModel, load_model
+from ntps.models import LanguageModel, find_model, load_model
 from ntps.moments import Reporter, ScoreSettings, claim_folder, run_score
 from ntps.moments.kernels import Pooling
 from ntps.moments.score import Convention
@@ -100,6 +100,9 @@ def score(
     )
     folder = None if out is None else Path(out)
     with nullcontext() if folder is None else claim_folder(folder, overwrite):
+        if not isinstance(model, LanguageModel):
+            # A mistake in its name costs less than the texts.
+            find_model(model, tokenizer)
         if not isinstance(task, Task):
             task = load_task(
                 None if task is None else str(task),

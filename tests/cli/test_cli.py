@@ -123,6 +123,15 @@ def test_overwriting_must_be_asked_for(model: Path, task: Path, tmp_path: Path, 
     assert run(*arguments, "--overwrite").status == 0
 
 
+def test_a_wrong_model_is_noticed_before_the_task_is_read(
+    task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "load_task", lambda *_given, **_options: pytest.fail("the task was read"))
+    for arguments in ((tmp_path / "no-model", task), ("demo", task, "--tokenizer", tmp_path / "no-tokenizer")):
+        done = run("score", *arguments, "-q")
+        assert done.status == 2 and "there is no folder" in done.sentence
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

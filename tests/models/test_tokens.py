@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import ByT5Tokenizer
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, TokenizedTexts, load_model, tokenize
-from ntps.models.tokens import CHUNK
+from ntps.models.encode import CHUNK, encode
 from tiny import CONTEXT, WORDS, random_texts, save_model, tokenizer_of
 
 
@@ -43,6 +47,48 @@ def test_more_texts_than_a_chunk_stay_in_order(models: dict[str, LanguageModel])
     assert ids_of(tokens)[:CHUNK] == [[first + i % len(WORDS)] for i in range(CHUNK)]
     assert ids_of(tokens)[CHUNK] == [first + 1, first + 2]
     assert len(ids_of(tokens)[CHUNK + 1]) == CONTEXT and tokens.truncated == 1
+
+
+def test_long_texts_make_small_chunks(models: dict[str, LanguageModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a tokenizer returns takes a hundred times the memory of the ids: its size must not depend on the texts'."""
+    monkeypatch.setattr("ntps.models.encode.CHUNK_CHARACTERS", 10)
+    texts = ["ba be", "bi bo bu", "da", "de", "di", "do du da de"]
+    chunks = [chunk.lengths.tolist() for chunk in encode(models["llama"].tokenizer, texts, None)]
+    assert chunks == [[2], [3, 1], [1, 1], [4]]
+
+
+@pytest.mark.parametrize("limit", [None, 20])
+def test_a_tokenizer_in_python_works_in_several_processes(limit: int | None) -> None:
+    """In the order of the texts, and with what it alone would give."""
+    tokenizer = ByT5Tokenizer()
+    texts = random_texts(3 * CHUNK + 7)
+    seen: set[int] = set()
+    tokenizer.convert_tokens_to_ids = _telling(tokenizer.convert_tokens_to_ids, seen)
+    chunks = list(encode(tokenizer, texts, limit))
+    assert not seen or len(os.sched_getaffinity(0)) == 1, "the texts were tokenized in this process"
+    rows = np.split(
+        np.concatenate([c.ids for c in chunks]), np.cumsum(np.concatenate([c.lengths for c in chunks]))[:-1]
+    )
+    options = {} if limit is None else {"truncation": True, "max_length": limit}
+    assert [row.tolist() for row in rows] == tokenizer(texts, **options)["input_ids"]
+    longer = sum(len(text) + 1 > (limit or np.inf) for text in texts)
+    assert sum(chunk.truncated for chunk in chunks) == longer
+
+
+def _telling(function: Callable[..., Any], seen: set[int]) -> Callable[..., Any]:
+    """A function that leaves the number of the process it ran in, in this process only."""
+
+    def wrapper(*arguments: Any) -> Any:
+        seen.add(os.getpid())
+        return function(*arguments)
+
+    return wrapper
+
+
+def test_progress_counts_every_text(models: dict[str, LanguageModel]) -> None:
+    seen: list[int] = []
+    tokenize(models["llama"], random_texts(CHUNK + 5), progress=seen.append)
+    assert seen == [CHUNK, 5]
 
 
 def test_a_tokenizer_without_a_pad_token_stays_so(models: dict[str, LanguageModel]) -> None:

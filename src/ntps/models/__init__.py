@@ -2,7 +2,7 @@
 
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.files import EMBEDDED
-from ntps.models.load import DTYPES, load_model
+from ntps.models.load import DTYPES, find_model, load_model
 from ntps.models.model import LanguageModel, LayerSink
 from ntps.models.registry import LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel, known_model
 from ntps.models.tokens import TokenizedTexts, tokenize
@@ -17,6 +17,7 @@ __all__ = [
     "LayerSink",
     "TokenizedTexts",
     "embedded_model_folder",
+    "find_model",
     "known_model",
     "load_model",
     "tokenize",

@@ -60,9 +60,8 @@ def load_model(
     from ntps.models.openelm import register
 
     register()
-    files = find_files(EMBEDDED if model is None else str(model))
+    files, words = find_model(model, tokenizer)
     config = _load_config(files, trust_remote_code)
-    words = files if tokenizer is None else find_files(str(tokenizer), "tokenizer")
     loaded_tokenizer = _load_tokenizer(words, config.model_type, trust_remote_code)
     base = _load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
     text_config = base.config.get_text_config()
@@ -82,6 +81,16 @@ def load_model(
         tokenizer_id=words.name,
         notes=files.notes if words is files else files.notes + words.notes,
     )
+
+
+def find_model(model: str | Path | None, tokenizer: str | Path | None = None) -> tuple[ModelFiles, ModelFiles]:
+    """Finds the files of a model and of its tokenizer without loading them; arguments as for :func:`load_model`.
+
+    Raises:
+        InputError: One of them cannot be found.
+    """
+    files = find_files(EMBEDDED if model is None else str(model))
+    return files, files if tokenizer is None else find_files(str(tokenizer), "tokenizer")
 
 
 def _device(name: str | None) -> torch.device | None:

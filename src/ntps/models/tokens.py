@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps.errors import InputError
+from ntps.models.encode import encode
 from ntps.models.model import LanguageModel
-
-CHUNK = 1000
-"""Texts a call of the tokenizer; its Python lists take many times the memory of the ids."""
 
 
 @dataclass(frozen=True)
@@ -52,37 +51,38 @@ class TokenizedTexts:
         return rows
 
 
-def tokenize(model: LanguageModel, texts: Sequence[str], max_length: int | None = None) -> TokenizedTexts:
+def tokenize(
+    model: LanguageModel,
+    texts: Sequence[str],
+    max_length: int | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> TokenizedTexts:
     """Tokenizes texts with the model's special tokens, and cuts them to its context.
 
     Args:
         model: The model.
         texts: The texts.
         max_length: A lower limit than the model's context.
+        progress: Told how many texts have just been done.
 
     Raises:
         InputError: The limit exceeds the context or leaves no token, or a text has no token at all.
     """
-    limit = _limit(model, max_length)
-    ids: list[NDArray[np.int32]] = []
-    lengths: list[int] = []
-    truncated = 0
-    for start in range(0, len(texts), CHUNK):
-        rows = model.tokenizer(list(texts[start : start + CHUNK]), verbose=False)["input_ids"]
-        for index, row in enumerate(rows):
-            if limit is not None and len(row) > limit:
-                truncated += 1
-                # Cut by the tokenizer, which keeps its special tokens at the end.
-                row = model.tokenizer(texts[start + index], truncation=True, max_length=limit)["input_ids"]
-            if not row:
-                raise InputError(
-                    f"text {start + index} has no tokens under the tokenizer of {model.id}: {texts[start + index]!r}; "
-                    "remove it, or use another tokenizer"
-                )
-            ids.append(np.asarray(row, dtype=np.int32))
-            lengths.append(len(row))
+    # Grow in place: a list of small arrays would take several times the memory of short texts' ids.
+    ids, lengths, truncated = array("i"), array("q"), 0
+    for chunk in encode(model.tokenizer, texts, _limit(model, max_length)):
+        if not chunk.lengths.all():
+            index = len(lengths) + int((chunk.lengths == 0).argmax())
+            raise InputError(
+                f"text {index} has no tokens under the tokenizer of {model.id}: {texts[index]!r}; remove it, or use "
+                "another tokenizer"
+            )
+        ids.frombytes(chunk.ids.tobytes())
+        lengths.frombytes(chunk.lengths.tobytes())
+        truncated += chunk.truncated
+        progress(len(chunk.lengths))
     offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-    tokens = TokenizedTexts(np.concatenate([np.zeros(0, dtype=np.int32), *ids]), offsets, truncated)
+    tokens = TokenizedTexts(np.frombuffer(ids, dtype=np.int32), offsets, truncated)
     if len(tokens.ids) and (largest := int(tokens.ids.max())) >= model.vocabulary:
         raise InputError(
             f"the tokenizer has the id {largest}, but {model.id} knows only {model.vocabulary} tokens: they do not "

@@ -62,9 +62,9 @@ class Prepared:
         self.layers = settings.layer_indices(model.num_layers)
         fallback = DEFAULT_TOKENS_PER_BATCH.get(model.device.type, DEFAULT_TOKENS_PER_BATCH["cpu"])
         self.tokens_per_batch = settings.tokens_per_batch or fallback
-        self.tokens = self._tokenize(task.train)
+        self.tokens = self._tokenize(task.train, "tokenize train texts")
         self.test = task.test if settings.test else None
-        self.test_tokens = None if self.test is None else self._tokenize(self.test)
+        self.test_tokens = None if self.test is None else self._tokenize(self.test, "tokenize test texts")
         with self.clock.phase("forward"):
             self.check = check_batching(model, self.tokens, self.layers)
         self.described = describe_model(model)
@@ -129,9 +129,10 @@ class Prepared:
             if part is not None and part.truncated:
                 yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"
 
-    def _tokenize(self, split: Split) -> TokenizedTexts:
+    def _tokenize(self, split: Split, phase: str) -> TokenizedTexts:
         with self.clock.phase("tokenize"):
-            return tokenize(self.model, split.texts, self.settings.max_length)
+            progress = self.reporter.start(phase, len(split), "texts")
+            return tokenize(self.model, split.texts, self.settings.max_length, progress)
 
 
 def gathered(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:
