@@ -27,8 +27,7 @@ class HeldOutSelection:
 
     Attributes:
         coefficient: Spearman's coefficient of ``ranks`` with the measurement; NaN if the ranks are all equal. Without
-            any relation it is negative on average when a positive one is sought, and the other way round (a task that
-            is missing moves the choice away from itself); the p-value knows that.
+            any relation it spreads wider than that of a single pair, which the p-value knows.
         direction: The direction in which pairs were sought.
         pairs: The (layer, k) positions that were chosen without each task.
         ranks: Where each task's score lies among the others' at its pair, from 0 (lowest) to 1 (highest). When either
