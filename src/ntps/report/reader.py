@@ -1,0 +1,213 @@
+"""A folder of results → tidy tables: one row per run, layer, point of a curve, probe, fine-tuning and loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ntps.errors import InputError
+
+Row = dict[str, Any]
+RESULT, CURVES, STUDY = "result.json", "curves.parquet", "study.json"
+FIGURES = ("accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy")
+FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
+"""Of the columns of V: the k at which tasks whose V has other ranks are compared."""
+
+COLUMNS = {
+    "runs": ("model", "task", "measurement", "status", "cause", "seconds", "texts", "test_texts", "classes"),
+    "layers": ("model", "task", "measurement", "layer", "name", "depth", "area", "chance_area", "r2", "r2_adjusted")
+    + ("r2_test", "accuracy_test", "k_share95", "ntps_share95"),
+    "curves": ("model", "task", "layer", "name", "depth", "fraction", "k", "ntps", "retained_centered"),
+    "probes": ("model", "task", "kind", "layer", "name", "last", "split", *FIGURES),
+    "finetunes": ("model", "task", "method", "split", "majority", "steps", *FIGURES),
+    "changes": ("model", "task", "layer", "name", "depth", "k", "ntps_before", "ntps_after", "ntps_change_percent")
+    + ("area_before", "area_after", "r2_before", "r2_after"),
+    "losses": ("model", "task", "method", "split", "step", "cross_entropy"),
+}
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that a folder of results says. Tables have their columns even where they have no rows.
+
+    Attributes:
+        name: Name of the study, or of the folder.
+        runs: What was to be run, and how it went: ``status`` is ``done``, ``failed`` or ``missing``.
+        layers: Scores of layers; ``measurement`` is ``score`` or ``score-after-lora``.
+        curves: Their curves at nineteen fractions of the columns of V, before fine-tuning.
+        probes: Probes by kind, layer and split.
+        finetunes: Fine-tuning by method (``lora``, ``full``, ``scratch``) and split.
+        changes: Scores before and after LoRA.
+        losses: Training losses by step.
+        words: Results of kind ``words``.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    layers: pd.DataFrame
+    curves: pd.DataFrame
+    probes: pd.DataFrame
+    finetunes: pd.DataFrame
+    changes: pd.DataFrame
+    losses: pd.DataFrame
+    words: tuple[Mapping[str, Any], ...]
+
+    @property
+    def models(self) -> list[str]:
+        """Models in the order of the study."""
+        return list(dict.fromkeys(self.runs["model"]))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks in the order of the study."""
+        return list(dict.fromkeys(self.runs["task"]))
+
+
+def read_results(folder: Path) -> StudyResults:
+    """Reads a study, or any folder with results somewhere below it.
+
+    Args:
+        folder: With ``study.json``, the runs that it lists, and how each went; without, whatever results there are.
+
+    Raises:
+        InputError: There is no such folder, no result in it, or its ``study.json`` cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: give one that ntps study or ntps score --out wrote")
+    manifest = folder / STUDY
+    name, entries = _listed(manifest) if manifest.is_file() else (folder.resolve().name, list(_found(folder)))
+    if not entries:
+        raise InputError(f"there is no result in {folder}: give a folder that ntps study or ntps score --out wrote")
+    labels = _labels(entries)
+    rows: dict[str, list[Row]] = {table: [] for table in COLUMNS}
+    for entry in entries:
+        key = {"model": labels[_model(entry)], "task": labels[entry["task"]]}
+        run = {**key, **{name: entry.get(name) for name in ("measurement", "status", "cause", "seconds")}}
+        if run["status"] == "done":
+            try:
+                _add_result(rows, key, run, folder / entry["folder"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
+        rows["runs"].append(run)
+    tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
+    words = tuple(result for result in map(_json, sorted(folder.rglob(RESULT))) if result.get("kind") == "words")
+    return StudyResults(name=name, words=words, **tables)
+
+
+def _listed(manifest: Path) -> tuple[str, list[Row]]:
+    study = _json(manifest)
+    if study.get("schema") != 1 or not isinstance(study.get("runs"), list):
+        raise InputError(f"{manifest} is not a study of schema 1: give a folder that ntps study wrote")
+    return str(study.get("name") or manifest.parent.resolve().name), study["runs"]
+
+
+def _found(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.rglob(RESULT)):
+        result = _json(path)
+        if result.get("kind") in ("score", "probe", "finetune"):
+            yield {
+                "model": result["model"]["id"],
+                "revision": result["model"].get("revision"),
+                "task": result["task"]["id"],
+                "measurement": _measurement(result),
+                "folder": path.parent.relative_to(folder),
+                "status": "done",
+            }
+
+
+def _measurement(result: Mapping[str, Any]) -> str:
+    settings = result["settings"]
+    if result["kind"] == "score":
+        return "score-after-lora" if result["model"].get("adapter") else "score"
+    if result["kind"] == "probe":
+        return str(settings["kind"])
+    return "scratch" if settings["from_scratch"] else str(settings["method"])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _model(entry: Row) -> str:
+    revision = entry.get("revision")
+    return str(entry["model"]) if revision in (None, "local") else f"{entry['model']}@{str(revision)[:7]}"
+
+
+def _labels(entries: Sequence[Row]) -> dict[str, str]:
+    """Last part of each id, or the whole id where that would not tell two apart."""
+    labels: dict[str, str] = {}
+    for ids in ({_model(entry) for entry in entries}, {str(entry["task"]) for entry in entries}):
+        short = {name: name.rstrip("/").rsplit("/", 1)[-1].split("@")[0] for name in ids}
+        counts = pd.Series(list(short.values())).value_counts()
+        labels |= {name: label if counts[label] == 1 else name for name, label in short.items()}
+    return labels
+
+
+def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) -> None:
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    task, test = result["task"], result["task"].get("test")
+    run |= {"texts": task["texts"], "classes": task["classes"], "test_texts": None if test is None else test["texts"]}
+    run["seconds"] = result["timing"].get("total") if run["seconds"] is None else run["seconds"]
+    match result["kind"]:
+        case "score":
+            _add_score(rows, key, run["measurement"], result, folder)
+        case "probe":
+            last = result["summary"]["layer"]
+            for row in result["layers"]:
+                kept = {**key, "kind": result["settings"]["kind"], "layer": row["layer"], "name": row["name"]}
+                kept["last"] = row["layer"] == last
+                rows["probes"] += _by_split(kept, row)
+        case "finetune":
+            method = _measurement(result)
+            majority = result["summary"]["majority_accuracy"]
+            for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
+                rows["finetunes"].append({**row, "majority": majority[row["split"]]})
+            losses = pd.read_parquet(folder / CURVES, columns=["step", "split", "cross_entropy"])
+            rows["losses"] += [{**key, "method": method, **row} for row in losses.to_dict("records")]
+
+
+def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
+    splits = [split for split in ("train", "test") if block.get(split)]
+    return [{**kept, "split": split, **{name: block[split].get(name) for name in FIGURES}} for split in splits]
+
+
+def _add_score(
+    rows: dict[str, list[Row]], key: Row, measurement: str, result: Mapping[str, Any], folder: Path
+) -> None:
+    blocks = result["model"]["num_layers"]
+    places = {
+        row["layer"]: {**key, "layer": row["layer"], "name": row["name"], "depth": row["layer"] / max(blocks, 1)}
+        for row in result["layers"]
+    }
+    for row in result["layers"]:
+        figures = {name: row.get(name) for name in COLUMNS["layers"] if name not in places[row["layer"]]}
+        rows["layers"].append({**figures, **places[row["layer"]], "measurement": measurement})
+    if measurement == "score":
+        columns = ["layer", "fraction", "k", "ntps", "retained_centered"]
+        curves = pd.read_parquet(folder / CURVES, columns=columns)
+        for layer, curve in curves.groupby("layer"):
+            rows["curves"] += [{**places[layer], **row} for row in at_fractions(curve).to_dict("records")]
+    for row in result.get("change", {}).get("layers", ()):
+        rows["changes"].append({**{name: row.get(name) for name in COLUMNS["changes"]}, **places[row["layer"]]})
+
+
+def at_fractions(curve: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one layer's curves at :data:`FRACTIONS` of its columns, as Algorithm 1 counts them.
+
+    Args:
+        curve: Every k from 1 to rank V, or already the nineteen fractions.
+    """
+    if curve["fraction"].notna().all():
+        return curve
+    k = np.maximum(1, (FRACTIONS * len(curve)).astype(int))
+    return curve.iloc[k - 1].assign(fraction=FRACTIONS)

@@ -1,0 +1,151 @@
+"""Tables 1 and 2, LoRA gains, costs and failures of a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ntps.report.reader import StudyResults
+from ntps.report.tabular import Column, ReportTable
+
+PROBE = "adamw"
+"""The probe that the paper compares fine-tuning with: mean token of the last layer, trained by AdamW."""
+WHO = (Column("task", "task"), Column("model", "model"))
+
+
+def accuracies(results: StudyResults) -> pd.DataFrame:
+    """Accuracy on test texts of every way to solve a task: one row per model and task.
+
+    Returns:
+        ``model, task, test_texts, majority, probe, lora, scratch`` as shares, then ``probe_error, lora_error,
+        scratch_error`` (binomial standard errors) and ``gain`` (LoRA minus probe), NaN where not measured.
+    """
+    pairs = results.runs.groupby(["model", "task"], sort=False)["test_texts"].max().reset_index()
+    probes, tuned = results.probes, results.finetunes
+    found = {"probe": probes[(probes["kind"] == PROBE) & probes["last"].astype(bool) & (probes["split"] == "test")]}
+    found |= {name: tuned[(tuned["method"] == name) & (tuned["split"] == "test")] for name in ("lora", "scratch")}
+    majority = tuned[tuned["split"] == "test"].groupby(["model", "task"])["majority"].first()
+    frame = pairs.join(majority, on=["model", "task"])
+    for name, rows in found.items():
+        frame = frame.join(rows.groupby(["model", "task"])["accuracy"].first().rename(name), on=["model", "task"])
+    frame = frame.astype({name: float for name in ("test_texts", "majority", *found)})
+    for name in found:
+        frame[f"{name}_error"] = np.sqrt(frame[name] * (1 - frame[name]) / frame["test_texts"])
+    frame["gain"] = frame["lora"] - frame["probe"]
+    return frame
+
+
+def table_1(results: StudyResults) -> ReportTable:
+    """Linear probe against training from scratch."""
+    frame = accuracies(results)
+    frame["difference"] = frame["probe"] - frame["scratch"]
+    frame["difference_error"] = np.hypot(frame["probe_error"], frame["scratch_error"])
+    return ReportTable(
+        "table_1",
+        "Table 1: linear probe against training from scratch",
+        "Accuracy on test texts in percent. ± is one binomial standard error, √(a (1 − a) / texts); that of the "
+        "difference treats both as independent, which overstates it where they err on the same texts.",
+        (
+            *WHO,
+            Column("test_texts", "test texts", "count"),
+            Column("majority", "majority (%)", "percent"),
+            Column("probe", "probe (%)", "percent"),
+            Column("probe_error", "±", "percent"),
+            Column("scratch", "from scratch (%)", "percent"),
+            Column("scratch_error", "±", "percent"),
+            Column("difference", "probe − scratch", "points"),
+            Column("difference_error", "±", "percent"),
+        ),
+        frame,
+    )
+
+
+def lora_table(results: StudyResults) -> ReportTable:
+    """LoRA against the linear probe: the gain that figure 3 is about."""
+    frame = accuracies(results)
+    frame["gain_error"] = np.hypot(frame["probe_error"], frame["lora_error"])
+    return ReportTable(
+        "lora_gain",
+        "LoRA against the linear probe",
+        "Accuracy on test texts in percent; gain: LoRA minus probe, in points; ± as in table 1.",
+        (
+            *WHO,
+            Column("test_texts", "test texts", "count"),
+            Column("probe", "probe (%)", "percent"),
+            Column("probe_error", "±", "percent"),
+            Column("lora", "LoRA (%)", "percent"),
+            Column("lora_error", "±", "percent"),
+            Column("gain", "gain", "points"),
+            Column("gain_error", "±", "percent"),
+        ),
+        frame,
+    )
+
+
+def table_2(results: StudyResults) -> ReportTable:
+    """How LoRA changes NTPS, area and R² in the last scored layer."""
+    pairs = results.runs[["model", "task"]].drop_duplicates()
+    changes = results.changes.sort_values("layer").groupby(["model", "task"], sort=False).tail(1)
+    frame = pairs.merge(changes, on=["model", "task"], how="left" if len(changes) else "inner")
+    for name in ("area", "r2"):
+        frame[f"{name}_change"] = frame[f"{name}_after"].astype(float) - frame[f"{name}_before"].astype(float)
+    rising = (frame["ntps_change_percent"].astype(float) > 0).sum()
+    count = int(frame["ntps_change_percent"].notna().sum())
+    return ReportTable(
+        "table_2",
+        "Table 2: NTPS after LoRA",
+        "Last layer. NTPS at the k where the base model's directions carry 95 % of the autoregressive objective, "
+        "a rule fixed in advance; its change in percent of the value before. area and R² (in sample): after minus before. "
+        f"NTPS rises in {rising} of {count} runs.",
+        (
+            *WHO,
+            Column("name", "layer"),
+            Column("k", "k", "count"),
+            Column("ntps_before", "NTPS before", "decimal"),
+            Column("ntps_after", "after", "decimal"),
+            Column("ntps_change_percent", "change (%)", "signed"),
+            Column("area_before", "area before", "decimal"),
+            Column("area_change", "change", "signed"),
+            Column("r2_before", "R² before", "decimal"),
+            Column("r2_change", "change", "signed"),
+        ),
+        frame,
+    )
+
+
+def costs(results: StudyResults) -> ReportTable:
+    """Seconds of each measurement."""
+    done = results.runs[results.runs["status"] == "done"].astype({"seconds": float})
+    frame = (
+        done.groupby(["model", "measurement"], sort=False)["seconds"]
+        .agg(runs="count", median="median", total="sum")
+        .reset_index()
+    )
+    score = frame[frame["measurement"] == "score"].set_index("model")["median"]
+    frame["times_score"] = frame["median"] / frame["model"].map(score)
+    return ReportTable(
+        "costs",
+        "What each measurement cost",
+        "Wall-clock seconds of finished runs, and the median as a multiple of scoring.",
+        (
+            Column("model", "model"),
+            Column("measurement", "measurement"),
+            Column("runs", "runs", "count"),
+            Column("median", "median (s)", "seconds"),
+            Column("total", "total (s)", "seconds"),
+            Column("times_score", "× score", "decimal"),
+        ),
+        frame,
+    )
+
+
+def failures(results: StudyResults) -> ReportTable:
+    """Runs that failed or never ran."""
+    frame = results.runs[results.runs["status"] != "done"]
+    return ReportTable(
+        "failures",
+        "Runs without a result",
+        "Failed runs with their cause, and runs that were not started. All figures and tables leave them out.",
+        (*WHO, Column("measurement", "measurement"), Column("status", "status"), Column("cause", "cause")),
+        frame,
+    )

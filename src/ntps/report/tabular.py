@@ -1,0 +1,108 @@
+"""A table that a report shows, in numbers, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+Kind = Literal["text", "count", "percent", "points", "decimal", "signed", "p", "seconds"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as people read it.
+
+    Attributes:
+        key: Its name in the frame.
+        heading: Its heading, with the unit.
+        kind: How its values are written.
+    """
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers, which stand on the right."""
+        return self.kind != "text"
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table with its caption.
+
+    Attributes:
+        name: Of its files.
+        title: Above it.
+        caption: What its columns mean.
+        columns: The columns, in order.
+        frame: The numbers, one row a line; columns that are not listed go to the CSV file only.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: Sequence[Column]
+    frame: pd.DataFrame
+
+    def rows(self) -> list[list[tuple[str, str]]]:
+        """For each cell what is shown and what it sorts by, which is empty where there is no value."""
+        return [
+            [(written(value, column.kind), sort_key(value)) for column, value in zip(self.columns, row, strict=True)]
+            for row in self.frame[[column.key for column in self.columns]].itertuples(index=False)
+        ]
+
+    def markdown(self) -> str:
+        """The table as Markdown, under its title."""
+        lines = [[column.heading for column in self.columns]]
+        lines.append(["---:" if column.numeric else "---" for column in self.columns])
+        lines += [[text for text, _ in row] for row in self.rows()]
+        body = "\n".join(f"| {' | '.join(_one_line(cell) for cell in line)} |" for line in lines)
+        return f"# {self.title}\n\n{self.caption}\n\n{body}\n"
+
+
+def written(value: Any, kind: Kind) -> str:
+    """A value as people read it; a dash where there is none."""
+    if missing(value):
+        return "–"
+    match kind:
+        case "text":
+            return str(value)
+        case "count":
+            return f"{int(value):,}"
+        case "percent":
+            return f"{100 * value:.1f}"
+        case "points":
+            return f"{100 * value:+.1f}".replace("-", "−")
+        case "decimal":
+            return f"{value:.3f}".replace("-", "−")
+        case "signed":
+            return f"{value:+.2f}".replace("-", "−")
+        case "p":
+            return p_text(value)
+        case "seconds":
+            return f"{value:,.1f}"
+
+
+def p_text(value: float) -> str:
+    """A p-value with three digits after the point, never as zero."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def sort_key(value: Any) -> str:
+    """What a cell sorts by."""
+    return "" if missing(value) else str(value)
+
+
+def missing(value: Any) -> bool:
+    """Whether there is no value."""
+    return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.replace("|", "\\|").split())
