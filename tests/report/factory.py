@@ -81,9 +81,7 @@ class StudyFactory:
             (folder / "study.json").write_text(json.dumps(study))
         return folder
 
-    def run(
-        self, folder: Path, model: str, task: str, measurement: str, fit: float, rng: np.random.Generator
-    ) -> None:
+    def run(self, folder: Path, model: str, task: str, measurement: str, fit: float, rng: np.random.Generator) -> None:
         """Writes one finished run."""
         noise = lambda: float(rng.normal(0, self.noise))  # noqa: E731
         base = 0.5 + 0.4 * fit

@@ -97,6 +97,23 @@ def test_the_selected_p_value_repeats_the_selection(direction: Direction) -> Non
     assert found.chance == pytest.approx(np.median(best))
 
 
+@pytest.mark.parametrize("tasks", [6, 9])
+def test_layers_may_have_measurements_of_their_own(tasks: int) -> None:
+    scores, measurement = table(tasks, 3, 4, seed=5)
+    own = np.column_stack([measurement, measurement**3, np.random.default_rng(0).normal(size=tasks)])
+    same = np.repeat(measurement[:, None], 3, axis=1)
+    assert select_pair(scores, same, "positive") == select_pair(scores, measurement, "positive")
+    rules = scores[:, :, 0]
+    assert fixed_scores(rules, same, "positive") == fixed_scores(rules, measurement, "positive")
+    found = select_pair(scores, own, "positive")
+    assert found.coefficient == max(spearman(scores[:, layer], own[:, layer]).max() for layer in range(3))
+    if found.exact:
+        # Tasks are dealt out whole: all layers see the same order.
+        orders = [list(order) for order in permutations(range(tasks))]
+        best = [max(spearman(scores[:, i], own[order, i]).max() for i in range(3)) for order in orders]
+        assert found.p_value == pytest.approx(np.mean(np.array(best) >= found.coefficient - 1e-12))
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_leaving_one_out_is_what_it_says(direction: Direction) -> None:
     scores, measurement = table(6, 3, 4, seed=7)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from ntps.moments.collect import Pass
 from ntps.moments.kernels import pooled_batch
 from ntps.moments.layout import Layout
 from ntps.moments.moments import Moments
+from ntps.moments.plan import Batch
 from ntps.moments.spectra import Spectra
 
 Array = NDArray[np.float64]
@@ -49,9 +49,7 @@ class WordPlanes:
     rule: str = SIGN_RULE
 
 
-def measure_words(
-    model: LanguageModel, moments: Moments, layer: int, lists: Mapping[str, Sequence[str]]
-) -> WordPlanes:
+def measure_words(model: LanguageModel, moments: Moments, layer: int, lists: Mapping[str, Sequence[str]]) -> WordPlanes:
     """Projects the hidden states of words on the leading directions of U and V of a layer.
 
     A word is a text of its own: its tokens pass through the model alone and are pooled as the texts of the task were.
@@ -78,8 +76,7 @@ def measure_words(
     work = Pass(
         model=model,
         tokens=tokens,
-        # The targets of a word are its own number: so states find back to their rows.
-        targets=lambda batch: batch[:, None].astype(float),
+        targets=lambda batch: np.zeros((len(batch), 1)),
         layers=(layer,),
         pooling=moments.pooling,
         # Word by word, nothing is padded: no model needs a mask.
@@ -88,8 +85,8 @@ def measure_words(
         progress=lambda _done: None,
     )
 
-    def keep(_layer: int, hidden: Tensor, layout: Layout, rows: Tensor) -> None:
-        states[rows[:, 0].to(torch.int64).numpy()] = pooled_batch(hidden, layout, moments.pooling).cpu().numpy()
+    def keep(_layer: int, hidden: Tensor, layout: Layout, _targets: Tensor, rows: Batch) -> None:
+        states[rows] = pooled_batch(hidden, layout, moments.pooling).cpu().numpy()
 
     work.run(keep)
     spectra = Spectra.of(moments.means())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -16,19 +17,20 @@ POINT = 5.0
 RINGS = (9.0, 16.0, 26.0, 38.0, 52.0, 68.0, 86.0, 106.0, 128.0)
 
 
-def place_labels(axes: Axes, points: NDArray[np.float64], words: Sequence[str]) -> None:
+def place_labels(figure: Figure, axes: Axes, points: NDArray[np.float64], words: Sequence[str]) -> None:
     """Writes each word near its point, the nearest place first that covers no point and no other word.
 
     A word that had to go far is tied to its point by a thin line. Where no place is free it stands where it covers
     least.
 
     Args:
+        figure: The figure.
         axes: Where the points are; its layout must be final.
         points: ``(n, 2)`` in data coordinates.
         words: ``(n,)``.
     """
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[arg-type]
-    axes.figure.set_layout_engine("none")  # type: ignore[union-attr]
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")
     places = axes.transData.transform(points)
     frame = axes.get_window_extent(renderer)
     taken = [Bbox.from_extents(x - POINT, y - POINT, x + POINT, y + POINT) for x, y in places]
@@ -38,8 +40,8 @@ def place_labels(axes: Axes, points: NDArray[np.float64], words: Sequence[str]) 
         text.remove()
         best = min(_candidates(x, y, size.width, size.height), key=lambda box: _covered(box, taken, frame))
         taken.append(best)
-        corner = axes.transData.inverted().transform((best.x0, best.y0))
-        axes.text(*corner, word, fontsize=FONT_SIZE, color="#222222", va="bottom", ha="left")
+        left, bottom = axes.transData.inverted().transform((best.x0, best.y0))
+        axes.text(left, bottom, word, fontsize=FONT_SIZE, color="#222222", va="bottom", ha="left")
         edge = np.clip([x, y], [best.x0, best.y0], [best.x1, best.y1])
         if np.hypot(*(edge - [x, y])) > 2 * RINGS[0]:
             ends = axes.transData.inverted().transform([(x, y), edge])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from ntps.report.style import legend_below, marks, panel_grid, quiet_axes, running_mean
 
-LINES = {"lora": "-", "full": "-.", "scratch": ":"}
+LINES: dict[str, Literal["-", "-.", ":"]] = {"lora": "-", "full": "-.", "scratch": ":"}
 METHODS = {"lora": "LoRA", "full": "full fine-tuning", "scratch": "from scratch"}
 SMOOTHED = 25
 """A running mean takes this part of a run: single batches are noisy."""
@@ -39,7 +41,12 @@ def draw_losses(losses: pd.DataFrame, columns: int = 4) -> Figure:
             else:
                 face = mark.colour if method == "lora" else "none"
                 axes.plot(
-                    run["step"], run["cross_entropy"], mark.marker, color=mark.colour, markerfacecolor=face, markersize=4
+                    run["step"],
+                    run["cross_entropy"],
+                    mark.marker,
+                    color=mark.colour,
+                    markerfacecolor=face,
+                    markersize=4,
                 )
         axes.set_ylim(bottom=0)
         axes.set_title(task, fontsize=10, loc="left")

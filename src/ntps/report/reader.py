@@ -20,15 +20,18 @@ FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 """Of the columns of V: the k at which tasks whose V has other ranks are compared."""
 
 COLUMNS = {
-    "runs": ("model", "task", "measurement", "status", "cause", "seconds", "texts", "test_texts", "classes"),
-    "layers": ("model", "task", "measurement", "layer", "name", "depth", "area", "chance_area", "r2", "r2_adjusted")
-    + ("r2_test", "accuracy_test", "k_share95", "ntps_share95"),
-    "curves": ("model", "task", "layer", "name", "depth", "fraction", "k", "ntps", "retained_centered"),
-    "probes": ("model", "task", "kind", "layer", "name", "last", "split", *FIGURES),
-    "finetunes": ("model", "task", "method", "split", "majority", "steps", *FIGURES),
-    "changes": ("model", "task", "layer", "name", "depth", "k", "ntps_before", "ntps_after", "ntps_change_percent")
-    + ("area_before", "area_after", "r2_before", "r2_after"),
-    "losses": ("model", "task", "method", "split", "step", "cross_entropy"),
+    table: tuple(names.split())
+    for table, names in {
+        "runs": "model task measurement status cause seconds texts test_texts classes",
+        "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
+        "k_share95 ntps_share95",
+        "curves": "model task layer name depth fraction k ntps retained_centered",
+        "probes": f"model task kind layer name last split {' '.join(FIGURES)}",
+        "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
+        "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
+        "r2_before r2_after",
+        "losses": "model task method split step cross_entropy",
+    }.items()
 }
 
 
@@ -153,6 +156,10 @@ def _labels(entries: Sequence[Row]) -> dict[str, str]:
     return labels
 
 
+def _records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) -> None:
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     task, test = result["task"], result["task"].get("test")
@@ -173,7 +180,7 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
             for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
                 rows["finetunes"].append({**row, "majority": majority[row["split"]]})
             losses = pd.read_parquet(folder / CURVES, columns=["step", "split", "cross_entropy"])
-            rows["losses"] += [{**key, "method": method, **row} for row in losses.to_dict("records")]
+            rows["losses"] += [{**key, "method": method, **row} for row in _records(losses)]
 
 
 def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
@@ -181,9 +188,7 @@ def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
     return [{**kept, "split": split, **{name: block[split].get(name) for name in FIGURES}} for split in splits]
 
 
-def _add_score(
-    rows: dict[str, list[Row]], key: Row, measurement: str, result: Mapping[str, Any], folder: Path
-) -> None:
+def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: Mapping[str, Any], folder: Path) -> None:
     blocks = result["model"]["num_layers"]
     places = {
         row["layer"]: {**key, "layer": row["layer"], "name": row["name"], "depth": row["layer"] / max(blocks, 1)}
@@ -196,7 +201,7 @@ def _add_score(
         columns = ["layer", "fraction", "k", "ntps", "retained_centered"]
         curves = pd.read_parquet(folder / CURVES, columns=columns)
         for layer, curve in curves.groupby("layer"):
-            rows["curves"] += [{**places[layer], **row} for row in at_fractions(curve).to_dict("records")]
+            rows["curves"] += [{**places[layer], **row} for row in _records(at_fractions(curve))]
     for row in result.get("change", {}).get("layers", ()):
         rows["changes"].append({**{name: row.get(name) for name in COLUMNS["changes"]}, **places[row["layer"]]})
 
@@ -210,4 +215,5 @@ def at_fractions(curve: pd.DataFrame) -> pd.DataFrame:
     if curve["fraction"].notna().all():
         return curve
     k = np.maximum(1, (FRACTIONS * len(curve)).astype(int))
-    return curve.iloc[k - 1].assign(fraction=FRACTIONS)
+    chosen: pd.DataFrame = curve.iloc[k - 1].assign(fraction=FRACTIONS)
+    return chosen

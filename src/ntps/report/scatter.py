@@ -45,9 +45,10 @@ def draw_scatter(panels: Sequence[Panel], tasks: Sequence[str], columns: int) ->
     for place, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(-(-len(panels) // columns), columns, place)
         quiet_axes(axes)
-        for row in panel.points.dropna(subset=["x", "y"]).itertuples():
-            mark = chosen[str(row.task)]
-            axes.plot(row.x, row.y, mark.marker, color=mark.colour, markersize=7, alpha=0.9)
+        points = panel.points.dropna(subset=["x", "y"])
+        for task, x, y in zip(points["task"], points["x"], points["y"], strict=True):
+            mark = chosen[task]
+            axes.plot(x, y, mark.marker, color=mark.colour, markersize=7, alpha=0.9)
         axes.margins(0.1)
         axes.set_xlabel(panel.x_label, fontsize=9)
         axes.set_ylabel(panel.y_label, fontsize=9)

@@ -28,7 +28,7 @@ def accuracies(results: StudyResults) -> pd.DataFrame:
     frame = pairs.join(majority, on=["model", "task"])
     for name, rows in found.items():
         frame = frame.join(rows.groupby(["model", "task"])["accuracy"].first().rename(name), on=["model", "task"])
-    frame = frame.astype({name: float for name in ("test_texts", "majority", *found)})
+    frame = frame.astype(dict.fromkeys(("test_texts", "majority", *found), float))
     for name in found:
         frame[f"{name}_error"] = np.sqrt(frame[name] * (1 - frame[name]) / frame["test_texts"])
     frame["gain"] = frame["lora"] - frame["probe"]
@@ -95,7 +95,8 @@ def table_2(results: StudyResults) -> ReportTable:
         "table_2",
         "Table 2: NTPS after LoRA",
         "Last layer. NTPS at the k where the base model's directions carry 95 % of the autoregressive objective, "
-        "a rule fixed in advance; its change in percent of the value before. area and R² (in sample): after minus before. "
+        "a rule fixed in advance; its change in percent of the value before. area and R² (in sample): after minus "
+        "before. "
         f"NTPS rises in {rising} of {count} runs.",
         (
             *WHO,

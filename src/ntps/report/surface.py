@@ -45,7 +45,7 @@ def draw_surfaces(surfaces: Sequence[Surface], columns: int) -> Figure:
         layers = np.arange(len(surface.names) + 1) - 0.5
         mesh = axes.pcolormesh(edges, layers, surface.coefficients, cmap="PuOr", vmin=-1, vmax=1, rasterized=True)
         axes.set_facecolor("#BBBBBB")
-        ticks = np.arange(0, len(surface.names), max(1, -(-len(surface.names) // 8)))
+        ticks = range(0, len(surface.names), max(1, -(-len(surface.names) // 8)))
         axes.set_yticks(ticks, [surface.names[tick] for tick in ticks], fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
         axes.set_xlabel("k as a share of the columns of V", fontsize=9)

@@ -36,7 +36,7 @@ def draw_words(words: pd.DataFrame, title: str, eigenvalues: dict[str, Sequence[
     figure.draw_without_rendering()
     for letter, axes in zip(PLANES, panels, strict=True):
         if f"{letter}1" in words:
-            place_labels(axes, _points(words, letter), words["word"].tolist())
+            place_labels(figure, axes, _points(words, letter), words["word"].tolist())
     return figure
 
 
@@ -58,8 +58,10 @@ def _plane(axes: Axes, words: pd.DataFrame, letter: str, chosen: dict[str, Mark]
         own = points[(words["list"] == name).to_numpy()]
         axes.plot(own[:, 0], own[:, 1], mark.marker, color=mark.colour, markersize=7)
     axes.margins(0.16)
-    labels = [f"{letter}{axis}ᵀx" + (f" (eigenvalue {value:.3g})" if value else "") for axis, value in
-              zip("₁₂", [*values, 0.0, 0.0], strict=False)]
+    labels = [
+        f"{letter}{axis}ᵀx" + (f" (eigenvalue {value:.3g})" if value else "")
+        for axis, value in zip("₁₂", [*values, 0.0, 0.0], strict=False)
+    ]
     axes.set_xlabel(labels[0])
     if f"{letter}2" in words:
         axes.set_ylabel(labels[1])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ntps.study.statistics.permutation import PERMUTATIONS, ROUNDING, p_value, shuffled, single_p_value, strongest
-from ntps.study.statistics.ranks import Array, Direction, centred_ranks, inverse_norm, spearman, strength
+from ntps.study.statistics.permutation import PERMUTATIONS, ROUNDING, p_value, single_p_value, strongest_of_groups
+from ntps.study.statistics.ranks import Array, Direction, centred_ranks, inverse_norm, strength
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -41,7 +41,7 @@ def fixed_scores(
 
     Args:
         scores: (tasks, rules).
-        measurement: (tasks,).
+        measurement: (tasks,), or (tasks, rules) where each rule has its own, such as the probe of its layer.
         direction: What was claimed.
         permutations: Number of random orders for more than eight tasks; up to eight, all of them.
         seed: Of the random orders and the resamples.
@@ -49,21 +49,23 @@ def fixed_scores(
     Raises:
         InputError: See :func:`~ntps.study.statistics.ranks.spearman`.
     """
-    coefficients = spearman(scores, measurement)
-    defined = ~np.isnan(coefficients)
-    orders, exact = shuffled(centred_ranks(measurement), permutations, seed)
-    by_chance = strongest(centred_ranks(scores[:, defined]), orders, direction) if defined.any() else np.empty(0)
+    by_rule = measurement.shape == scores.shape
+    measured = measurement if by_rule else np.repeat(measurement[:, None], scores.shape[1], axis=1)
+    found_coefficients, by_chance, exact = strongest_of_groups(
+        scores[:, :, None], measured, direction, permutations, seed
+    )
+    coefficients = found_coefficients[:, 0]
     found = []
-    for score, coefficient in zip(scores.T, coefficients, strict=True):
+    for score, own, coefficient in zip(scores.T, measured.T, coefficients, strict=True):
         at_least = int((by_chance >= strength(coefficient, direction) - ROUNDING).sum())
-        low, high = bootstrap_interval(score, measurement, seed=seed)
+        low, high = bootstrap_interval(score, own, seed=seed)
         found.append(
             FixedScore(
                 coefficient=float(coefficient),
                 low=low,
                 high=high,
-                p_value=single_p_value(score, measurement, direction, seed),
-                adjusted_p_value=float("nan") if np.isnan(coefficient) else p_value(at_least, len(orders), exact),
+                p_value=single_p_value(score, own, direction, seed),
+                adjusted_p_value=float("nan") if np.isnan(coefficient) else p_value(at_least, len(by_chance), exact),
                 tasks=len(measurement),
             )
         )

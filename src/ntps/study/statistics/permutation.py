@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from ntps.study.statistics.ranks import Array, Direction, centred_ranks, check, inverse_norm, strength
+from ntps.study.statistics.ranks import Array, Direction, centred_ranks, check, inverse_norm, spearman, strength
 
 EXACT_TASKS = 8
 """Up to so many tasks every one of the n! permutations is visited."""
@@ -60,6 +60,37 @@ def strongest(ranks: Array, orders: Array, direction: Direction) -> Array:
     rows = max(1, ENTRIES // ranks.shape[1])
     chunks = (orders[start : start + rows] for start in range(0, len(orders), rows))
     return np.concatenate([strength((chunk @ ranks) * scaled, direction).max(axis=1) for chunk in chunks])
+
+
+def strongest_of_groups(
+    scores: Array, measurement: Array, direction: Direction, count: int, seed: int
+) -> tuple[Array, Array, bool]:
+    """Coefficients of groups of scores, and the strongest of all of them for each order of the tasks.
+
+    An order deals out what was measured on a task as a whole: every group sees the same shuffle.
+
+    Args:
+        scores: (tasks, groups, scores).
+        measurement: (tasks, groups).
+        direction: What counts as strong.
+        count: Number of random orders, where there are more than eight tasks.
+        seed: Of the random orders.
+
+    Returns:
+        (groups, scores) coefficients, (orders,) strongest coefficients, and whether these are all orders.
+
+    Raises:
+        InputError: See :func:`~ntps.study.statistics.ranks.spearman`.
+    """
+    coefficients, by_chance, exact = [], [], False
+    for own, measured in zip(np.moveaxis(scores, 1, 0), np.moveaxis(measurement, 1, 0), strict=True):
+        coefficients.append(spearman(own, measured))
+        # One seed, one sequence of shuffles: what they do depends on the number of tasks alone.
+        orders, exact = shuffled(centred_ranks(measured), count, seed)
+        defined = ~np.isnan(coefficients[-1])
+        if defined.any():
+            by_chance.append(strongest(centred_ranks(own[:, defined]), orders, direction))
+    return np.stack(coefficients), np.max(by_chance, axis=0) if by_chance else np.empty(0), exact
 
 
 def single_p_value(score: Array, measurement: Array, direction: Direction, seed: int = 0) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ntps.errors import InputError
-from ntps.study.statistics.permutation import PERMUTATIONS, ROUNDING, p_value, shuffled, single_p_value, strongest
-from ntps.study.statistics.ranks import Array, Direction, centred_ranks, spearman, strength
+from ntps.study.statistics.permutation import PERMUTATIONS, ROUNDING, p_value, single_p_value, strongest_of_groups
+from ntps.study.statistics.ranks import Array, Direction, strength
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def select_pair(
     Args:
         scores: (tasks, layers, k), padded with NaN where layers have different numbers of k. Pairs that are not
             defined for every task, or are the same for all, take no part.
-        measurement: (tasks,).
+        measurement: (tasks,), or (tasks, layers) where each layer has its own, such as its own probe.
         direction: What was claimed; the strongest coefficient in that direction is taken.
         permutations: Number of random orders for more than eight tasks; up to eight, all of them.
         seed: Of the random orders.
@@ -60,14 +60,16 @@ def select_pair(
     Raises:
         InputError: No pair has a coefficient, or see :func:`~ntps.study.statistics.ranks.spearman`.
     """
-    coefficients = spearman(scores, measurement)
+    # With one measurement for all layers, all pairs are one group.
+    by_layer = measurement.shape == scores.shape[:2]
+    grouped = scores if by_layer else scores.reshape(len(scores), 1, -1)
+    measured = measurement if by_layer else measurement[:, None]
+    found, by_chance, exact = strongest_of_groups(grouped, measured, direction, permutations, seed)
+    coefficients = found.reshape(scores.shape[1:])
     order = strength(coefficients, direction)
     layer, k = (int(index) for index in np.unravel_index(int(order.argmax()), order.shape))
     if np.isnan(coefficients[layer, k]):
         raise InputError("no score is defined for every task and differs between tasks, so none can be selected")
-    defined = ~np.isnan(coefficients)
-    orders, exact = shuffled(centred_ranks(measurement), permutations, seed)
-    by_chance = strongest(centred_ranks(scores[:, defined]), orders, direction)
     observed = order[layer, k] - ROUNDING
     return SelectedPair(
         layer=layer,
@@ -75,11 +77,11 @@ def select_pair(
         coefficient=float(coefficients[layer, k]),
         direction=direction,
         tasks=len(measurement),
-        pairs=int(defined.sum()),
+        pairs=int((~np.isnan(coefficients)).sum()),
         ties=int((order >= observed).sum()),
-        p_value=p_value(int((by_chance >= observed).sum()), len(orders), exact),
-        naive_p_value=single_p_value(scores[:, layer, k], measurement, direction, seed),
+        p_value=p_value(int((by_chance >= observed).sum()), len(by_chance), exact),
+        naive_p_value=single_p_value(scores[:, layer, k], measured[:, layer if by_layer else 0], direction, seed),
         chance=float(np.median(by_chance)),
-        permutations=len(orders),
+        permutations=len(by_chance),
         exact=exact,
     )
