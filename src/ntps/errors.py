@@ -23,3 +23,9 @@ class InputError(NtpsError):
 
 class NumericalError(NtpsError):
     """A computation met numbers that it cannot go on with, such as non-finite hidden states."""
+
+
+class FailedRuns(NtpsError):
+    """A study is finished, but some of its runs have no result."""
+
+    exit_status = 3

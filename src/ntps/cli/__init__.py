@@ -13,6 +13,7 @@ from ntps.cli.console import err, say
 from ntps.cli.doctor import doctor
 from ntps.cli.models import models
 from ntps.cli.score import score
+from ntps.cli.study import study
 from ntps.cli.tasks import tasks
 from ntps.errors import NtpsError
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, tasks, models, doctor):
+for command in (score, study, tasks, models, doctor):
     app.command()(command)
 
 

@@ -1,7 +1,7 @@
 """Forward passes for scoring: model × task → moments → scores of layers."""
 
 from ntps.moments.check import BatchingCheck, check_batching
-from ntps.moments.claim import claim_folder, clear_folder
+from ntps.moments.claim import FolderInUse, claim_folder, clear_folder
 from ntps.moments.curves import Curves
 from ntps.moments.describe import envelope, versions
 from ntps.moments.moments import Moments
@@ -16,6 +16,7 @@ from ntps.moments.settings import PassSettings, ScoreSettings, check_choice
 __all__ = [
     "BatchingCheck",
     "Curves",
+    "FolderInUse",
     "LayerScore",
     "Moments",
     "PassSettings",

@@ -17,6 +17,10 @@ from ntps.moments.storage import writing
 LOCK = ".lock"
 
 
+class FolderInUse(InputError):
+    """Another run is writing to the folder."""
+
+
 @contextmanager
 def claim_folder(folder: Path, overwrite: bool) -> Iterator[None]:
     """Makes sure, before any work is done, that results can be written to a folder, alone, and overwrite nothing.
@@ -24,8 +28,8 @@ def claim_folder(folder: Path, overwrite: bool) -> Iterator[None]:
     What was made for this, and is not needed, is gone afterwards.
 
     Raises:
-        InputError: The folder cannot be written, another run writes to it, or it holds a result and ``overwrite`` is
-            false.
+        FolderInUse: Another run writes to it.
+        InputError: The folder cannot be written, or it holds a result and ``overwrite`` is false.
     """
     made = [parent for parent in (folder, *folder.absolute().parents) if not os.path.lexists(parent)]
     lock = FileLock(folder / LOCK)
@@ -34,7 +38,7 @@ def claim_folder(folder: Path, overwrite: bool) -> Iterator[None]:
         # The system releases the lock when the process ends, however it ends.
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise InputError(f"another run is writing to {folder}: wait until it ends, or choose another --out") from error
+        raise FolderInUse(f"another run is writing to {folder}: wait until it ends, or choose another --out") from error
     except OSError as error:
         _remove_empty(made)
         raise InputError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error

@@ -1,1 +1,18 @@
-"""Models × tasks × measurements → a folder of results → statistics."""
+"""Models × tasks × measurements → a folder of results, on one machine or many → statistics."""
+
+from ntps.study.definition import STUDIES, Study, load_study
+from ntps.study.runs import Outcome, Overwrite, Run, State, Status
+from ntps.study.study import PlannedRun, Studying
+
+__all__ = [
+    "STUDIES",
+    "Outcome",
+    "Overwrite",
+    "PlannedRun",
+    "Run",
+    "State",
+    "Status",
+    "Study",
+    "Studying",
+    "load_study",
+]

@@ -1,0 +1,236 @@
+"""What a study is: models × tasks × measurements, as a YAML file says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ntps.errors import InputError
+from ntps.models import known_model
+from ntps.models.files import EMBEDDED
+from ntps.study.measure import MEASUREMENTS
+from ntps.study.reading import Document
+from ntps.tasks.files import EXTENSIONS
+
+STUDIES = ("demo", "small", "paper")
+"""Studies that come with the package."""
+LOCAL = "local"
+"""The revision of what lies in a folder."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model of a study.
+
+    Attributes:
+        id: Hub id, ``id@revision``, short name or folder.
+        name: What its folder of results is called; from the id by default.
+        dtype: Dtype of the forward pass.
+        device: Where it runs; CUDA if there is one by default.
+        tokenizer: Tokenizer to use instead of the model's own.
+        trust_remote_code: Whether code from the hub may run.
+    """
+
+    id: str
+    name: str = ""
+    dtype: str = "float32"
+    device: str | None = None
+    tokenizer: str | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether it lies in a folder, or in the package."""
+        return self.id == EMBEDDED or Path(self.id).is_dir()
+
+    @property
+    def revision(self) -> str:
+        """The revision that was asked for; ``main`` for a hub model without one."""
+        return LOCAL if self.local else self.id.partition("@")[2] or "main"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task of a study.
+
+    Attributes:
+        id: Name, hub id, file or folder.
+        name: What its folder of results is called; from the id by default.
+        text_columns: Columns that hold the text; detected by default.
+        label_column: Column that holds the label; detected by default.
+        config: Configuration of a hub dataset.
+        train_texts: Largest number of training texts.
+        test_texts: Largest number of test texts.
+        seed: Seed of the sample that these limits take.
+    """
+
+    id: str
+    name: str = ""
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    config: str | None = None
+    train_texts: int | None = None
+    test_texts: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run needs, for engines that place runs on machines.
+
+    Attributes:
+        cpus: Processor cores.
+        gpus: GPUs.
+        memory_gb: Main memory in units of 10⁹ bytes; by the plan's estimate if None.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study.
+
+    Attributes:
+        name: Its name.
+        models: Models, with names that differ.
+        tasks: Tasks, with names that differ.
+        measurements: The settings of each measurement, in the order in which they run.
+        resources: What one run needs.
+    """
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    tasks: tuple[TaskSpec, ...]
+    measurements: Mapping[str, Any]
+    resources: Resources = Resources()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The definition in JSON types, with every default spelled out."""
+        return {
+            "name": self.name,
+            "models": [asdict(model) for model in self.models],
+            "tasks": [asdict(task) for task in self.tasks],
+            "measurements": {name: asdict(settings) for name, settings in self.measurements.items()},
+            "resources": asdict(self.resources),
+        }
+
+
+S = TypeVar("S", ModelSpec, TaskSpec)
+
+
+def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
+    """Reads the definition of a study.
+
+    Args:
+        study: A file, or the name of a study that comes with the package; an existing file wins.
+        models: Models to take instead of those that the definition names.
+
+    Raises:
+        InputError: There is no such study, or its definition is wrong; the message says where.
+    """
+    path = Path(study)
+    if str(study) in STUDIES and not path.is_file():
+        text = (files("ntps.study") / "studies" / f"{study}.yaml").read_text(encoding="utf-8")
+        return parse_study(text, f"the study {study}", models)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise InputError(
+            f"cannot read the study {study} ({reason}): give a YAML file, or one of {', '.join(STUDIES)}"
+        ) from error
+    return parse_study(text, str(path), models)
+
+
+def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
+    """Reads a definition; arguments as for :func:`load_study`, ``name`` being what errors call it."""
+    document = Document(text, name)
+    top = document.mapping(document.data, ())
+    for key in top:
+        document.known(key, ("name", "models", "tasks", "train_texts", "test_texts", "measurements", "resources"), ())
+    limits = {key: top[key] for key in ("train_texts", "test_texts") if top.get(key) is not None}
+    title = top.get("name", Path(name).stem)
+    if not isinstance(title, str) or not title:
+        raise document.error(("name",), "the name must be a text")
+    listed = _specs(document, ModelSpec, top, "models", {}) if not models else [ModelSpec(each) for each in models]
+    if not listed:
+        raise document.error(("models",), "no model is named: list models there, or give one with --model")
+    specs = _named(document, [_absolute(spec) for spec in listed], "models")
+    tasks = _named(document, [_absolute(spec) for spec in _specs(document, TaskSpec, top, "tasks", limits)], "tasks")
+    if not tasks:
+        raise document.error(("tasks",), "no task is named: list at least one")
+    return Study(
+        title,
+        specs,
+        tasks,
+        _measurements(document, top),
+        document.build(Resources, top.get("resources"), ("resources",)),
+    )
+
+
+def _specs(document: Document, kind: type[S], top: Mapping[str, Any], key: str, defaults: Mapping[str, Any]) -> list[S]:
+    """Entries of a list, each an id or a mapping."""
+    found = []
+    for index, entry in enumerate(document.sequence(top.get(key), (key,))):
+        content = {"id": entry} if isinstance(entry, str) else document.mapping(entry, (key, index))
+        found.append(document.build(kind, {**defaults, **content}, (key, index)))
+    return found
+
+
+def _absolute(spec: S) -> S:
+    """Paths must mean the same in every process and on every machine."""
+    here: dict[str, Any] = {"id": _resolved(spec.id)}
+    if isinstance(spec, ModelSpec) and spec.tokenizer:
+        here["tokenizer"] = _resolved(spec.tokenizer)
+    return replace(spec, **here)
+
+
+def _resolved(name: str) -> str:
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
+def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
+    named: dict[str, S] = {}
+    for index, spec in enumerate(specs):
+        name = re.sub(r"[^\w.@+-]", "_", spec.name or _short(spec.id, key == "models"))
+        if name in named:
+            raise document.error((key, index), f"two {key} are called {name}: give one of them another `name`")
+        named[name] = replace(spec, name=name)
+    return tuple(named.values())
+
+
+def _short(name: str, model: bool) -> str:
+    """The name of a path without its folder and ending; a hub id with two underscores for its slash."""
+    if Path(name).exists():
+        last = Path(name).name
+        ending = next((each for each in EXTENSIONS if last.lower().endswith(each)), "")
+        return last.removesuffix(ending)
+    repository = name.partition("@")[0]
+    known = known_model(repository) if model else None
+    return (known.hub_id if known else repository).replace("/", "__")
+
+
+def _measurements(document: Document, top: Mapping[str, Any]) -> dict[str, Any]:
+    asked = document.mapping(top.get("measurements"), ("measurements",))
+    if not asked:
+        raise document.error(("measurements",), f"no measurement is named: take some of {', '.join(MEASUREMENTS)}")
+    for name in asked:
+        document.known(name, MEASUREMENTS, ("measurements",))
+    found = {}
+    for name, measurement in MEASUREMENTS.items():
+        if name not in asked:
+            continue
+        needed = measurement.after
+        if needed is not None and needed not in asked:
+            raise document.error(("measurements", name), f"{name} continues {needed}, which must be listed too")
+        place = ("measurements", name)
+        found[name] = document.build(measurement.settings, asked[name], place, measurement.fixed)
+    return found

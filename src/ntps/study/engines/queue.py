@@ -1,0 +1,81 @@
+"""Which run is next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ntps.study.runs import Outcome, Overwrite, Run, Status
+
+TRIES = 2
+"""How often a run whose process dies is tried."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an engine is to do.
+
+    Attributes:
+        runs: The runs.
+        overwrite: Which of them are made.
+        data_dir: Folder with local copies of named tasks.
+    """
+
+    runs: Sequence[Run]
+    overwrite: Overwrite
+    data_dir: str | None = None
+
+
+class Listener(Protocol):
+    """Learns how a study is going."""
+
+    def started(self, run: Run) -> None:
+        """A run begins."""
+
+    def waiting(self, run: Run, why: str) -> None:
+        """A run will be tried again later; told each time."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A run has ended, one way or another."""
+
+
+class Queue:
+    """Runs that wait: those of one model and task stay together, and none comes before the one that it continues."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        """Begins with all runs waiting."""
+        self._waiting = deque(runs)
+        self._open = {run.digest for run in runs}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, group: tuple[str, ...] | None = None, others: Collection[tuple[str, ...]] = ()) -> Run | None:
+        """The next run that can begin, if there is one.
+
+        Args:
+            group: What is at hand: runs of it come first.
+            others: What others have at hand: runs of it come last.
+        """
+        ready = [run for run in self._waiting if run.needs is None or run.needs.digest not in self._open]
+        if not ready:
+            return None
+        # The sort is stable: among equals, the order of the study.
+        run = min(ready, key=lambda run: 0 if run.group == group else 2 if run.group in others else 1)
+        self._waiting.remove(run)
+        return run
+
+    def put_back(self, run: Run) -> None:
+        """A run that must be tried again, after all the others."""
+        self._waiting.append(run)
+
+    def settle(self, outcome: Outcome, listener: Listener) -> None:
+        """A run has ended, or was found in other hands and comes back later."""
+        if outcome.state.status is Status.busy:
+            listener.waiting(outcome.run, str(outcome.state.cause))
+            self.put_back(outcome.run)
+        else:
+            self._open.discard(outcome.run.digest)
+            listener.finished(outcome)

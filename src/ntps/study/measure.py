@@ -1,0 +1,87 @@
+"""The measurements of a study, by name: what each is made of, and which function makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ntps.models import LanguageModel, load_model
+from ntps.moments import Reporter, ScoreSettings, run_score
+from ntps.tasks import Task, load_task
+
+
+class Bench:
+    """The model and the task that are at hand: loaded once for all the runs that follow one another with them."""
+
+    def __init__(self, data_dir: str | None = None) -> None:
+        """Begins with nothing at hand; ``data_dir`` is that of :func:`ntps.load_task`."""
+        self._data_dir = data_dir
+        self._model: tuple[Any, LanguageModel] | None = None
+        self._task: tuple[Any, Task] | None = None
+
+    def model(self, spec: Any) -> LanguageModel:
+        """The model of a :class:`~ntps.study.definition.ModelSpec`."""
+        if self._model is None or self._model[0] != spec:
+            self.forget_model()
+            loaded = load_model(
+                spec.id,
+                dtype=spec.dtype,
+                device=spec.device,
+                tokenizer=spec.tokenizer,
+                trust_remote_code=spec.trust_remote_code,
+            )
+            self._model = (spec, loaded)
+        return self._model[1]
+
+    def task(self, spec: Any) -> Task:
+        """The task of a :class:`~ntps.study.definition.TaskSpec`."""
+        if self._task is None or self._task[0] != spec:
+            loaded = load_task(
+                spec.id,
+                text_columns=spec.text_columns,
+                label_column=spec.label_column,
+                config=spec.config,
+                limit=spec.train_texts,
+                limit_test=spec.test_texts,
+                seed=spec.seed,
+                data_dir=self._data_dir,
+            )
+            self._task = (spec, loaded)
+        return self._task[1]
+
+    def forget_model(self) -> None:
+        """Leaves the memory to whoever loads a model of his own."""
+        self._model = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A kind of measurement.
+
+    Attributes:
+        settings: Dataclass of its settings.
+        measure: Makes it: bench, run, reporter.
+        fixed: Settings that make the measurement what it is.
+        after: The measurement that it continues.
+        training: Training steps and texts a step, from the settings.
+    """
+
+    settings: type[Any]
+    measure: Callable[[Bench, Any, Reporter | None], object]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    after: str | None = None
+    training: Callable[[Any], tuple[int, int]] = lambda _settings: (0, 0)
+
+
+def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+    return run_score(
+        bench.model(run.model), bench.task(run.task), run.settings, out=Path(run.folder), reporter=reporter
+    )
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    "score": Measurement(ScoreSettings, _score),
+}
+"""Every measurement by the name of its folder, in the order in which they run."""

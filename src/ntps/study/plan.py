@@ -1,0 +1,113 @@
+"""From a definition to runs: each with its folder and with all that changes its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ntps.errors import InputError
+from ntps.models.files import EMBEDDED as EMBEDDED_MODEL
+from ntps.study.definition import ModelSpec, Study, TaskSpec
+from ntps.study.measure import MEASUREMENTS
+from ntps.study.runs import Run
+from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
+from ntps.tasks.load import local_copy
+from ntps.tasks.registry import REGISTRY
+
+PROSE = (".md", ".gitattributes", ".gitignore")
+"""Files beside a model that do not change it."""
+
+
+def plan_runs(study: Study, results: Path, data_dir: str | None = None) -> list[Run]:
+    """Every run of a study, those of one model and task beside each other.
+
+    Args:
+        study: The study.
+        results: Folder that holds ``MODEL/REVISION/TASK/MEASUREMENT/``.
+        data_dir: Folder with local copies of named tasks.
+
+    Raises:
+        InputError: A file of a model or task cannot be read.
+    """
+    return [
+        run
+        for model in study.models
+        for task in study.tasks
+        for run in _runs_of(study, model, task, results.resolve(), data_dir)
+    ]
+
+
+def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data_dir: str | None) -> Iterator[Run]:
+    made: dict[str, Run] = {}
+    shared = {"model": _model_identity(model), "task": _task_identity(task, data_dir)}
+    for name, settings in study.measurements.items():
+        needs = made.get(MEASUREMENTS[name].after or "")
+        identity: dict[str, Any] = {**shared, "measurement": name, "settings": asdict(settings)}
+        if needs:
+            identity["continues"] = needs.digest
+        folder = results / model.name / model.revision / task.name / name
+        made[name] = Run(model, task, name, settings, folder, identity, needs)
+    yield from made.values()
+
+
+def local_task(task: TaskSpec, data_dir: str | None) -> Path | None:
+    """Where a task's files lie on this machine; None if the hub has them."""
+    path = Path(task.id)
+    if path.exists():
+        return path
+    entry = REGISTRY.get(task.id)
+    return local_copy(entry, data_dir) if entry and not task.config else None
+
+
+def _model_identity(model: ModelSpec) -> dict[str, Any]:
+    """Which weights and tokenizer: of a folder by content, so that it may move, but not change unnoticed."""
+    identity: dict[str, Any] = {"name": model.name, "revision": model.revision, "dtype": model.dtype}
+    identity["weights"] = _content(Path(model.id)) if model.local and model.id != EMBEDDED_MODEL else None
+    if model.tokenizer:
+        path = Path(model.tokenizer)
+        identity["tokenizer"] = _content(path) if path.is_dir() else model.tokenizer
+    return identity
+
+
+def _task_identity(task: TaskSpec, data_dir: str | None) -> dict[str, Any]:
+    identity = asdict(task)
+    del identity["id"]
+    path = local_task(task, data_dir)
+    embedded = task.id == EMBEDDED_TASK and path is None
+    # The embedded task reads the libraries beside ntps, and says so in its result.
+    identity["texts"] = f"ntps {version('ntps')}" if embedded else task.id if path is None else _content(path)
+    return identity
+
+
+def _content(path: Path) -> str:
+    return _digest(tuple(_files(path)))
+
+
+def _files(path: Path) -> Iterator[tuple[Path, int, int]]:
+    """Files with size and time: as long as these stay, so does the content."""
+    try:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.is_file() and not file.name.lower().endswith(PROSE):
+                about = file.stat()
+                yield file, about.st_size, about.st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+
+
+@cache
+def _digest(files: Sequence[tuple[Path, int, int]]) -> str:
+    """SHA-256 over names and contents, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path, size, _time in files:
+        digest.update(f"{path.name} {size} ".encode())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+    return digest.hexdigest()

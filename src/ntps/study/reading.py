@@ -1,0 +1,165 @@
+"""YAML that knows where each of its values stands, so that an error can say it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from types import MappingProxyType, NoneType
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import yaml
+
+from ntps.errors import InputError
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+"""Keys and indices from the top of the document."""
+
+
+class Document:
+    """One YAML document.
+
+    Attributes:
+        data: Its content.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        """Reads a document.
+
+        Args:
+            text: YAML.
+            name: What errors call it.
+
+        Raises:
+            InputError: It is no YAML, or a mapping has a key twice.
+        """
+        self._name = name
+        self._lines: dict[Path, int] = {(): 1}
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self._note(node, ())
+            self.data: Any = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f", line {mark.line + 1}" if mark else ""
+            raise InputError(f"{name}{line} is not YAML ({error.problem}): correct it there") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{name} is not YAML ({error}): write it in UTF-8 without control characters") from error
+
+    def _note(self, node: yaml.Node | None, path: Path) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                place = (*path, key.value)
+                if place in self._lines:
+                    line = key.start_mark.line + 1
+                    raise InputError(
+                        f"{self._name}, line {line}: the key {key.value} stands here for the second time; remove one"
+                    )
+                self._lines[place] = key.start_mark.line + 1
+                self._note(value, place)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._lines[(*path, index)] = value.start_mark.line + 1
+                self._note(value, (*path, index))
+
+    def error(self, path: Path, sentence: str) -> InputError:
+        """What is wrong with the value at a path, and where it stands."""
+        known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self._lines)
+        key = ".".join(str(part) if isinstance(part, str) else str(part + 1) for part in path)
+        return InputError(f"{self._name}, line {self._lines[known]}{f', {key}' if key else ''}: {sentence}")
+
+    def mapping(self, value: Any, path: Path) -> Mapping[str, Any]:
+        """A value that must be a mapping; nothing at all counts as an empty one."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise self.error(path, "this must be a mapping of `key: value`")
+        return value
+
+    def sequence(self, value: Any, path: Path) -> Sequence[Any]:
+        """A value that must be a list; nothing at all counts as an empty one."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.error(path, "this must be a list, one entry a line after `- `")
+        return value
+
+    def known(self, key: str, allowed: Iterable[str], path: Path) -> None:
+        """Refuses a key that is not among the allowed ones."""
+        names = list(allowed)
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+            hint = f"perhaps you mean {close[0]}" if close else f"the keys here are {', '.join(names) or 'none'}"
+            raise self.error((*path, key), f"there is no such key; {hint}")
+
+    def build(self, kind: type[T], value: Any, path: Path, fixed: Mapping[str, Any] = MappingProxyType({})) -> T:
+        """Makes a dataclass of a mapping whose keys are its fields.
+
+        Args:
+            kind: The dataclass.
+            value: The mapping.
+            path: Where it stands.
+            fixed: Fields that are set already, and that the file may not set.
+
+        Raises:
+            InputError: A key is unknown or missing, or a value is of the wrong type or refused by the dataclass.
+        """
+        entries = self.mapping(value, path)
+        own = {field.name: field for field in cast(Iterable[Field[Any]], fields(kind)) if field.name not in fixed}  # type: ignore[arg-type]
+        hints = get_type_hints(kind)
+        for key in entries:
+            self.known(key, own, path)
+        for name, field in own.items():
+            if field.default is MISSING and field.default_factory is MISSING and name not in entries:
+                raise self.error(path, f"the key {name} is missing")
+        given = {key: self._fit(entry, hints[key], (*path, key)) for key, entry in entries.items()}
+        try:
+            return kind(**given, **fixed)
+        except InputError as error:
+            raise self.error(path, str(error)) from error
+
+    def _fit(self, value: Any, hint: Any, path: Path) -> Any:
+        fitted = _fitted(value, hint)
+        if fitted is _Misfit:
+            raise self.error(path, f"{value!r} is not {_words(hint)}")
+        return fitted
+
+
+class _Misfit:
+    """Stands for a value that does not fit."""
+
+
+def _fitted(value: Any, hint: Any) -> Any:
+    """The value as the type hint wants it."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value if value in arguments else _Misfit
+    if origin in (tuple, Sequence):
+        items = [_fitted(item, arguments[0]) for item in value] if isinstance(value, list) else [_Misfit]
+        return _Misfit if _Misfit in items else tuple(items)
+    if arguments and origin is not Mapping:
+        options = [_fitted(value, argument) for argument in arguments]
+        return next((option for option in options if option is not _Misfit), _Misfit)
+    if hint is float and isinstance(value, str):
+        # YAML 1.1 takes 1e-4 for a text.
+        try:
+            return float(value)
+        except ValueError:
+            return _Misfit
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wanted = hint if isinstance(hint, type) else object
+    return value if isinstance(value, wanted) and isinstance(value, bool) <= (wanted in (bool, object)) else _Misfit
+
+
+def _words(hint: Any) -> str:
+    """A type hint as people say it."""
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (tuple, Sequence):
+        return f"a list, each entry {_words(get_args(hint)[0])}"
+    if get_origin(hint) is not None and get_args(hint):
+        return " or ".join(_words(argument) for argument in get_args(hint))
+    return names.get(hint, "what belongs here")

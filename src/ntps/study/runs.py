@@ -1,0 +1,245 @@
+"""One run: its folder, what that folder says about it, and how it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ntps.errors import InputError, NtpsError
+from ntps.moments import FolderInUse, Reporter, claim_folder
+from ntps.moments.claim import LOCK
+from ntps.moments.record import RESULT, write_text
+from ntps.moments.storage import write_whole
+from ntps.study.definition import ModelSpec, TaskSpec
+from ntps.study.measure import MEASUREMENTS, Bench
+
+SCHEMA = 1
+RUN, FAILURE = "run.json", "failure.json"
+PATIENCE = 1.0
+"""Seconds before a run that somebody else is at is looked at again."""
+
+
+class Status(StrEnum):
+    """What a run's folder says."""
+
+    done = "done"
+    failed = "failed"
+    interrupted = "interrupted"
+    missing = "missing"
+    other = "other"
+    """There is a result, but of another run."""
+    busy = "busy"
+    """Somebody else is at it."""
+
+
+class Overwrite(StrEnum):
+    """Which runs are made."""
+
+    always = "always"
+    """Every one, anew."""
+    never = "never"
+    """Those whose folder holds nothing yet."""
+    only_missing = "only-missing"
+    """Those without a result that did not fail; interrupted ones go on."""
+    failed = "failed"
+    """Those, and the ones that failed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measurement of one model on one task.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        measurement: Its name.
+        settings: Its settings.
+        folder: Its own folder.
+        identity: All that changes its numbers, in JSON types.
+        needs: The run that it continues.
+    """
+
+    model: ModelSpec
+    task: TaskSpec
+    measurement: str
+    settings: Any
+    folder: Path
+    identity: Mapping[str, Any]
+    needs: Run | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the identity, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """What runs share that should follow one another: the model at its revision, and the task."""
+        return self.model.name, self.model.revision, self.task.name
+
+    def __str__(self) -> str:
+        return f"{self.model.name} · {self.task.name} · {self.measurement}"
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a run.
+
+    Attributes:
+        status: What its folder says.
+        cause: Why, where that needs words.
+        seconds: How long it took.
+    """
+
+    status: Status
+    cause: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        run: The run.
+        state: Its state now.
+        made: Whether it was made just now; otherwise its folder stayed as it was.
+    """
+
+    run: Run
+    state: State
+    made: bool
+
+
+def look(run: Run) -> State:
+    """What a run's folder says about it."""
+    known = _read(run.folder / RUN)
+    mine = known.get("digest") == run.digest
+    if (run.folder / RESULT).exists():
+        result = _read(run.folder / RESULT)
+        if not mine:
+            then = known.get("identity")
+            return State(Status.other, f"{run.folder} holds a result {_difference(then, run.identity)}")
+        if result.get("schema") == SCHEMA and "kind" in result:
+            seconds = result.get("timing", {}).get("total")
+            return State(Status.done, seconds=seconds)
+    failure = _read(run.folder / FAILURE)
+    if mine and failure.get("digest") == run.digest:
+        return State(Status.failed, str(failure.get("sentence")), failure.get("seconds"))
+    return State(Status.interrupted if mine else Status.missing)
+
+
+def wanted(state: State, overwrite: Overwrite, folder: Path) -> str | None:
+    """Why a run is not made; None if it is."""
+    refuse = {Status.other: f"{state.cause}: --overwrite always replaces it, another --out leaves it"}
+    match overwrite:
+        case Overwrite.always:
+            return None
+        case Overwrite.never:
+            empty = not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir())
+            return None if empty else refuse.get(state.status, "its folder holds something already")
+        case Overwrite.only_missing:
+            refuse |= {Status.failed: f"failed before ({state.cause}): --overwrite failed tries again"}
+    return (refuse | {Status.done: "done before"}).get(state.status)
+
+
+def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | None = None) -> Outcome:
+    """Makes a run, if its state and the policy want it.
+
+    Whatever goes wrong in it is recorded in its folder; only an interruption by the user comes through.
+    """
+    try:
+        with claim_folder(run.folder, overwrite=True):
+            state = look(run)
+            if wanted(state, overwrite, run.folder) is not None:
+                return Outcome(run, state, made=False)
+            fresh = overwrite is Overwrite.always or state.status is not Status.interrupted
+            _prepare(run, fresh)
+            began = datetime.now(UTC)
+            try:
+                if run.needs and look(run.needs).status is not Status.done:
+                    raise InputError(f"it continues {run.needs.measurement}, which has no result: make that run first")
+                MEASUREMENTS[run.measurement].measure(bench, run, reporter)
+            except Exception as error:
+                sentence = str(error) if isinstance(error, NtpsError) else f"unexpected {type(error).__name__}: {error}"
+                seconds = (datetime.now(UTC) - began).total_seconds()
+                _record_failure(run, sentence, "".join(traceback.format_exception(error)), seconds)
+            return Outcome(run, look(run), made=True)
+    except FolderInUse as error:
+        # Whoever comes back for this run at once would only ask again.
+        time.sleep(PATIENCE)
+        return Outcome(run, State(Status.busy, str(error)), made=False)
+    except InputError as error:
+        # The folder cannot be written: there is no place to record it but the study's own file.
+        return Outcome(run, State(Status.failed, str(error)), made=False)
+
+
+def give_up(run: Run, sentence: str) -> Outcome:
+    """Records that a run could not be made at all: its process died each time, or nothing can take it."""
+    try:
+        with claim_folder(run.folder, overwrite=True):
+            status = look(run).status
+            if status in (Status.missing, Status.interrupted):
+                _prepare(run, fresh=status is Status.missing)
+                _record_failure(run, sentence, "", None)
+            return Outcome(run, look(run), made=True)
+    except InputError:
+        return Outcome(run, State(Status.failed, sentence), made=True)
+
+
+def _prepare(run: Run, fresh: bool) -> None:
+    """Says in the folder whose it is; first, so that whatever is found in it later belongs to this run."""
+    (run.folder / FAILURE).unlink(missing_ok=True)
+    if not fresh:
+        return
+    # The result goes first and the name of the run last: half a removal is never taken for a run.
+    for path in sorted(run.folder.iterdir(), key=lambda path: (path.name != RESULT, path.name == RUN)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    _write(run.folder / RUN, {"schema": SCHEMA, "digest": run.digest, "identity": run.identity})
+
+
+def _record_failure(run: Run, sentence: str, trace: str, seconds: float | None) -> None:
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    failure = {"digest": run.digest, "sentence": sentence, "traceback": trace, "when": when, "seconds": seconds}
+    _write(run.folder / FAILURE, {"schema": SCHEMA, **failure})
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_whole(path, lambda temporary: write_text(temporary, json.dumps(content, indent=1) + "\n"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if there is none, or none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _difference(then: Any, now: Mapping[str, Any]) -> str:
+    if not isinstance(then, dict):
+        return "that no study wrote"
+    before, after = _flat(then), _flat(json.loads(json.dumps(now)))
+    pairs = [(key, before.get(key), after.get(key)) for key in sorted(before | after)]
+    changed = [f"{key} {old!r} then, {new!r} now" for key, old, new in pairs if old != new]
+    return f"of another run ({'; '.join(changed[:3])}{'; …' if len(changed) > 3 else ''})"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return flat

@@ -1,0 +1,67 @@
+"""``study.json``: what a study is, and how far it is, for whoever reads its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ntps.errors import InputError
+from ntps.moments.record import write_text
+from ntps.moments.storage import write_whole, writing
+from ntps.study.definition import Study
+from ntps.study.runs import SCHEMA, Run, State, Status, look
+
+STUDY = "study.json"
+FINAL = (Status.done, Status.failed)
+
+
+def write_state(out: Path, study: Study, runs: Sequence[Run], known: Mapping[str, State]) -> None:
+    """Writes ``study.json``.
+
+    Args:
+        out: The study's folder.
+        study: The study.
+        runs: Its runs.
+        known: States by digest that stand in no folder of a run; the others are looked up.
+    """
+    rows = [_row(out, run, known.get(run.digest) or look(run)) for run in runs]
+    content = {"schema": SCHEMA, "name": study.name, "definition": study.to_dict(), "runs": rows}
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / STUDY, lambda path: write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
+
+
+def refuse_other_study(out: Path, study: Study) -> None:
+    """Makes sure that a folder belongs to no study of another name.
+
+    Raises:
+        InputError: It does.
+    """
+    try:
+        name = json.loads((out / STUDY).read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if name != study.name:
+        raise InputError(
+            f"{out} belongs to the study {name}: give another --out to {study.name}, and share runs with "
+            f"--results {out / 'results'}"
+        )
+
+
+def _row(out: Path, run: Run, state: State) -> dict[str, Any]:
+    """Whatever is neither done nor failed has no result that counts."""
+    other = state.status in (Status.other, Status.busy)
+    status = state.status if state.status in FINAL else Status.failed if other else Status.missing
+    return {
+        "model": run.model.name,
+        "revision": run.model.revision,
+        "task": run.task.name,
+        "measurement": run.measurement,
+        "folder": os.path.relpath(run.folder, out.resolve()),
+        "status": status.value,
+        "cause": state.cause,
+        "seconds": state.seconds,
+    }
