@@ -14,9 +14,7 @@ from torch import Tensor
 
 from ntps import Moments, load_model, load_task, score_moments
 from ntps.models import tokenize
-from ntps.moments.collect import Pass
-from ntps.moments.layout import Layout
-from ntps.moments.plan import Batch
+from ntps.moments.plan import plan_batches
 
 
 def main(
@@ -32,21 +30,18 @@ def main(
     disturbed = [{layer: Moments(model.hidden_size, task.outputs) for layer in layers} for _ in range(seeds)]
     random = torch.Generator().manual_seed(0)
 
-    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor, _texts: Batch) -> None:
-        for moments in disturbed:
-            factor = 1 + noise * torch.randn(hidden.shape, generator=random, dtype=hidden.dtype)
-            moments[layer].add(hidden * factor, layout, targets)
+    tokens = tokenize(model, task.train.texts)
+    for batch in plan_batches(tokens.lengths, 2048):
+        ids = torch.as_tensor(tokens.padded(batch, model.pad_id))
+        mask = torch.arange(ids.shape[1]) < torch.as_tensor(tokens.lengths[batch])[:, None]
+        targets = task.targets(task.train.labels[batch])
 
-    Pass(
-        model=model,
-        tokens=tokenize(model, task.train.texts),
-        targets=lambda batch: task.targets(task.train.labels[batch]),
-        layers=layers,
-        pooling="mean",
-        masked=False,
-        tokens_per_batch=2048,
-        progress=lambda _done: None,
-    ).run(reduce)
+        def sink(layer: int, hidden: Tensor) -> None:
+            for moments in disturbed:
+                factor = 1 + noise * torch.randn(hidden.shape, generator=random, dtype=hidden.dtype)
+                moments[layer].update(hidden * factor, mask, targets)  # noqa: B023  # called at once
+
+        model.visit_layers(ids, None, layers, sink)
     print(f"{'layer':12} {'released':>10} {'paper':>10}")
     for layer in layers:
         spreads = []

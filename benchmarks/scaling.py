@@ -21,7 +21,9 @@ from closed_forms import synthetic_means
 from common import interleaved, medians, random_model, show, whole_pass
 from ntps import Moments, score_moments
 from ntps.models import TokenizedTexts
+from ntps.moments.kernels import ragged_batch
 from ntps.moments.layout import Layout
+from ntps.moments.workspace import Workspace
 
 CLASSES = 6
 TOKENS_PER_BATCH = 2048
@@ -55,8 +57,8 @@ def statistics_job(width: int, length: int) -> Callable[[], object]:
     hidden = torch.randn(texts, length, width)
     layout = Layout.of_lengths(np.full(texts, length), length)
     targets = torch.eye(CLASSES, dtype=torch.float64)[torch.arange(texts) % CLASSES]
-    moments = Moments(width, CLASSES)
-    return lambda: moments.add(hidden, layout, targets)
+    moments, workspace = Moments(width, CLASSES), Workspace()
+    return lambda: moments.add(ragged_batch(hidden, layout, "mean", workspace), targets)
 
 
 def closed_forms_job(width: int) -> Callable[[], object]:

@@ -15,17 +15,18 @@ from torch import Tensor
 from ntps.errors import InputError, NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
 from ntps.moments.checkpoint import Checkpoint
-from ntps.moments.kernels import Pooling, pooled_batch
+from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch
 from ntps.moments.layout import Layout
-from ntps.moments.moments import Moments, NonFiniteStates
+from ntps.moments.moments import Moments, NonFiniteStates, require_finite
 from ntps.moments.plan import Batch, plan_batches
+from ntps.moments.workspace import Workspace, retained_memory
 from ntps.theory import LinearProbe, variance_explained
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
 """Told how many tokens have just been done."""
-Reduce = Callable[[int, Tensor, Layout, Tensor, Batch], None]
-"""``reduce(layer, hidden, layout, targets, texts)``: takes what it needs from the states of some texts in one layer."""
+Reduce = Callable[[int, RaggedBatch, Tensor, Batch], None]
+"""``reduce(layer, rows, targets, texts)``: takes what it needs before the next layer or batch comes."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,16 @@ class Pass:
     progress: Progress
 
     @cached_property
+    def workspace(self) -> Workspace:
+        """Buffers for the statistics."""
+        return Workspace()
+
+    @cached_property
     def batches(self) -> list[Batch]:
         """The plan."""
         return plan_batches(self.tokens.lengths, self.tokens_per_batch)
 
+    @retained_memory()
     def run(
         self,
         reduce: Reduce,
@@ -93,7 +100,9 @@ class Pass:
                 nonlocal inside
                 start = time.perf_counter()
                 try:
-                    reduce(layer, hidden, layout.to(hidden.device), targets, batch)  # noqa: B023  # called at once
+                    rows = ragged_batch(hidden, layout.to(hidden.device), self.pooling, self.workspace)  # noqa: B023
+                    require_finite(rows.finite, hidden.dtype)
+                    reduce(layer, rows, targets.to(hidden.device), batch)  # noqa: B023  # called at once
                 except NonFiniteStates as error:
                     raise NumericalError(
                         f"hidden states of layer {layer} ({self.model.layer_names[layer]}) are not finite for text "
@@ -131,12 +140,13 @@ def collect_moments(
     moments: dict[int, Moments] = {}
     restored = checkpoint.restore() if checkpoint else {}
 
-    def reduce(layer: int, hidden: Tensor, layout: Layout, targets: Tensor, _texts: Batch) -> None:
+    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, _texts: Batch) -> None:
         if layer not in moments:
-            moments[layer] = Moments(hidden.shape[2], outputs, pooling=work.pooling, device=hidden.device)
+            width, device = rows.pooled.shape[1], rows.pooled.device
+            moments[layer] = Moments(width, outputs, pooling=work.pooling, device=device)
             if layer in restored:
                 moments[layer].merge(restored.pop(layer))
-        moments[layer].add(hidden, layout, targets.to(hidden.device))
+        moments[layer].add(rows, targets)
 
     def finished(done: int) -> None:
         if checkpoint and done < len(work.batches):
@@ -174,28 +184,23 @@ def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[in
     Returns:
         Figures by layer, and the seconds of :meth:`Pass.run`.
     """
-    tallies = {layer: _Tally(probe, work.pooling) for layer, probe in probes.items()}
-    seconds = work.run(lambda layer, hidden, layout, targets, _texts: tallies[layer].add(hidden, layout, targets))
+    tallies = {layer: _Tally(probe) for layer, probe in probes.items()}
+    seconds = work.run(lambda layer, rows, targets, _texts: tallies[layer].add(rows.pooled, targets))
     return {layer: tally.result() for layer, tally in tallies.items()}, seconds
 
 
 class _Tally:
     """Residuals and hits of one probe, summed over batches."""
 
-    def __init__(self, probe: LinearProbe, pooling: Pooling) -> None:
+    def __init__(self, probe: LinearProbe) -> None:
         self.probe = probe
-        self.pooling = pooling
         outputs = len(probe.intercept)
         self.texts = self.hits = 0
         self.residual, self.total, self.energy = np.zeros(outputs), np.zeros(outputs), np.zeros(outputs)
         self.shift: Array | None = None
 
-    def add(self, hidden: Tensor, layout: Layout, targets: Tensor) -> None:
-        pooled = pooled_batch(hidden, layout, self.pooling)
-        finite = torch.isfinite(pooled).all(dim=1)
-        if not bool(finite.all()):
-            raise NonFiniteStates(int((~finite).nonzero()[0]), hidden.dtype)
-        predicted, y = self.probe.predict(pooled.cpu().numpy()), targets.numpy()
+    def add(self, pooled: Tensor, targets: Tensor) -> None:
+        predicted, y = self.probe.predict(pooled.cpu().numpy()), targets.cpu().numpy()
         self.texts += len(y)
         self.hits += int((predicted.argmax(axis=1) == y.argmax(axis=1)).sum())
         self.residual += ((y - predicted) ** 2).sum(axis=0)

@@ -7,10 +7,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.moments.layout import Layout
+from ntps.moments.workspace import Workspace
 
+Array = NDArray[np.float64]
 Pooling = Literal["mean", "sum", "last"]
 
 BANDS = 4
@@ -20,22 +23,22 @@ SMALLEST_BAND = 64
 
 @dataclass(frozen=True)
 class RaggedBatch:
-    """Float64 rows that one batch adds to the moments.
+    """Float64 rows that one batch adds to the moments; prefix and following lie in the workspace.
 
     Attributes:
         prefix: ``(P, d)`` prefix sums ``c_t``, t = 1 … T-1, of all texts.
         following: ``(P, d)`` the states ``x_{t+1}`` that follow them.
-        total: ``(B, d)`` sums over all tokens of each text; finite only if every state is.
         pooled: ``(B, d)`` pooled texts.
+        finite: ``(B,)`` whether every state of the text is finite.
     """
 
     prefix: Tensor
     following: Tensor
-    total: Tensor
     pooled: Tensor
+    finite: Tensor
 
 
-def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling) -> RaggedBatch:
+def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Workspace) -> RaggedBatch:
     """Prefix sums, next states and pooled texts of a padded batch.
 
     Sums run in float64 along each text: a cumulative sum over the whole batch would cancel.
@@ -44,20 +47,21 @@ def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling) -> RaggedBatc
         hidden: ``(B, T, d)`` hidden states; what stands at padding is never read.
         layout: Where the real tokens stand.
         pooling: How a text becomes one vector.
+        workspace: Buffers to work in.
     """
-    states = _packed(hidden, layout)
+    states = _packed(hidden, layout, workspace)
     following = states[layout.sizes[0] :]
-    prefix = _prefix_sums(states, layout)
-    last = states[layout.final]
-    several = layout.before_final >= 0
-    total = last.clone()
-    total[several] += prefix[layout.before_final[several]]
-    return RaggedBatch(prefix, following, total, _pool(total, last, layout, pooling))
-
-
-def pooled_batch(hidden: Tensor, layout: Layout, pooling: Pooling) -> Tensor:
-    """Pooled texts ``(B, d)`` in float64, alone; arguments as for :func:`ragged_batch`."""
-    return ragged_batch(hidden, layout, pooling).pooled
+    prefix = workspace.rows("prefix", len(following), states.shape[1], states.dtype, states.device)
+    _prefix_sums(states, layout, out=prefix)
+    last = states.index_select(0, layout.final)
+    total = last
+    if len(prefix):
+        # Texts of one token have no prefix. Chosen without a mask index, which would make the host wait for a GPU.
+        before = prefix.index_select(0, layout.before_final.clamp(min=0))
+        total = last + torch.where(layout.before_final[:, None] >= 0, before, 0.0)
+    # A sum over all tokens of a text is finite only if every state is.
+    finite = torch.isfinite(total).all(dim=1)
+    return RaggedBatch(prefix, following, _pool(total, last, layout, pooling), finite)
 
 
 def add_gram(gram: Tensor, rows: Tensor) -> None:
@@ -82,46 +86,48 @@ def symmetric(gram: Tensor) -> Tensor:
     return torch.triu(gram) + torch.triu(gram, diagonal=1).T
 
 
-def _packed(hidden: Tensor, layout: Layout) -> Tensor:
+def _packed(hidden: Tensor, layout: Layout, workspace: Workspace) -> Tensor:
     """States of real tokens in packed order, ``(N, d)`` float64."""
-    return hidden.reshape(-1, hidden.shape[2]).index_select(0, layout.rows).to(torch.float64)
+    width = hidden.shape[2]
+    gathered = workspace.rows("gathered", layout.tokens, width, hidden.dtype, hidden.device)
+    torch.index_select(hidden.reshape(-1, width), 0, layout.rows, out=gathered)
+    if hidden.dtype == torch.float64:
+        return gathered
+    return workspace.rows("states", layout.tokens, width, torch.float64, hidden.device).copy_(gathered)
 
 
-def _prefix_sums(states: Tensor, layout: Layout) -> Tensor:
+def _prefix_sums(states: Tensor, layout: Layout, out: Tensor) -> None:
     """``(P, d)`` prefix sums, in packed order without the last step of each text."""
     if states.device.type == "cpu":
-        return _prefix_sums_by_step(states, layout)
-    return _prefix_sums_padded(states, layout)
+        _prefix_sums_by_step(states.numpy(), layout.sizes, out.numpy())
+    else:
+        _prefix_sums_padded(states, layout, out)
 
 
-def _prefix_sums_by_step(states: Tensor, layout: Layout) -> Tensor:
+def _prefix_sums_by_step(states: Array, sizes: tuple[int, ...], out: Array) -> None:
     """One addition of whole blocks a step: touches each row once."""
-    texts = layout.sizes[0]
-    source = states.numpy()
-    prefix = np.empty((len(source) - texts, source.shape[1]))
-    previous = source[:texts]
+    previous = states[: sizes[0]]
     start = 0
-    for step, size in enumerate(layout.sizes[1:]):
-        block = prefix[start : start + size]
+    for step, size in enumerate(sizes[1:]):
+        block = out[start : start + size]
         if step == 0:
             block[:] = previous[:size]
         else:
             # The states of this step stand one step further on in the packed order.
-            first = start - layout.sizes[step] + texts
-            np.add(previous[:size], source[first : first + size], out=block)
+            first = start - sizes[step] + sizes[0]
+            np.add(previous[:size], states[first : first + size], out=block)
         previous = block
         start += size
-    return torch.from_numpy(prefix)
 
 
-def _prefix_sums_padded(states: Tensor, layout: Layout) -> Tensor:
+def _prefix_sums_padded(states: Tensor, layout: Layout, out: Tensor) -> None:
     """One cumulative sum over a padded copy: few launches, for devices where a launch a step would cost more."""
     texts, width = layout.shape
     padded = torch.zeros(texts * width, states.shape[1], dtype=states.dtype, device=states.device)
     padded[layout.rows] = states
     sums = padded.view(texts, width, -1).cumsum(dim=1).view(texts * width, -1)
     # The prefix before a token stands one column to its left; padding on the left adds zeros.
-    return sums[layout.rows[layout.sizes[0] :] - 1]
+    torch.index_select(sums, 0, layout.rows[layout.sizes[0] :] - 1, out=out)
 
 
 def _pool(total: Tensor, last: Tensor, layout: Layout, pooling: Pooling) -> Tensor:

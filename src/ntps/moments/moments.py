@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.errors import InputError, NumericalError
-from ntps.moments.kernels import Pooling, add_gram, ragged_batch, symmetric
+from ntps.moments.kernels import Pooling, RaggedBatch, add_gram, ragged_batch, symmetric
 from ntps.moments.layout import Layout
 from ntps.moments.storage import SYMMETRIC, read_sums, write_sums
+from ntps.moments.workspace import Workspace
 
 Array = NDArray[np.float64]
 
@@ -34,6 +35,17 @@ class NonFiniteStates(NumericalError):
         )
         self.row = row
         self.dtype = dtype
+
+
+def require_finite(finite: Tensor, dtype: torch.dtype) -> None:
+    """Raises :class:`NonFiniteStates` unless all texts are finite.
+
+    Args:
+        finite: ``(B,)`` whether each is.
+        dtype: Dtype of their hidden states.
+    """
+    if not bool(finite.all()):
+        raise NonFiniteStates(int((~finite).nonzero()[0]), dtype)
 
 
 SUMS = (
@@ -129,29 +141,28 @@ class Moments:
         hidden = hidden.detach()
         y = torch.as_tensor(targets, dtype=torch.float64, device=hidden.device).detach()
         self._check_shapes(hidden, mask, y)
-        if len(hidden):
-            self.add(hidden, Layout.of_mask(mask).to(hidden.device), y)
-
-    def add(self, hidden: Tensor, layout: Layout, y: Tensor) -> None:
-        """Adds a batch of texts whose layout is known; otherwise like :meth:`update`.
-
-        Args:
-            hidden: ``(B, T, d)``.
-            layout: Where its real tokens stand, on the device of ``hidden``.
-            y: ``(B, c)`` float64 targets on the same device.
-        """
-        batch = ragged_batch(hidden, layout, self.pooling)
-        finite = torch.isfinite(batch.total).all(dim=1)
-        if not bool(finite.all()):
-            raise NonFiniteStates(int((~finite).nonzero()[0]), hidden.dtype)
+        if len(hidden) == 0:
+            return
         if not bool(torch.isfinite(y).all()):
             raise NumericalError("the targets are not finite: remove the texts whose target is NaN or infinite")
+        batch = ragged_batch(hidden, Layout.of_mask(mask).to(hidden.device), self.pooling, Workspace())
+        require_finite(batch.finite, hidden.dtype)
+        self.add(batch, y)
+
+    def add(self, batch: RaggedBatch, y: Tensor) -> None:
+        """Adds the rows of a batch, which must be finite.
+
+        Args:
+            batch: What :func:`ragged_batch` made of the hidden states of some texts.
+            y: ``(B, c)`` their float64 targets, finite too and on the same device.
+        """
         sums = self.sums
         add_gram(sums["prefix_gram"], batch.prefix)
         sums["prefix_next"].addmm_(batch.prefix.T, batch.following)
         sums["prefix_sum"] += batch.prefix.sum(dim=0)
         sums["next_sum"] += batch.following.sum(dim=0)
-        sums["next_energy"] += batch.following.square().sum()
+        following = batch.following.flatten()
+        sums["next_energy"] += following @ following
         norm2 = batch.pooled.square().sum(dim=1)
         add_gram(sums["pooled_gram"], batch.pooled)
         sums["pooled_target"].addmm_(batch.pooled.T, y)
@@ -160,8 +171,8 @@ class Moments:
         sums["pooled_norm2_sum"] += norm2 @ batch.pooled
         add_gram(sums["target_gram"], y)
         sums["target_sum"] += y.sum(dim=0)
-        self.texts += len(hidden)
-        self.tokens += layout.tokens
+        self.texts += len(batch.pooled)
+        self.tokens += len(batch.pooled) + len(batch.prefix)
 
     def merge(self, other: Moments) -> Moments:
         """Adds the sums of other texts in place, and returns itself."""

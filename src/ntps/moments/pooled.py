@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.errors import InputError
 from ntps.moments.collect import Pass
-from ntps.moments.kernels import pooled_batch
-from ntps.moments.layout import Layout
-from ntps.moments.moments import NonFiniteStates
 from ntps.moments.plan import Batch
 from ntps.moments.record import INDEX, SCHEMA, write_text
 from ntps.moments.storage import sync_file, sync_folder, write_whole, writing
@@ -123,14 +119,7 @@ def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[s
     """
     pooled = PooledTexts(len(work.tokens), folder)
 
-    def reduce(layer: int, hidden: Tensor, layout: Layout, _targets: Tensor, texts: Batch) -> None:
-        rows = pooled_batch(hidden, layout, work.pooling)
-        finite = torch.isfinite(rows).all(dim=1)
-        if not bool(finite.all()):
-            raise NonFiniteStates(int((~finite).nonzero()[0]), hidden.dtype)
-        pooled.put(layer, texts, rows)
-
-    work.run(reduce)
+    work.run(lambda layer, rows, _targets, texts: pooled.put(layer, texts, rows.pooled))
     return pooled.finish(provenance)
 
 
