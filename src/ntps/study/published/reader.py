@@ -52,11 +52,9 @@ def read_published() -> Published:
     """Reads the published numbers, which come with the package."""
     content = json.loads((files("ntps.study.published") / "published.json").read_text(encoding="utf-8"))
     places = pd.MultiIndex.from_product([content["models"], content["tasks"]], names=["model", "task"])
-    columns = {
-        name: pd.DataFrame.from_dict(rows, orient="index", columns=content["tasks"], dtype=float).stack()
-        for name, rows in content["measures"].items()
-    }
-    points = pd.DataFrame(index=places).assign(**columns)
+    points = pd.DataFrame(index=places)
+    for name, rows in content["measures"].items():
+        points[name] = pd.DataFrame.from_dict(rows, orient="index", columns=content["tasks"], dtype=float).stack()
     points["lora_gain"] = points["lora_test_accuracy"] - points["probe_test_accuracy"]
     figure = content["figure_1"]
     words = [

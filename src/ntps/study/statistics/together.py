@@ -45,10 +45,11 @@ def mean_over_models(
     x, y = centred_ranks(scores), centred_ranks(measurements)
     x, y = x * inverse_norm(x), y * inverse_norm(y)
     models = x.shape[1]
-    observed = float(np.sum(x * y)) / models
+    observed = np.sum(x * y, axis=0).mean(keepdims=True)
     orders, exact = shuffled(np.arange(len(x), dtype=np.float64), permutations, seed)
     # Products of task i's scores with task j's measurements, averaged over models: an order picks one j for each i.
     products = x @ y.T / models
     by_chance = products[np.arange(len(x)), orders.astype(np.int64)].sum(axis=1)
-    at_least = strength(by_chance, direction) >= strength(np.float64(observed), direction) - ROUNDING
-    return MeanCoefficient(mean=observed, p_value=p_value(int(at_least.sum()), len(orders), exact), models=models)
+    at_least = strength(by_chance, direction) >= strength(observed, direction) - ROUNDING
+    found = p_value(int(at_least.sum()), len(orders), exact)
+    return MeanCoefficient(mean=float(observed[0]), p_value=found, models=models)
