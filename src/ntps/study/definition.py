@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ntps.errors import InputError
 from ntps.models import known_model
@@ -103,6 +103,7 @@ class Study:
         tasks: Tasks, with names that differ.
         measurements: The settings of each measurement, in the order in which they run.
         resources: What one run needs.
+        moments: Whether the statistics of a score stay in its folder.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Study:
     tasks: tuple[TaskSpec, ...]
     measurements: Mapping[str, Any]
     resources: Resources = Resources()
+    moments: Literal["keep", "drop"] = "keep"
 
     def to_dict(self) -> dict[str, Any]:
         """The definition in JSON types, with every default spelled out."""
@@ -119,6 +121,7 @@ class Study:
             "tasks": [asdict(task) for task in self.tasks],
             "measurements": {name: asdict(settings) for name, settings in self.measurements.items()},
             "resources": asdict(self.resources),
+            "moments": self.moments,
         }
 
 
@@ -149,36 +152,45 @@ def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
     return parse_study(text, str(path), models)
 
 
+@dataclass(frozen=True)
+class _File:
+    """The top of a file, before its parts are looked at."""
+
+    name: str = ""
+    models: Any = None
+    tasks: Any = None
+    measurements: Any = None
+    resources: Any = None
+    train_texts: int | None = None
+    test_texts: int | None = None
+    moments: Literal["keep", "drop"] = "keep"
+
+
 def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
     """Reads a definition; arguments as for :func:`load_study`, ``name`` being what errors call it."""
     document = Document(text, name)
-    top = document.mapping(document.data, ())
-    for key in top:
-        document.known(key, ("name", "models", "tasks", "train_texts", "test_texts", "measurements", "resources"), ())
-    limits = {key: top[key] for key in ("train_texts", "test_texts") if top.get(key) is not None}
-    title = top.get("name", Path(name).stem)
-    if not isinstance(title, str) or not title:
-        raise document.error(("name",), "the name must be a text")
-    listed = _specs(document, ModelSpec, top, "models", {}) if not models else [ModelSpec(each) for each in models]
+    top = document.build(_File, document.data, ())
+    listed = [ModelSpec(each) for each in models] or _specs(document, ModelSpec, top.models, "models", {})
     if not listed:
         raise document.error(("models",), "no model is named: list models there, or give one with --model")
-    specs = _named(document, [_absolute(spec) for spec in listed], "models")
-    tasks = _named(document, [_absolute(spec) for spec in _specs(document, TaskSpec, top, "tasks", limits)], "tasks")
+    limits = {"train_texts": top.train_texts, "test_texts": top.test_texts}
+    tasks = _specs(document, TaskSpec, top.tasks, "tasks", limits)
     if not tasks:
         raise document.error(("tasks",), "no task is named: list at least one")
     return Study(
-        title,
-        specs,
-        tasks,
-        _measurements(document, top),
-        document.build(Resources, top.get("resources"), ("resources",)),
+        name=top.name or Path(name).stem,
+        models=_named(document, listed, "models"),
+        tasks=_named(document, tasks, "tasks"),
+        measurements=_measurements(document, top.measurements),
+        resources=document.build(Resources, top.resources, ("resources",)),
+        moments=top.moments,
     )
 
 
-def _specs(document: Document, kind: type[S], top: Mapping[str, Any], key: str, defaults: Mapping[str, Any]) -> list[S]:
+def _specs(document: Document, kind: type[S], entries: Any, key: str, defaults: Mapping[str, Any]) -> list[S]:
     """Entries of a list, each an id or a mapping."""
     found = []
-    for index, entry in enumerate(document.sequence(top.get(key), (key,))):
+    for index, entry in enumerate(document.sequence(entries, (key,))):
         content = {"id": entry} if isinstance(entry, str) else document.mapping(entry, (key, index))
         found.append(document.build(kind, {**defaults, **content}, (key, index)))
     return found
@@ -199,7 +211,7 @@ def _resolved(name: str) -> str:
 
 def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
     named: dict[str, S] = {}
-    for index, spec in enumerate(specs):
+    for index, spec in enumerate(map(_absolute, specs)):
         name = re.sub(r"[^\w.@+-]", "_", spec.name or _short(spec.id, key == "models"))
         if name in named:
             raise document.error((key, index), f"two {key} are called {name}: give one of them another `name`")
@@ -218,8 +230,8 @@ def _short(name: str, model: bool) -> str:
     return (known.hub_id if known else repository).replace("/", "__")
 
 
-def _measurements(document: Document, top: Mapping[str, Any]) -> dict[str, Any]:
-    asked = document.mapping(top.get("measurements"), ("measurements",))
+def _measurements(document: Document, entries: Any) -> dict[str, Any]:
+    asked = document.mapping(entries, ("measurements",))
     if not asked:
         raise document.error(("measurements",), f"no measurement is named: take some of {', '.join(MEASUREMENTS)}")
     for name in asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ntps.models import LanguageModel, load_model
@@ -77,7 +76,12 @@ class Measurement:
 
 def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
     return run_score(
-        bench.model(run.model), bench.task(run.task), run.settings, out=Path(run.folder), reporter=reporter
+        bench.model(run.model),
+        bench.task(run.task),
+        run.settings,
+        out=run.folder,
+        keep_moments=run.keep_moments,
+        reporter=reporter,
     )
 
 

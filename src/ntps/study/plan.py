@@ -51,7 +51,7 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
         if needs:
             identity["continues"] = needs.digest
         folder = results / model.name / model.revision / task.name / name
-        made[name] = Run(model, task, name, settings, folder, identity, needs)
+        made[name] = Run(model, task, name, settings, folder, identity, needs, study.moments == "keep")
     yield from made.values()
 
 

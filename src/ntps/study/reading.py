@@ -149,8 +149,10 @@ def _fitted(value: Any, hint: Any) -> Any:
             return _Misfit
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    wanted = hint if isinstance(hint, type) else object
-    return value if isinstance(value, wanted) and isinstance(value, bool) <= (wanted in (bool, object)) else _Misfit
+    if hint not in (str, int, float, bool, NoneType):
+        return value
+    # In Python, true is a number.
+    return value if isinstance(value, hint) and isinstance(value, bool) == (hint is bool) else _Misfit
 
 
 def _words(hint: Any) -> str:

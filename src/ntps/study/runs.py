@@ -66,6 +66,7 @@ class Run:
         folder: Its own folder.
         identity: All that changes its numbers, in JSON types.
         needs: The run that it continues.
+        keep_moments: Whether the statistics of a score stay in the folder.
     """
 
     model: ModelSpec
@@ -75,6 +76,7 @@ class Run:
     folder: Path
     identity: Mapping[str, Any]
     needs: Run | None = None
+    keep_moments: bool = True
 
     @property
     def digest(self) -> str:

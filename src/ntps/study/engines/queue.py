@@ -48,6 +48,7 @@ class Queue:
         """Begins with all runs waiting."""
         self._waiting = deque(runs)
         self._open = {run.digest for run in runs}
+        self._tried: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -62,13 +63,14 @@ class Queue:
         ready = [run for run in self._waiting if run.needs is None or run.needs.digest not in self._open]
         if not ready:
             return None
-        # The sort is stable: among equals, the order of the study.
-        run = min(ready, key=lambda run: 0 if run.group == group else 2 if run.group in others else 1)
+        # Among equals, the order of the study.
+        run = min(ready, key=lambda run: (run.digest in self._tried, run.group != group, run.group in others))
         self._waiting.remove(run)
         return run
 
     def put_back(self, run: Run) -> None:
         """A run that must be tried again, after all the others."""
+        self._tried.add(run.digest)
         self._waiting.append(run)
 
     def settle(self, outcome: Outcome, listener: Listener) -> None:

@@ -1,0 +1,156 @@
+"""Definitions: what they mean, and one sentence with the place for whatever is wrong in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ntps.errors import InputError
+from ntps.study import STUDIES, load_study
+from ntps.study.definition import parse_study
+from ntps.study.plan import plan_runs
+from ntps.study.reading import Document
+from tiny import save_model, save_task
+
+GOOD: dict[str, Any] = {
+    "name": "small grid",
+    "models": ["demo"],
+    "tasks": ["docstrings"],
+    "measurements": {"score": {"layers": "0,-1"}},
+}
+
+
+def define(**changes: Any) -> str:
+    return yaml.safe_dump({**GOOD, **changes}, sort_keys=False)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InputError) as error:
+        parse_study(text, "grid.yaml")
+    return str(error.value)
+
+
+def test_a_definition_says_models_tasks_and_settings() -> None:
+    text = define(
+        models=["demo", {"id": "Qwen/Qwen2-0.5B@abc", "dtype": "bfloat16"}],
+        tasks=["emotion", {"id": "imdb", "train_texts": 10, "name": "films"}],
+        train_texts=100,
+        test_texts=50,
+    )
+    study = parse_study(text, "grid.yaml")
+    assert [(model.name, model.revision, model.dtype) for model in study.models] == [
+        ("demo", "local", "float32"),
+        ("Qwen__Qwen2-0.5B", "abc", "bfloat16"),
+    ]
+    assert [(task.name, task.train_texts, task.test_texts) for task in study.tasks] == [
+        ("emotion", 100, 50),
+        ("films", 10, 50),
+    ]
+    assert study.measurements["score"].layers == "0,-1"
+
+
+def test_short_and_long_names_of_a_model_share_a_folder() -> None:
+    names = [parse_study(define(models=[name]), "g").models[0].name for name in ("Qwen2-0.5B", "Qwen/Qwen2-0.5B")]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("name: a\nmodel: [demo]\n", 2, ("model", "perhaps you mean models")),
+        (define(measurements={"scor": None}), 7, ("scor", "perhaps you mean score")),
+        (define(measurements={"score": {"layer": "0"}}), 8, ("measurements.score.layer", "perhaps you mean layers")),
+        (define(measurements={"score": {"pooling": "median"}}), 8, ("pooling", "mean, sum, last")),
+        (define(measurements={"score": {"max_length": "ten"}}), 8, ("max_length", "'ten'", "a whole number")),
+        (define(measurements={"score": {"max_length": True}}), 8, ("max_length", "True")),
+        (define(measurements={"score": {"tokens_per_batch": 0}}), 7, ("measurements.score", "at least 1")),
+        (define(measurements={"score": [1]}), 7, ("a mapping",)),
+        (define(measurements=None), 6, ("no measurement", "score")),
+        (define(models=[]), 2, ("--model",)),
+        (define(models="demo"), 2, ("a list",)),
+        (define(models=["demo", "demo"]), 4, ("two models are called demo", "name")),
+        (define(models=[{"name": "x"}]), 3, ("the key id is missing",)),
+        (define(models=[{"id": "demo", "trust_remote_code": "yes"}]), 4, ("true or false",)),
+        (define(tasks=[]), 4, ("no task",)),
+        (define(tasks=[{"id": "imdb", "text_columns": "a"}]), 6, ("a list, each entry a text",)),
+        (define(name=3), 1, ("name", "3 is not a text")),
+        (define(moments="some"), 9, ("moments", "one of keep, drop")),
+        (define(resources={"cpu": 3}), 10, ("perhaps you mean cpus",)),
+        ("name: a\nname: b\n", 2, ("second time",)),
+        ("name: [a\n", 2, ("not YAML",)),
+        ("- a\n", 1, ("a mapping",)),
+    ],
+)
+def test_whatever_is_wrong_is_one_sentence_with_its_line(text: str, line: int, words: tuple[str, ...]) -> None:
+    sentence = refusal(text)
+    assert sentence.startswith(f"grid.yaml, line {line}")
+    for word in words:
+        assert word in sentence
+    assert "\n" not in sentence
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_any_yaml_is_a_study_or_an_input_error(content: Any) -> None:
+    with pytest.raises(InputError):
+        parse_study(yaml.safe_dump(content), "grid.yaml")
+
+
+def test_numbers_with_an_exponent_are_numbers() -> None:
+    """YAML 1.1 reads 1e-4 as a text."""
+    study = parse_study(define(resources={"memory_gb": "1e-4"}), "g")
+    assert study.resources.memory_gb == 1e-4
+    assert Document("x: 1e-4", "g").data == {"x": "1e-4"}
+
+
+def test_anchors_and_merges_may_repeat_a_key() -> None:
+    text = define() + "resources: &r {cpus: 2}\n"
+    assert parse_study(text, "g").resources.cpus == 2
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_studies_that_come_along_are_sound(name: str) -> None:
+    study = load_study(name, ["demo"] if name == "small" else [])
+    assert study.name == name and study.models and study.tasks and study.measurements
+
+
+def test_a_study_without_a_model_asks_for_one() -> None:
+    with pytest.raises(InputError, match="--model"):
+        load_study("small")
+
+
+def test_no_such_study_names_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="demo, small, paper"):
+        load_study(tmp_path / "missing.yaml")
+
+
+def identities(model: Path, task: Path, **changes: Any) -> list[str]:
+    study = parse_study(define(models=[str(model)], tasks=[str(task)], **changes), "g")
+    return [run.digest for run in plan_runs(study, task.parent / "results")]
+
+
+def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
+    """It stays the same where files lie elsewhere, and changes with their content and with every setting."""
+    model, task = save_model(tmp_path / "model"), save_task(tmp_path / "task.jsonl")
+    first = identities(model, task)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    assert identities(model.rename(moved / "model"), task.rename(moved / "task.jsonl")) == first
+    model, task = moved / "model", moved / "task.jsonl"
+    assert identities(model, task, train_texts=10) != first
+    assert identities(model, task, measurements={"score": {"layers": "0"}}) != first
+    assert identities(model, task, resources={"cpus": 7}) == first
+    task.write_text(task.read_text() + task.read_text().splitlines()[0] + "\n")
+    changed = identities(model, task)
+    assert changed != first
+    save_model(model, seed=1)
+    assert identities(model, task) != changed
