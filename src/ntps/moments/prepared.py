@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -107,7 +106,7 @@ class Prepared:
             "model": self.described,
             "task": describe_task(self.task, self.tokens, self.test_tokens),
             "settings": {
-                **asdict(self.settings),
+                **self.settings.described(),
                 "layers": list(self.layers),
                 "tokens_per_batch": self.tokens_per_batch,
                 "dtype": str(self.model.dtype).removeprefix("torch."),

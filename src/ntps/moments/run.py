@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class _Run(Prepared):
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        settings = asdict(self.settings)
+        settings = self.settings.described()
         del settings["tokens_per_batch"]
         return {
             **{f"model {name}": value for name, value in self.described.items()},

@@ -45,6 +45,10 @@ class PassSettings:
         """
         return _parse_layers(self.layers, num_layers)
 
+    def described(self) -> dict[str, Any]:
+        """These settings by name, in JSON types."""
+        return asdict(self)
+
     def digest(self, layers: tuple[int, ...], **identity: Any) -> str:
         """SHA-256 over everything that changes numbers: these settings, but not the batch budget, and the identity.
 
@@ -52,7 +56,7 @@ class PassSettings:
             layers: The layers that the text of ``layers`` means.
             identity: What is scored, in JSON types.
         """
-        numbers = {**asdict(self), **identity, "layers": layers}
+        numbers = {**self.described(), **identity, "layers": layers}
         del numbers["tokens_per_batch"]
         return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
 

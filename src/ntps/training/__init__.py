@@ -1,5 +1,33 @@
 """What NTPS is meant to predict: linear probes, LoRA, training from scratch."""
 
 from ntps.training.figures import Figures, figures_of_logits, figures_of_values, majority_accuracy
+from ntps.training.loss import label_tensor, loss_function
+from ntps.training.ols import LeastSquares, figures_of_means, ols_of_means, ols_of_pooled
+from ntps.training.probe import ProbeRecord, run_probe
+from ntps.training.settings import (
+    AdamwRecipe,
+    LogisticRecipe,
+    OlsRecipe,
+    ProbeSettings,
+    probe_recipe,
+)
 
-__all__ = ["Figures", "figures_of_logits", "figures_of_values", "majority_accuracy"]
+__all__ = [
+    "AdamwRecipe",
+    "Figures",
+    "LeastSquares",
+    "LogisticRecipe",
+    "OlsRecipe",
+    "ProbeRecord",
+    "ProbeSettings",
+    "figures_of_logits",
+    "figures_of_means",
+    "figures_of_values",
+    "label_tensor",
+    "loss_function",
+    "majority_accuracy",
+    "ols_of_means",
+    "ols_of_pooled",
+    "probe_recipe",
+    "run_probe",
+]

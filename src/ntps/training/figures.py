@@ -73,7 +73,7 @@ def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Figures:
     if task.kind == "classes":
         losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
     else:
-        losses = np.logaddexp(0.0, logits) - labels * logits
+        losses = np.logaddexp(0.0, np.where(labels > 0.5, -logits, logits))
     loss = float(losses.mean())
     return Figures(accuracy, balanced, cross_entropy=loss if np.isfinite(loss) else None)
 
