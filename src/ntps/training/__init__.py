@@ -9,7 +9,6 @@ from ntps.training.settings import (
     LogisticRecipe,
     OlsRecipe,
     ProbeSettings,
-    probe_recipe,
 )
 
 __all__ = [
@@ -28,6 +27,5 @@ __all__ = [
     "majority_accuracy",
     "ols_of_means",
     "ols_of_pooled",
-    "probe_recipe",
     "run_probe",
 ]

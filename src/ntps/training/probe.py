@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -76,6 +76,7 @@ def run_probe(
         },
         "warnings": [
             *ready.warnings(),
+            *_few_texts(len(task.train), model.hidden_size),
             *gathered({model.layer_names[layer]: each.warnings for layer, each in fitted.items()}),
             *notes,
         ],
@@ -123,6 +124,11 @@ def _fit_layers(
                 found = pool.map(lambda splits: probe_logistic(splits, logistic, advance), pooled.values())
                 fitted = dict(zip(pooled, found, strict=True))
             return fitted, sorted({f"scikit-learn: {warning.message}" for warning in caught})
+
+
+def _few_texts(texts: int, width: int) -> Iterator[str]:
+    if 5 * width > texts:
+        yield f"{texts} training texts are few for {width} dimensions: figures on them flatter, look at the test texts"
 
 
 def _row(layer: int, name: str, fitted: Fitted) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from ntps.errors import InputError
@@ -80,44 +79,65 @@ Recipe = OlsRecipe | LogisticRecipe | AdamwRecipe
 RECIPES: dict[Kind, type[Recipe]] = {recipe.kind: recipe for recipe in get_args(Recipe)}
 
 
-def probe_recipe(kind: str, options: Mapping[str, Any]) -> Recipe:
-    """The recipe of a kind of probe.
-
-    Args:
-        kind: ``ols``, ``logistic`` or ``adamw``.
-        options: Fields of its recipe by name; what is None keeps its default.
-
-    Raises:
-        InputError: There is no such kind, or it has no such option.
-    """
-    check_choice("--kind", kind, get_args(Kind))
-    recipe = RECIPES[kind]  # type: ignore[index]  # checked above
-    given = {name: value for name, value in options.items() if value is not None}
-    known = {each.name for each in fields(recipe)}
-    for name in given:
-        if name not in known:
-            fitting = " or ".join(other for other, each in RECIPES.items() if name in {f.name for f in fields(each)})
-            raise InputError(f"--{name.replace('_', '-')} means nothing to --kind {kind}: it is for {fitting}")
-    return recipe(**given)
-
-
 @dataclass(frozen=True)
 class ProbeSettings(PassSettings):
-    """What a probe can be asked for.
+    """What a probe can be asked for; numbers that are None are those of its kind's recipe.
 
     Attributes:
-        recipe: Which kind of probe, and its numbers.
+        kind: ``ols``, ``logistic`` or ``adamw``.
+        seed: Seed of whatever is random about the kind.
+        intercept: See :class:`OlsRecipe`.
+        solver: See :class:`LogisticRecipe`.
+        epochs: See :class:`AdamwRecipe`, as for those that follow.
+        batch_size: Texts a step.
+        learning_rate: Constant learning rate.
+        weight_decay: Decoupled weight decay.
+        dropout: Dropout of pooled texts.
     """
 
-    recipe: Recipe = field(default_factory=OlsRecipe)
+    kind: Kind = "ols"
+    seed: int = 0
+    intercept: bool | None = None
+    solver: Solver | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("--kind", self.kind, get_args(Kind))
+        own = {each.name for each in fields(RECIPES[self.kind])}
+        for name in self._numbers().keys() - own:
+            fitting = [kind for kind, recipe in RECIPES.items() if name in {each.name for each in fields(recipe)}]
+            raise InputError(
+                f"--{name.replace('_', '-')} means nothing to --kind {self.kind}: it is an option of {fitting[0]}"
+            )
+        self.recipe  # noqa: B018  # refuses numbers that make no sense
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with all its numbers."""
+        recipe = RECIPES[self.kind]
+        numbers = self._numbers()
+        if "seed" in {each.name for each in fields(recipe)}:
+            numbers["seed"] = self.seed
+        return recipe(**numbers)
 
     def layer_indices(self, num_layers: int) -> tuple[int, ...]:
         """The layers asked for; by default all in closed form or by scikit-learn, and the last for AdamW."""
-        if self.layers is None and self.recipe.kind == "adamw":
+        if self.layers is None and self.kind == "adamw":
             return (num_layers,)
         return super().layer_indices(num_layers)
 
     def described(self) -> dict[str, Any]:
-        """Pass and recipe side by side, with the kind."""
-        block = asdict(self)
-        return {"kind": self.recipe.kind, **block, **block.pop("recipe")}
+        """The settings of the pass, and the kind with its own numbers."""
+        of_pass = {each.name: getattr(self, each.name) for each in fields(PassSettings)}
+        return {"kind": self.kind, **of_pass, **asdict(self.recipe)}
+
+    def _numbers(self) -> dict[str, Any]:
+        """What was given for some kind."""
+        common = {each.name for each in fields(PassSettings)} | {"kind", "seed"}
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in common}
+        return {name: value for name, value in given.items() if value is not None}
