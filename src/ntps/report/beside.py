@@ -1,0 +1,100 @@
+"""What a study measured beside what the paper published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ntps.report.reader import StudyResults
+from ntps.report.study_tables import accuracies
+from ntps.report.tabular import Column, Kind, ReportTable
+from ntps.study.published import read_published, short_name
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that the paper and a study may both have measured.
+
+    Attributes:
+        name: Of the table, and of the study's column.
+        title: What it is, with its unit.
+        kind: How it is written.
+        published: Column of the published points.
+        scale: From the published unit to ours.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    published: str
+    scale: float = 1.0
+
+
+QUANTITIES = (
+    Quantity("probe", "Linear probe, accuracy on test texts (%)", "percent", "probe_test_accuracy"),
+    Quantity("lora", "LoRA, accuracy on test texts (%)", "percent", "lora_test_accuracy"),
+    Quantity("gain", "LoRA minus probe (points)", "points", "lora_gain"),
+    Quantity("scratch", "From scratch, accuracy on test texts (%)", "percent", "table1_scratch_percent", 0.01),
+    Quantity("logistic", "Logistic probe, accuracy on training texts (%)", "percent", "logistic_train_accuracy"),
+    Quantity("ols", "Least-squares probe, MSE on training texts", "decimal", "ols_train_mse"),
+    Quantity("change", "Change of NTPS after LoRA (%)", "points", "table2_change_percent", 0.01),
+)
+CAPTION = (
+    "own: measured here, probes in the last layer. paper: the same model, where the paper has it; median, lowest and "
+    "highest are over the paper's models. A task of the same name may have other texts, and fewer of them; the layers "
+    "of the paper's training figures were not published."
+)
+
+
+def beside(results: StudyResults) -> Iterator[ReportTable]:
+    """One table for each quantity that both have, with the tasks that both have."""
+    points = read_published().points
+    hub_ids = {short_name(model).casefold(): model for model in read_published().models}
+    own = measured(results)
+    for quantity in QUANTITIES:
+        published = points[quantity.published] * quantity.scale
+        frame = own[["model", "task", quantity.name]].rename(columns={quantity.name: "own"}).dropna()
+        frame = frame[frame["task"].isin(read_published().tasks)]
+        if frame.empty:
+            continue
+        same = [hub_ids.get(_last_part(name), "") for name in frame["model"]]
+        frame["paper"] = published.reindex(list(zip(same, frame["task"], strict=True))).to_numpy()
+        for name in ("median", "min", "max"):
+            frame[name] = published.groupby("task").agg(name).reindex(frame["task"]).to_numpy()
+        yield ReportTable(
+            f"beside_{quantity.name}",
+            quantity.title,
+            CAPTION,
+            (
+                Column("model", "model"),
+                Column("task", "task"),
+                Column("own", "own", quantity.kind),
+                Column("paper", "paper", quantity.kind),
+                Column("median", "median", quantity.kind),
+                Column("min", "lowest", quantity.kind),
+                Column("max", "highest", quantity.kind),
+            ),
+            frame,
+        )
+
+
+def measured(results: StudyResults) -> pd.DataFrame:
+    """What a study measured, one row per model and task: ``model, task`` and a column for each quantity."""
+    frame = accuracies(results)
+    last = results.probes[results.probes["last"].astype(bool) & (results.probes["split"] == "train")]
+    changes = results.changes.sort_values("layer").groupby(["model", "task"]).last()
+    columns = {
+        "logistic": last[last["kind"] == "logistic"].set_index(["model", "task"])["accuracy"],
+        "ols": last[last["kind"] == "ols"].set_index(["model", "task"])["mse"],
+        "change": changes["ntps_change_percent"].astype(float) / 100,
+    }
+    for name, column in columns.items():
+        frame = frame.join(column.astype(float).rename(name), on=["model", "task"])
+    return frame
+
+
+def _last_part(model: str) -> str:
+    """``qwen2-0.5b`` of ``Qwen/Qwen2-0.5B``, ``Qwen__Qwen2-0.5B`` and ``Qwen2-0.5B@main``."""
+    return short_name(model.replace("__", "/")).partition("@")[0].casefold()

@@ -1,0 +1,28 @@
+"""What ``ntps paper --out`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ntps.report.files import write_figure, write_numbers, write_table
+from ntps.report.paper_figures import paper_figure_1, paper_scatter
+from ntps.report.tabular import ReportTable
+
+
+def write_paper(folder: Path, tables: Sequence[ReportTable]) -> None:
+    """Writes the tables, and figures 1 to 3 with their points.
+
+    Args:
+        folder: Where to.
+        tables: The coefficients, and what stands beside a study.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    for table in tables:
+        write_table(folder, table)
+    drawn = {"figure_1": paper_figure_1(), "figure_2": paper_scatter(2), "figure_3": paper_scatter(3)}
+    for name, (figure, points) in drawn.items():
+        write_figure(folder, name, figure)
+        write_numbers(folder, name, points)
