@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ntps.report.scatter import Panel, draw_scatter
-from ntps.report.tabular import p_text
+from ntps.report.tabular import Column, ReportTable, p_text
 from ntps.report.word_planes import draw_words
 from ntps.study.published import PublishedCoefficient, published_coefficients, read_published, short_name
 
 COLUMNS = 4
+TITLES = {2: "NTPS against probes on training texts", 3: "NTPS and probe accuracy against LoRA gain"}
 LABELS = {
     "fig2_accuracy_ntps": "NTPS",
     "fig2_mse_ntps": "NTPS",
@@ -22,22 +23,28 @@ LABELS = {
 }
 
 
-def paper_figure_1() -> tuple[Figure, pd.DataFrame]:
+def paper_figure_1() -> tuple[Figure, ReportTable]:
     """Words in the planes of U and V, as published: the authors' order and signs of the axes."""
     published = read_published()
-    return draw_words(published.words, f"arXiv 2505.17169, figure 1 ({published.words_of})"), published.words
+    figure = draw_words(published.words, f"{published.paper}, figure 1 ({published.words_of})")
+    axes = [Column(f"{letter}{axis}", f"{letter}{axis}", "decimal") for letter in "uv" for axis in (1, 2)]
+    table = ReportTable(
+        "figure_1",
+        "Figure 1: words in the planes of U and V",
+        f"Published coordinates, without unit: {published.words_of}.",
+        (Column("list", "list"), Column("word", "word"), *axes),
+        published.words,
+    )
+    return figure, table
 
 
-def paper_scatter(number: int) -> tuple[Figure, pd.DataFrame]:
+def paper_scatter(number: int) -> tuple[Figure, ReportTable]:
     """Figure 2 or 3: twelve tasks by their ranks, a panel for each model and relation.
 
     Ranks are what Spearman's coefficient sees, and they keep apart the tasks that crowd near 100 %.
 
     Args:
         number: Of the figure.
-
-    Returns:
-        The figure, and its points: ``figure, relation, model, task, score, measurement, score_rank, measurement_rank``.
     """
     wanted = sorted(
         (each for each in published_coefficients() if each.relation.figure == number),
@@ -45,7 +52,23 @@ def paper_scatter(number: int) -> tuple[Figure, pd.DataFrame]:
     )
     frames = [_points(each) for each in wanted]
     panels = [_panel(each, frame) for each, frame in zip(wanted, frames, strict=True)]
-    return draw_scatter(panels, read_published().tasks, COLUMNS), pd.concat(frames, ignore_index=True)
+    table = ReportTable(
+        f"figure_{number}",
+        f"Figure {number}: {TITLES[number]}",
+        "Published points: accuracies and gains as shares, MSE as the mean over outputs. Rank 1 is the lowest of the "
+        "twelve tasks.",
+        (
+            Column("relation", "relation"),
+            Column("model", "model"),
+            Column("task", "task"),
+            Column("score", "score", "decimal"),
+            Column("measurement", "measurement", "decimal"),
+            Column("score_rank", "rank of score", "count"),
+            Column("measurement_rank", "rank of measurement", "count"),
+        ),
+        pd.concat(frames, ignore_index=True),
+    )
+    return draw_scatter(panels, read_published().tasks, COLUMNS), table
 
 
 def _points(each: PublishedCoefficient) -> pd.DataFrame:
@@ -53,8 +76,7 @@ def _points(each: PublishedCoefficient) -> pd.DataFrame:
     score, measurement = own[each.relation.score], own[each.relation.measurement]
     return pd.DataFrame(
         {
-            "figure": each.relation.figure,
-            "relation": each.relation.name,
+            "relation": each.relation.words,
             "model": each.model,
             "task": own.index,
             "score": score.to_numpy(),

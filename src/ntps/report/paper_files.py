@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntps.report.files import write_figure, write_numbers, write_table
+from ntps.report.files import write_figure, write_table
 from ntps.report.paper_figures import paper_figure_1, paper_scatter
 from ntps.report.tabular import ReportTable
 
@@ -22,7 +22,6 @@ def write_paper(folder: Path, tables: Sequence[ReportTable]) -> None:
     """
     for table in tables:
         write_table(folder, table)
-    drawn = {"figure_1": paper_figure_1(), "figure_2": paper_scatter(2), "figure_3": paper_scatter(3)}
-    for name, (figure, points) in drawn.items():
-        write_figure(folder, name, figure)
-        write_numbers(folder, name, points)
+    for figure, points in (paper_figure_1(), paper_scatter(2), paper_scatter(3)):
+        write_figure(folder, points.name, figure)
+        write_table(folder, points)

@@ -55,7 +55,7 @@ def coefficients_table() -> ReportTable:
     """The 32 coefficients and their means over models, with bounds on their p-values."""
     found = published_coefficients()
     means = published_means()
-    rows = []
+    rows: list[tuple[str | float, ...]] = []
     for relation in RELATIONS:
         for each in found:
             if each.relation is relation:
