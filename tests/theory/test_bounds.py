@@ -17,6 +17,7 @@ from ntps.theory import (
     perception_subspace,
     theorem2_constants,
 )
+from ntps.theory.bounds import DENSE
 from oracle import Array, RandomTask, projector, tasks
 
 
@@ -83,6 +84,22 @@ def test_the_constants_are_those_of_the_definition(task: RandomTask) -> None:
         assert abs(found.lower - spread[-1] * u.values[-1] * energy) <= 1e-14 * found.upper
     else:
         assert found.lower == 0.0
+
+
+@pytest.mark.parametrize("spread", [0.0, 3.0, 8.0])
+def test_iterations_find_the_ends_of_a_wide_spectrum(spread: float) -> None:
+    """Above :data:`DENSE` dimensions the spectrum is not computed whole."""
+    width = 2 * DENSE
+    rng = np.random.default_rng(int(spread))
+    values = np.geomspace(1, 10**-spread, width) * rng.uniform(0.5, 1, width)
+    basis = linalg.qr(rng.normal(size=(width, width)))[0]
+    gram = (basis * values) @ basis.T
+    gram = (gram + gram.T) / 2
+    factor = factorize(gram)
+    u = perception_subspace(factor, gram @ rng.normal(size=(width, 3)), np.eye(3))
+    found, energy = theorem2_constants(gram, factor, u), np.linalg.norm(u.basis) ** 2
+    np.testing.assert_allclose(found.upper, values.max() * u.values[0] * energy, rtol=1e-9)
+    np.testing.assert_allclose(found.lower, values.min() * u.values[-1] * energy, rtol=1e-6)
 
 
 def test_theorem_2_is_an_equality_where_the_constants_meet() -> None:

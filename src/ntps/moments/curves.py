@@ -59,7 +59,10 @@ def paper_curves(spectra: Spectra) -> Curves:
         tied = tied | perception.splits_tie()[k_perception - 1]
     else:
         ntps = ntps_full = np.full(len(k), np.nan)
-    return _curves(spectra, directions.basis, k, k_perception, np.full(len(k), np.nan), ntps, ntps_full, tied)
+    # The autoregressive objective of the directions is their eigenvalues.
+    carried = _from_zero(directions.values.cumsum())
+    nowhere = np.full(len(k), np.nan)
+    return _curves(spectra, directions.basis, carried, k, k_perception, nowhere, ntps, ntps_full, tied)
 
 
 def released_curves(spectra: Spectra) -> Curves:
@@ -80,12 +83,14 @@ def released_curves(spectra: Spectra) -> Curves:
         ntps_full[visited] = theory.alignment(basis, spectra.perception.basis)[k[visited] - 1, -1]
     # Any cut short of the last rank M columns of U goes through the kernel of M Mᵀ, where all eigenvalues are zero.
     tied = k_perception < others.shape[1] - spectra.perception.rank
-    return _curves(spectra, basis, k, k_perception, fraction, ntps, ntps_full, tied)
+    carried = _from_zero(np.sum((basis.T @ means.prefix_next) ** 2, axis=1).cumsum())
+    return _curves(spectra, basis, carried, k, k_perception, fraction, ntps, ntps_full, tied)
 
 
 def _curves(
     spectra: Spectra,
     basis: Array,
+    carried: Array,
     k: NDArray[np.int64],
     k_perception: NDArray[np.int64],
     fraction: Array,
@@ -94,9 +99,9 @@ def _curves(
     tied: NDArray[np.bool_],
 ) -> Curves:
     means = spectra.means
-    total, explained = _explained(spectra.pooled, means.pooled_target, basis)
-    total_centered, explained_centered = _explained(spectra.covariance, spectra.cross_covariance, basis)
-    carried = _from_zero(np.sum((basis.T @ means.prefix_next) ** 2, axis=1).cumsum())[k]
+    total, total_centered = spectra.explained, spectra.explained_centered
+    explained_centered, explained = map(_from_zero, _cumulative_explained(spectra, basis))
+    explained = np.minimum(explained, total)
     return Curves(
         k=k,
         k_perception=k_perception,
@@ -109,13 +114,19 @@ def _curves(
         retained_centered=_share(
             explained_centered[k], total_centered if spectra.target_variance else 0.0, spectra.target_variance
         ),
-        next_token_share=_share(carried, float(np.sum(spectra.autoregressive.values)), 0.0),
+        next_token_share=_share(carried[k], float(np.sum(spectra.autoregressive.values)), 0.0),
         tied=tied,
     )
 
 
-def _explained(factor: theory.Factor, cross: Array, basis: Array) -> tuple[float, Array]:
-    return float(np.sum(factor.whiten(cross) ** 2)), _from_zero(theory.cumulative_explained(factor, cross, basis))
+def _cumulative_explained(spectra: Spectra, basis: Array) -> tuple[Array, Array]:
+    """Energies that the probe explains from the first k directions, with and without intercept."""
+    means, covariance, cross = spectra.means, spectra.covariance, spectra.cross_covariance
+    both = theory.cumulative_explained_with_mean(covariance, cross, means.pooled_mean, means.target_mean, basis)
+    return both or (
+        theory.cumulative_explained(covariance, cross, basis),
+        theory.cumulative_explained(spectra.pooled, means.pooled_target, basis),
+    )
 
 
 def _from_zero(cumulative: Array) -> Array:

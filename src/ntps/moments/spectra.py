@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +57,22 @@ class Spectra:
             perception=theory.perception_subspace(pooled, means.pooled_target, means.target_gram),
         )
 
+    @cached_property
+    def explained(self) -> float:
+        """Target energy that the best probe without intercept explains."""
+        return float(np.sum(self.pooled.whiten(self.means.pooled_target) ** 2))
+
+    @cached_property
+    def explained_centered(self) -> float:
+        """Target variance that the best probe with intercept explains."""
+        return float(np.sum(self.covariance.whiten(self.cross_covariance) ** 2))
+
     @property
     def r2(self) -> float | None:
         """R² of the least-squares probe with intercept; None where the targets do not vary."""
         if not self.target_variance:
             return None
-        explained = float(np.sum(self.covariance.whiten(self.cross_covariance) ** 2))
-        return min(explained / self.target_variance, 1.0)
+        return min(self.explained_centered / self.target_variance, 1.0)
 
 
 def _target_variance(means: Means) -> float:

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
 from ntps.theory.factor import Array, Factor, rounding
 
 BLOCK = 64
-"""Columns that LAPACK handles at a time, given the room."""
+"""Columns that LAPACK handles at a time."""
 
 
-def ordered_coordinates(columns: Array, noise: Array, vectors: Array) -> Array:
-    """Inner products of some vectors with the columns, orthonormalized in their order.
+@dataclass(frozen=True)
+class OrderedCoordinates:
+    """Inner products of some vectors with given columns, orthonormalized in their order.
+
+    Attributes:
+        values: ``(m, c)``: rows of zeros where a column depends on those before it.
+        triangle: ``(m, m)`` upper triangle R of the columns' QR decomposition; None where columns are dependent.
+    """
+
+    values: Array
+    triangle: Array | None
+
+    def append(self, row: Array, entries: Array) -> Array:
+        """The coordinates after every column and vector became longer by one entry.
+
+        Args:
+            row: ``(m,)`` the new entries of the columns, which must be independent.
+            entries: ``(c,)`` those of the vectors.
+
+        Returns:
+            ``(m, c)``.
+        """
+        assert self.triangle is not None
+        size = min(BLOCK, len(row))
+        _, reflectors, blocks, _ = lapack.dtpqrt(0, size, self.triangle, row[None])
+        return np.asarray(lapack.dtpmqrt(0, reflectors, blocks, self.values, entries[None], trans="T")[0])
+
+
+def ordered_coordinates(columns: Array, noise: Array, vectors: Array) -> OrderedCoordinates:
+    """Coordinates of some vectors in the columns, orthonormalized in their order.
 
     Args:
         columns: ``(r, m)``.
         noise: ``(m,)`` length below which what remains of a column is rounding noise.
         vectors: ``(r, c)``.
-
-    Returns:
-        ``(m, c)``: rows of zeros where a column depends on those before it.
     """
-    leading = min(columns.shape)
-    result = np.zeros((columns.shape[1], vectors.shape[1]))
+    height, count = columns.shape
+    leading = min(height, count)
+    result = np.zeros((count, vectors.shape[1]))
     if not leading or not vectors.size:
-        return result
-    reflectors, tau, _, _ = linalg.lapack.dgeqrf(columns[:, :leading], lwork=BLOCK * leading)
+        return OrderedCoordinates(result, None)
+    reflectors, blocks, _ = lapack.dgeqrt(min(BLOCK, leading), columns[:, :leading])
     if np.all(np.abs(np.diag(reflectors)) > noise[:leading]):
         # The basis itself is never formed: applying the reflectors to a few vectors costs next to nothing.
-        work = BLOCK * vectors.shape[1]
-        product, _, _ = linalg.lapack.dormqr("L", "T", reflectors, tau, np.asfortranarray(vectors), work)
-        result[:leading] = product[:leading]
-        return result
-    return np.asarray(ordered_basis(columns, noise).T @ vectors)
+        result[:leading] = lapack.dgemqrt(reflectors, blocks, vectors, trans="T")[0][:leading]
+        return OrderedCoordinates(result, reflectors[:count] if count <= height else None)
+    return OrderedCoordinates(np.asarray(ordered_basis(columns, noise).T @ vectors), None)
 
 
 def ordered_basis(columns: Array, noise: Array) -> Array:
@@ -83,7 +109,7 @@ def alignment(autoregressive: Array, perception: Array) -> Array:
         decreasing in k.
     """
     noise = rounding(len(autoregressive)) * np.linalg.norm(autoregressive, axis=0)
-    captured = ordered_coordinates(autoregressive, noise, perception) ** 2
+    captured = ordered_coordinates(autoregressive, noise, perception).values ** 2
     energy = np.cumsum(np.sum(perception**2, axis=0))
     shares: Array = np.cumsum(np.cumsum(captured, axis=0), axis=1) / energy
     return np.minimum(shares, 1.0)
@@ -103,6 +129,38 @@ def cumulative_explained(pooled: Factor, pooled_target: Array, directions: Array
         ``(r,)``: never decreasing, at most ``total``.
     """
     whitened = pooled.whiten(pooled_target)
-    seen = ordered_coordinates(pooled.coordinates(directions), pooled.coordinate_noise(directions), whitened)
+    return _explained(_seen(pooled, whitened, directions).values, whitened)
+
+
+def cumulative_explained_with_mean(
+    covariance: Factor, cross_covariance: Array, pooled_mean: Array, target_mean: Array, directions: Array
+) -> tuple[Array, Array] | None:
+    """:func:`cumulative_explained` for covariances and for uncentred moments, at little more than the price of one.
+
+    With ``Cov = F Fᵀ``, N is ``[F μ] [F μ]ᵀ``: the uncentred problem is the centred one with one more row.
+
+    Args:
+        covariance: Factor of ``N − μ μᵀ``.
+        cross_covariance: ``(d, c)`` ``M − μ E[y]ᵀ``.
+        pooled_mean: ``(d,)`` μ.
+        target_mean: ``(c,)`` E[y].
+        directions: ``(d, r)`` V.
+
+    Returns:
+        ``(r,)`` centred and ``(r,)`` uncentred energies; None where the covariance does not tell all directions apart.
+    """
+    whitened = covariance.whiten(cross_covariance)
+    seen = _seen(covariance, whitened, directions)
+    if seen.triangle is None:
+        return None
+    uncentred = seen.append(pooled_mean @ directions, target_mean)
+    return _explained(seen.values, whitened), _explained(uncentred, np.vstack([whitened, target_mean]))
+
+
+def _seen(factor: Factor, whitened: Array, directions: Array) -> OrderedCoordinates:
+    return ordered_coordinates(factor.coordinates(directions), factor.coordinate_noise(directions), whitened)
+
+
+def _explained(seen: Array, whitened: Array) -> Array:
     explained: Array = np.cumsum(np.sum(seen**2, axis=1))
     return np.minimum(explained, np.sum(whitened**2))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ntps.theory.factor import Array, Factor
 from ntps.theory.subspaces import Subspace
+
+DENSE = 128
+"""Width up to which the whole spectrum costs next to nothing; above it Lanczos iterations find its two ends."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,28 @@ def theorem2_constants(pooled_gram: Array, pooled: Factor, perception: Subspace)
     """
     if not perception.rank:
         return Theorem2Constants(0.0, 0.0)
-    spectrum = linalg.eigvalsh(pooled_gram, check_finite=False)
+    smallest, largest = _extreme_eigenvalues(pooled_gram, pooled)
     energy = float(np.sum(perception.basis**2))
-    smallest = 0.0 if pooled.singular else max(float(spectrum[0]), 0.0)
     return Theorem2Constants(
         lower=smallest * float(perception.values[-1]) * energy,
-        upper=float(spectrum[-1]) * float(perception.values[0]) * energy,
+        upper=largest * float(perception.values[0]) * energy,
     )
+
+
+def _extreme_eigenvalues(gram: Array, factor: Factor) -> tuple[float, float]:
+    width = len(gram)
+    if width <= DENSE:
+        spectrum = linalg.eigvalsh(gram, check_finite=False)
+        return 0.0 if factor.singular else max(float(spectrum[0]), 0.0), float(spectrum[-1])
+    largest = _largest_eigenvalue(width, lambda vector: gram @ vector)
+    if factor.singular:
+        return 0.0, largest
+    inverse = _largest_eigenvalue(width, lambda vector: factor.unwhiten(factor.whiten(vector.reshape(-1, 1))))
+    return 1 / inverse, largest
+
+
+def _largest_eigenvalue(width: int, multiply: Callable[[Array], Array]) -> float:
+    # The error of an eigenvalue is the square of its vector's.
+    operator = LinearOperator((width, width), matvec=multiply, dtype=np.float64)
+    found = eigsh(operator, k=1, which="LA", tol=1e-6, v0=np.ones(width), return_eigenvectors=False)
+    return float(found[0])

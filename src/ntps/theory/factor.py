@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.linalg import blas, lapack
 
 Array = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
@@ -57,21 +58,24 @@ class Factor:
     def whiten(self, columns: Array) -> Array:
         """``F⁺ B`` for ``B`` of shape (d, m) with columns in the range of A; returns ``(r, m)``."""
         if self.triangle is not None:
-            return _solve(self.triangle, columns / self.scale[:, None], transposed=False)
+            return _solve(self.triangle, np.divide(columns, self.scale[:, None], order="F"), transposed=False)
         assert self.left_inverse is not None
         return self.left_inverse.T @ columns
 
     def unwhiten(self, coordinates: Array) -> Array:
         """The minimum-norm ``B`` with ``Fᵀ B = P`` for ``P`` of shape (r, m); returns ``(d, m)``."""
         if self.triangle is not None:
-            return _solve(self.triangle, coordinates, transposed=True) / self.scale[:, None]
+            solution = _solve(self.triangle, np.array(coordinates, order="F"), transposed=True)
+            solution /= self.scale[:, None]
+            return solution
         assert self.inverse is not None
         return self.inverse @ coordinates
 
     def coordinates(self, columns: Array) -> Array:
         """``Fᵀ B`` for ``B`` of shape (d, m): inner products of the results are those of ``B`` in the metric A."""
         if self.triangle is not None:
-            return np.asarray(self.triangle.T @ (columns * self.scale[:, None]))
+            scaled = np.multiply(columns, self.scale[:, None], order="F")
+            return np.asarray(blas.dtrmm(1.0, self.triangle, scaled, trans_a=1, lower=1, overwrite_b=1))
         assert self.half is not None
         return self.half.T @ columns
 
@@ -107,29 +111,43 @@ def factorize(matrix: Array, noise_diagonal: Array | None = None) -> Factor:
         nothing = np.zeros((width, 0))
         return Factor(scale, 0, 0.0, 1.0, half=nothing, inverse=nothing, left_inverse=nothing)
     part = scale[alive]
-    scaled = matrix[np.ix_(alive, alive)] / np.outer(part, part)
     inherited = 0.0 if noise_diagonal is None else 32 * EPS * float(np.sum(noise[alive] / diagonal[alive]))
     if alive.all():
-        lower, failed = linalg.lapack.dpotrf(scaled, lower=1, clean=1)
+        scaled = _unit_diagonal(matrix, part)
+        one_norm = float(lapack.dlange("1", scaled))
+        lower, failed = lapack.dpotrf(scaled, lower=1, clean=1, overwrite_a=1)
         if failed == 0:
-            one_norm = float(np.abs(scaled).sum(axis=0).max())
-            reciprocal = float(linalg.lapack.dpocon(lower, one_norm, uplo="L")[0])
+            reciprocal = float(lapack.dpocon(lower, one_norm, uplo="L")[0])
             # Far enough from singular that the eigen-path would keep every dimension too.
             if reciprocal * one_norm > 100 * max(rounding(width) * one_norm, inherited):
                 return Factor(scale, width, inherited, 1 / reciprocal, triangle=lower)
-    values, vectors = linalg.eigh(scaled, driver="evd")
+    scaled = _unit_diagonal(matrix[np.ix_(alive, alive)], part)
+    values, vectors = linalg.eigh(scaled, driver="evd", overwrite_a=True)
     cutoff = max(rounding(len(part)) * float(values[-1]), inherited)
     kept = values > cutoff
     root = np.sqrt(values[kept])
-    half, inverse, left_inverse = (np.zeros((width, int(kept.sum()))) for _ in range(3))
+    half, left_inverse = (np.zeros((width, len(root)), order="F") for _ in range(2))
     half[alive] = part[:, None] * (vectors[:, kept] * root)
     left_inverse[alive] = (vectors[:, kept] / root) / part[:, None]
-    # Undoing the scaling moved the columns out of the range of A; the component outside it is free, and we choose 0.
-    range_basis = linalg.qr(half[alive], mode="economic")[0]
-    inverse[alive] = range_basis @ (range_basis.T @ left_inverse[alive])
+    inverse = left_inverse
+    if not kept.all():
+        # Undoing the scaling moved the columns out of the range of A; the component outside is free, and we choose 0.
+        range_basis = linalg.qr(half[alive], mode="economic")[0]
+        inverse = np.zeros_like(left_inverse)
+        inverse[alive] = range_basis @ (range_basis.T @ left_inverse[alive])
     condition = float(values[-1] / values[kept][0])
     return Factor(scale, half.shape[1], cutoff, condition, half=half, inverse=inverse, left_inverse=left_inverse)
 
 
+def _unit_diagonal(matrix: Array, scale: Array) -> Array:
+    """The matrix with rows and columns divided by the scale, in Fortran order."""
+    scaled = np.divide(matrix.T, scale, order="F")
+    scaled /= scale[:, None]
+    return scaled
+
+
 def _solve(lower: Array, right: Array, *, transposed: bool) -> Array:
-    return np.asarray(linalg.solve_triangular(lower, right, lower=True, trans=int(transposed), check_finite=False))
+    """Solves in place for a right side in Fortran order."""
+    if not right.size:
+        return right
+    return np.asarray(blas.dtrsm(1.0, lower, right, trans_a=int(transposed), lower=1, overwrite_b=1))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ntps.theory.factor import Array, Factor, rounding
+from ntps.theory.singular import left_singular
 
 TIE_TOLERANCE = 1e-9
 """Neighbouring eigenvalues closer than this, relative to the larger one, count as tied."""
@@ -54,13 +55,12 @@ def autoregressive_subspace(prefix: Factor, prefix_next: Array) -> Subspace:
         prefix_next: ``(d, d)`` ``S = E[Σ_t c_t x_{t+1}ᵀ]``, whose columns lie in the range of D.
 
     Returns:
-        All directions whose eigenvalue stands above rounding noise. A singular value decomposition of the whitened
-        ``S`` gives them; an eigendecomposition of its square would lose half the digits of the small ones.
+        All directions whose eigenvalue stands above rounding noise: the left singular vectors of the whitened ``S``.
     """
     whitened = prefix.whiten(prefix_next)
     if not whitened.size:
         return Subspace(np.zeros((len(prefix_next), 0)), np.zeros(0), 0.0)
-    left, singular, _ = linalg.svd(whitened, full_matrices=False, overwrite_a=True, check_finite=False)
+    left, singular = left_singular(whitened)
     # Whitening amplifies the rounding noise of S by the square root of D's condition.
     cutoff = rounding(len(prefix_next)) * float(np.sqrt(prefix.condition))
     rank = int(np.sum(singular > cutoff * singular[0]))
