@@ -13,8 +13,7 @@ from torch import Tensor
 from ntps.errors import InputError
 from ntps.models import LanguageModel, tokenize
 from ntps.moments.collect import Pass
-from ntps.moments.kernels import pooled_batch
-from ntps.moments.layout import Layout
+from ntps.moments.kernels import RaggedBatch
 from ntps.moments.moments import Moments
 from ntps.moments.plan import Batch
 from ntps.moments.spectra import Spectra
@@ -85,8 +84,8 @@ def measure_words(model: LanguageModel, moments: Moments, layer: int, lists: Map
         progress=lambda _done: None,
     )
 
-    def keep(_layer: int, hidden: Tensor, layout: Layout, _targets: Tensor, rows: Batch) -> None:
-        states[rows] = pooled_batch(hidden, layout, moments.pooling).cpu().numpy()
+    def keep(_layer: int, rows: RaggedBatch, _targets: Tensor, texts: Batch) -> None:
+        states[texts] = rows.pooled.cpu().numpy()
 
     work.run(keep)
     spectra = Spectra.of(moments.means())
