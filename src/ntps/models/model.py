@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ntps.models.architecture import first_tensor
 from ntps.models.fingerprint import weights_fingerprint
+from ntps.models.precision import ieee_float32
 from ntps.models.quiet import quiet_transformers
 
 LayerSink = Callable[[int, Tensor], None]
@@ -104,6 +105,7 @@ class LanguageModel:
                 raise _Enough
 
         with ExitStack() as stack:
+            stack.enter_context(ieee_float32())
             for layer in layers:
                 if layer == 0:
                     hook = self.blocks[0].register_forward_pre_hook(_before_first(deliver), with_kwargs=True)
@@ -117,7 +119,7 @@ class LanguageModel:
                 output = self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
             except _Enough:
                 return
-        sink(last, output.last_hidden_state)
+            sink(last, output.last_hidden_state)
 
 
 def _before_first(deliver: LayerSink) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from ntps.moments.workspace import Workspace
 Array = NDArray[np.float64]
 Pooling = Literal["mean", "sum", "last"]
 
-BANDS = 4
+BANDS = 8
 SMALLEST_BAND = 64
 """Narrower bands cost more in calls than they save in work."""
 
@@ -67,7 +67,7 @@ def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Wo
 def add_gram(gram: Tensor, rows: Tensor) -> None:
     """``gram += rowsᵀ rows``, in place; only the upper triangle of ``gram`` is kept up to date.
 
-    Bands of rows of the upper triangle take 62.5 % of a general product's work. BLAS ``dsyrk`` would take 50 %, but it
+    Bands of rows of the upper triangle take 56 % of a general product's work. BLAS ``dsyrk`` would take 50 %, but it
     comes with SciPy's threads, and those that wait for work slow PyTorch's forward pass down by far more.
 
     Args:
