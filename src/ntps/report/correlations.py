@@ -228,7 +228,7 @@ class _Case:
         coefficients = np.stack([spearman(scores, values) for scores, values in pairs])
         sought = coefficients if self.measure.direction == "positive" else -coefficients
         layer, k = np.unravel_index(int(np.nanargmax(sought)), sought.shape)
-        title = f"{self.model}: {self.measure.label}"
+        title = f"{self.model}\n{self.measure.label}"
         return Surface(title, self.scores.names, self.scores.fractions, coefficients, (int(layer), int(k)))
 
 

@@ -15,15 +15,30 @@ from ntps.report.tabular import p_text
 LEVEL = 0.05
 FEW_TASKS = 20
 SUBJECTS = {
-    "accuracy": "Accuracy of a linear probe, training texts",
-    "held_out": "Accuracy of a linear probe, test texts",
-    "gain": "Gain from LoRA over the probe",
+    "accuracy": "accuracy of a linear probe on training texts",
+    "held_out": "accuracy of a linear probe on test texts",
+    "gain": "gain from LoRA over the probe",
 }
 
 
 def finding(results: StudyResults, correlations: Correlations) -> list[str]:
-    """Paragraphs: how much was measured, then what goes with each measure, then what to make of it."""
-    return [_coverage(results), *_measures(correlations), *_caution(correlations)]
+    """Paragraphs: what was found, in a sentence; what goes with each measure; caution; how much was measured."""
+    return [_headline(correlations), *_measures(correlations), *_caution(correlations), _coverage(results)]
+
+
+def _headline(correlations: Correlations) -> str:
+    parts = []
+    for measure in MEASURES:
+        if measure.key in SUBJECTS and (found := _best_rule(measure, correlations)):
+            if _convinces(found):
+                parts.append(f"{found[0].predictor} goes with the {SUBJECTS[measure.key]} ({_shown(found)})")
+            else:
+                parts.append(f"nothing that was fixed in advance goes with the {SUBJECTS[measure.key]} beyond chance")
+    if not parts:
+        return "Nothing can be said yet about what NTPS goes with: see the reasons below."
+    tasks = sorted({each.tasks for each in correlations.found})
+    over = f"{tasks[0]}" if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
+    return f"Over {over} tasks, {'; '.join(parts)}."
 
 
 def _coverage(results: StudyResults) -> str:
@@ -39,21 +54,20 @@ def _coverage(results: StudyResults) -> str:
 def _measures(correlations: Correlations) -> Iterator[str]:
     for measure in MEASURES:
         if measure.key in SUBJECTS:
-            yield f"{SUBJECTS[measure.key]}: {' '.join(_sentences(measure, correlations))}"
+            subject = SUBJECTS[measure.key]
+            yield f"{subject[0].upper()}{subject[1:]}: {' '.join(_sentences(measure, correlations))}"
 
 
 def _sentences(measure: Measure, correlations: Correlations) -> Iterator[str]:
-    own = [each for each in correlations.found if each.measure == measure.key and math.isfinite(each.coefficient)]
-    if not own:
+    own = _defined(measure, correlations)
+    best = _best_rule(measure, correlations)
+    if not best:
         reasons = {reason for (_, key), reason in correlations.reasons.items() if key == measure.key}
         yield f"nothing can be said: {'; '.join(sorted(reasons)) or 'it was not measured'}."
         return
-    sign = 1 if measure.direction == "positive" else -1
-    by_rule = {rule.label: [each for each in own if each.predictor == rule.label] for rule in RULES}
-    best = max((label for label, found in by_rule.items() if found), key=lambda label: sign * _median(by_rule[label]))
-    verdict = "goes with it" if _convinces(by_rule[best]) else "does not go with it beyond chance"
+    verdict = "goes with it" if _convinces(best) else "does not go with it beyond chance"
     yield (
-        f"of the {len(RULES)} rules fixed in advance, {best} comes closest and {verdict}: {_shown(by_rule[best])}, "
+        f"of the {len(RULES)} rules fixed in advance, {best[0].predictor} comes closest and {verdict}: {_shown(best)}, "
         "corrected for the rules tried."
     )
     if selected := [each for each in own if each.basis == SELECTED]:
@@ -71,6 +85,17 @@ def _sentences(measure: Measure, correlations: Correlations) -> Iterator[str]:
         )
 
 
+def _defined(measure: Measure, correlations: Correlations) -> list[Correlation]:
+    return [each for each in correlations.found if each.measure == measure.key and math.isfinite(each.coefficient)]
+
+
+def _best_rule(measure: Measure, correlations: Correlations) -> list[Correlation]:
+    """The rule with the strongest median over models in the claimed direction: its correlation in each model."""
+    own, sign = _defined(measure, correlations), 1 if measure.direction == "positive" else -1
+    by_rule = [[each for each in own if each.predictor == rule.label] for rule in RULES]
+    return max(by_rule, key=lambda found: sign * _median(found) if found else -math.inf)
+
+
 def _caution(correlations: Correlations) -> Iterator[str]:
     tasks = [each.tasks for each in correlations.found if math.isfinite(each.coefficient)]
     if tasks and max(tasks) < FEW_TASKS:
@@ -85,7 +110,7 @@ def _shown(found: Sequence[Correlation]) -> str:
     """One coefficient with all that belongs to it, or a summary over models."""
     if len(found) == 1:
         (one,) = found
-        interval = f" (95 % interval {_rho(one.low)} to {_rho(one.high)})" if math.isfinite(one.low) else ""
+        interval = f", 95 % interval {_rho(one.low)} to {_rho(one.high)}" if math.isfinite(one.low) else ""
         return f"ρ = {_rho(one.coefficient)}{interval}, p {_p(one.p_value)}"
     agree = f"p ≤ {LEVEL} in {_significant(found)} of them"
     return f"a median ρ of {_rho(_median(found))} over {len(found)} models, with {agree}"

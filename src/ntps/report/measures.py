@@ -62,10 +62,10 @@ class Rule:
 
 
 RULES = (
-    Rule("ntps_last", "NTPS at 95 % share, last layer", "ntps_share95", 1.0),
-    Rule("ntps_middle", "NTPS at 95 % share, middle layer", "ntps_share95", 0.5),
-    Rule("area_last", "area, last layer", "area", 1.0),
-    Rule("area_middle", "area, middle layer", "area", 0.5),
+    Rule("ntps_last", "NTPS of the last layer", "ntps_share95", 1.0),
+    Rule("ntps_middle", "NTPS of the middle layer", "ntps_share95", 0.5),
+    Rule("area_last", "area of the last layer", "area", 1.0),
+    Rule("area_middle", "area of the middle layer", "area", 0.5),
 )
 MAIN_RULE = RULES[0]
 """What figures 2 and 3 draw: the paper's score at one k and one layer that nobody chose."""
