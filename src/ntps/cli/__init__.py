@@ -17,6 +17,7 @@ from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import study
 from ntps.cli.tasks import tasks
+from ntps.cli.words import words
 from ntps.errors import NtpsError
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, study, report, tasks, models, paper, doctor):
+for command in (score, words, study, report, tasks, models, paper, doctor):
     app.command()(command)
 
 
