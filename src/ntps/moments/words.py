@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, tokenize
 from ntps.moments.clock import Clock
 from ntps.moments.collect import Pass
 from ntps.moments.describe import envelope
-from ntps.moments.kernels import Pooling, pooled_batch
-from ntps.moments.layout import Layout
-from ntps.moments.plan import Batch
+from ntps.moments.kernels import Pooling
+from ntps.moments.pooled import collect_pooled
 from ntps.moments.record import MOMENTS, RESULT, ScoreRecord, read_layer_moments, write_text
 from ntps.moments.spectra import Spectra
 from ntps.moments.storage import write_whole, writing
@@ -108,7 +106,6 @@ def word_states(model: LanguageModel, lists: WordLists, layer: int, pooling: Poo
             raise InputError(f"the word list {name!r} is empty: name at least one word")
     frame = pd.DataFrame([(name, word) for name, words in lists.items() for word in words], columns=["list", "word"])
     tokens = tokenize(model, frame["word"].tolist())
-    states = np.zeros((len(frame), model.hidden_size))
     work = Pass(
         model=model,
         tokens=tokens,
@@ -120,12 +117,7 @@ def word_states(model: LanguageModel, lists: WordLists, layer: int, pooling: Poo
         tokens_per_batch=1,
         progress=lambda _done: None,
     )
-
-    def keep(_layer: int, hidden: Tensor, layout: Layout, _targets: Tensor, words: Batch) -> None:
-        states[words] = pooled_batch(hidden, layout, pooling).cpu().numpy()
-
-    work.run(keep)
-    return frame.assign(tokens=tokens.lengths), states
+    return frame.assign(tokens=tokens.lengths), collect_pooled(work)[layer]
 
 
 def turned(coordinates: Array, first: NDArray[np.bool_]) -> Array:
