@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from common import show
-from ntps.study.statistics import leave_one_out, select_pair
+from ntps.study.statistics import bootstrap_interval, leave_one_out, select_pair
 
 Array = NDArray[np.float64]
 
@@ -70,6 +70,19 @@ def held_out(studies: int, permutations: int, relation: float = 0.0, seed: int =
     return dict(zip(("held_out", "held_out_coefficient"), np.array(found).T, strict=True))
 
 
+def coverage(tasks: int, relation: float, studies: int = 400) -> float:
+    """How often the bootstrap interval of one score holds the true coefficient of a Gaussian relation."""
+    rng = np.random.default_rng(0)
+    truth = 6 / np.pi * np.arcsin(relation / 2)
+    hits = 0
+    for study in range(studies):
+        score, own = rng.normal(size=(2, tasks))
+        measurement = relation * score + np.sqrt(1 - relation**2) * own
+        low, high = bootstrap_interval(score, measurement, resamples=1000, seed=study)
+        hits += low <= truth <= high
+    return hits / studies
+
+
 def main(
     studies: int = 500,
     permutations: int = 999,
@@ -91,6 +104,11 @@ def main(
             "coefficient_without_relation": {
                 name: {"mean": float(np.mean(null[name])), "spread": float(np.std(null[name]))}
                 for name in ("coefficient", "held_out_coefficient")
+            },
+            "coverage_of_95_percent_intervals": {
+                f"{tasks} tasks, correlation {relation}": coverage(tasks, relation)
+                for tasks in (8, 12)
+                for relation in (0.0, 0.5, 0.8)
             },
         }
     )

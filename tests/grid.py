@@ -22,11 +22,12 @@ def save_grid(
     planted: bool = False,
     measurements: Mapping[str, Any] | None = None,
     name: str = "grid",
+    model: str = "model",
 ) -> Path:
     """Writes a model, tasks ``first`` and ``second`` (and ``planted``, all of one class) and a study of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "model").exists():
-        save_model(folder / "model")
+    if not (folder / model).exists():
+        save_model(folder / model)
     names = ["first", "second", *(["planted"] if planted else [])]
     for seed, task in enumerate(names):
         (folder / task).mkdir(exist_ok=True)
@@ -37,7 +38,7 @@ def save_grid(
             )
     content = {
         "name": name,
-        "models": [str(folder / "model")],
+        "models": [str(folder / model)],
         "tasks": [str(folder / task) for task in names],
         "measurements": dict(measurements or MEASUREMENTS),
     }

@@ -13,9 +13,11 @@ from ntps.cli.console import err, say
 from ntps.cli.doctor import doctor
 from ntps.cli.models import models
 from ntps.cli.paper import paper
+from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import study
 from ntps.cli.tasks import tasks
+from ntps.cli.words import words
 from ntps.errors import NtpsError
 
 app = typer.Typer(
@@ -25,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, study, tasks, models, paper, doctor):
+for command in (score, words, study, report, tasks, models, paper, doctor):
     app.command()(command)
 
 

@@ -12,6 +12,7 @@ from ntps.moments.rescoring import check_rescoring
 from ntps.moments.run import run_score
 from ntps.moments.score import LayerScore, score_moments
 from ntps.moments.settings import PassSettings, ScoreSettings, check_choice
+from ntps.moments.words import run_words
 
 __all__ = [
     "BatchingCheck",
@@ -35,6 +36,7 @@ __all__ = [
     "gathered",
     "read_pooled",
     "run_score",
+    "run_words",
     "score_moments",
     "versions",
 ]

@@ -21,6 +21,7 @@ RESULT, CURVES, MOMENTS = "result.json", "curves.parquet", "moments"
 INDEX = "index.json"
 TARGETS = ("target_gram", "target_sum")
 TARGETS_FILE = "targets.safetensors"
+LAYER_FILE = "layer.{:03d}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def write_moments(folder: Path, moments: Mapping[int, Moments], provenance: Mapp
     for layer, layer_moments in moments.items():
         sums = {name: value for name, value in layer_moments.sums.items() if name not in TARGETS}
         counts = {"texts": str(layer_moments.texts), "tokens": str(layer_moments.tokens)}
-        write_sums(folder / f"layer.{layer:03d}.safetensors", sums, {**counts, "pooling": layer_moments.pooling})
+        write_sums(folder / LAYER_FILE.format(layer), sums, {**counts, "pooling": layer_moments.pooling})
     first = next(iter(moments.values()))
     write_sums(folder / TARGETS_FILE, {name: first.sums[name] for name in TARGETS}, {"texts": str(first.texts)})
     index = {"schema": SCHEMA, "texts": first.texts, "tokens": first.tokens, "layers": list(moments), **provenance}
@@ -91,13 +92,20 @@ def read_moments(folder: Path) -> dict[int, Moments]:
     Raises:
         InputError: Some file is missing or damaged.
     """
+    layers = sorted(int(path.name.split(".")[1]) for path in folder.glob("layer.*.safetensors"))
+    return {layer: read_layer_moments(folder, layer) for layer in layers}
+
+
+def read_layer_moments(folder: Path, layer: int) -> Moments:
+    """Reads the sums of one layer that :func:`write_moments` wrote.
+
+    Raises:
+        InputError: Its file, or that of the targets, is missing or damaged.
+    """
     targets, _kind = read_sums(folder / TARGETS_FILE)
-    moments = {}
-    for path in sorted(folder.glob("layer.*.safetensors")):
-        sums, kind = read_sums(path)
-        own = {name: value.clone() for name, value in targets.items()}
-        moments[int(path.name.split(".")[1])] = Moments.from_sums({**sums, **own}, kind, path)
-    return moments
+    path = folder / LAYER_FILE.format(layer)
+    sums, kind = read_sums(path)
+    return Moments.from_sums({**sums, **targets}, kind, path)
 
 
 def layer_row(score: LayerScore) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from ntps.moments.checkpoint import Checkpoint, Ledger
 from ntps.moments.claim import clear_folder
 from ntps.moments.collect import collect_moments, evaluate_probes
 from ntps.moments.describe import envelope, versions
+from ntps.moments.layers import score_layers
 from ntps.moments.prepared import Prepared, Reporter, gathered
 from ntps.moments.record import MOMENTS, ScoreRecord, layer_row, write_moments
-from ntps.moments.score import LayerScore, score_moments
+from ntps.moments.score import LayerScore
 from ntps.moments.settings import ScoreSettings
 from ntps.moments.summary import summarize
 from ntps.tasks import Split, Task
@@ -84,11 +85,10 @@ class _Run(Prepared):
                     checkpoint.save(moments, batches, batches)
         advance = self.reporter.start("closed forms", len(self.layers), "layers")
         scores = []
-        for layer in self.layers:
-            with self.clock.phase("theory"):
-                name = self.model.layer_names[layer]
-                scores.append(score_moments(moments.pop(layer), self.settings.convention, layer=layer, name=name))
-            advance(1)
+        with self.clock.phase("theory"):
+            for score in score_layers(moments, self.model.layer_names, self.settings.convention):
+                scores.append(score)
+                advance(1)
         if self.test is not None and self.test_tokens is not None:
             scores = self.held_out(scores, self.test, self.test_tokens)
         record = ScoreRecord(self.result(scores), pd.concat([score.to_frame() for score in scores], ignore_index=True))

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, tokenize
+from ntps.moments.clock import Clock
 from ntps.moments.collect import Pass
-from ntps.moments.kernels import RaggedBatch
-from ntps.moments.moments import Moments
-from ntps.moments.plan import Batch
+from ntps.moments.describe import envelope
+from ntps.moments.kernels import Pooling
+from ntps.moments.pooled import collect_pooled
+from ntps.moments.record import MOMENTS, RESULT, ScoreRecord, read_layer_moments, write_text
 from ntps.moments.spectra import Spectra
+from ntps.moments.storage import write_whole, writing
 
 Array = NDArray[np.float64]
+WordLists = Mapping[str, Sequence[str]]
 
 AXES = 2
 SIGN_RULE = (
@@ -27,81 +32,92 @@ SIGN_RULE = (
 )
 
 
-@dataclass(frozen=True)
-class WordPlanes:
-    """Coordinates of words in the first two directions of U and of V.
-
-    Attributes:
-        frame: One row per word: ``list, word, tokens, u1, u2, v1, v2``; a direction that does not exist is absent.
-        perception_eigenvalues: Λ of the axes of U, descending.
-        autoregressive_eigenvalues: λ of the axes of V, descending.
-        layer: Index of the layer.
-        name: Its name.
-        rule: How the axes are ordered and turned.
-    """
-
-    frame: pd.DataFrame
-    perception_eigenvalues: tuple[float, ...]
-    autoregressive_eigenvalues: tuple[float, ...]
-    layer: int
-    name: str
-    rule: str = SIGN_RULE
-
-
-def measure_words(model: LanguageModel, moments: Moments, layer: int, lists: Mapping[str, Sequence[str]]) -> WordPlanes:
-    """Projects the hidden states of words on the leading directions of U and V of a layer.
-
-    A word is a text of its own: its tokens pass through the model alone and are pooled as the texts of the task were.
+def run_words(
+    scored: Path, model: LanguageModel, lists: WordLists, *, layer: int | None = None, out: Path | None = None
+) -> dict[str, Any]:
+    """Measures where words lie in the planes of U and V of a layer that was scored.
 
     Args:
-        model: The model.
-        moments: Moments of the layer on the task, which define U and V.
-        layer: The layer's index.
-        lists: Words by the name of their list; at least one word in each.
+        scored: Folder of the score, with its moments: they define U and V.
+        model: The model that was scored.
+        lists: Words by the name of their list; the first one turns the axes.
+        layer: Index of the layer; that of the score's summary by default.
+        out: Folder for ``result.json``; nothing is written without it.
+
+    Returns:
+        The content of ``result.json``, of kind ``words``: ``summary`` with the layer, the rule and the eigenvalues of
+        the axes, and ``words`` with ``list, word, tokens, u1, u2, v1, v2`` for each word, without directions that do
+        not exist.
 
     Raises:
-        InputError: A list is empty, a word has no token, or the moments are not this model's.
+        InputError: There is no score or no moments of that layer, they are another model's, or a list is empty.
     """
-    words = [(name, word) for name, members in lists.items() for word in members]
-    empty = [name for name, members in lists.items() if not members]
-    if empty or not words:
-        raise InputError(f"the word list {empty[0]!r} is empty: name a word" if empty else "there are no word lists")
-    if moments.hidden_size != model.hidden_size:
-        raise InputError(
-            f"the moments are {moments.hidden_size} wide and {model.id} is {model.hidden_size}: score this model first"
+    clock, score = Clock(), ScoreRecord.read(scored).result
+    if model.weights() != score["model"]["weights"]:
+        raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
+    names = {row["layer"]: row["name"] for row in score["layers"]}
+    layer = score["summary"]["layer"] if layer is None else layer
+    if layer not in names:
+        raise InputError(f"{scored} holds no score of layer {layer}: choose one of {', '.join(map(str, names))}")
+    if not (scored / MOMENTS).is_dir():
+        raise InputError(f"{scored} holds no moments, which define the planes: score again with --moments keep")
+    with clock.phase("theory"):
+        spectra = Spectra.of(read_layer_moments(scored / MOMENTS, layer).means())
+    with clock.phase("forward"):
+        frame, states = word_states(model, lists, layer, score["settings"]["pooling"])
+    first = (frame["list"] == frame["list"].iloc[0]).to_numpy()
+    for letter, subspace in (("u", spectra.perception), ("v", spectra.autoregressive)):
+        for axis, values in enumerate(turned(states @ subspace.basis[:, :AXES], first).T, start=1):
+            frame[f"{letter}{axis}"] = values
+    provenance = {name: score[name] for name in ("settings_hash", "model", "task")}
+    settings = {"lists": {name: list(words) for name, words in lists.items()}, "pooling": score["settings"]["pooling"]}
+    result = {
+        **envelope("words", {**provenance, "settings": settings}, clock),
+        "summary": {
+            "layer": layer,
+            "name": names[layer],
+            "rule": SIGN_RULE,
+            "perception_eigenvalues": spectra.perception.values[:AXES].tolist(),
+            "autoregressive_eigenvalues": spectra.autoregressive.values[:AXES].tolist(),
+        },
+        "words": frame.to_dict("records"),
+        "warnings": [],
+    }
+    if out is not None:
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        write_whole(
+            out / RESULT, lambda path: write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         )
-    tokens = tokenize(model, [word for _, word in words])
-    states = np.zeros((len(words), model.hidden_size))
+    return result
+
+
+def word_states(model: LanguageModel, lists: WordLists, layer: int, pooling: Pooling) -> tuple[pd.DataFrame, Array]:
+    """Hidden states of words, each a text of its own, pooled as the texts of a task are.
+
+    Returns:
+        ``list, word, tokens`` by row, and ``(words, d)``.
+
+    Raises:
+        InputError: A list has no word, or a word no token.
+    """
+    for name, words in lists.items():
+        if not words:
+            raise InputError(f"the word list {name!r} is empty: name at least one word")
+    frame = pd.DataFrame([(name, word) for name, words in lists.items() for word in words], columns=["list", "word"])
+    tokens = tokenize(model, frame["word"].tolist())
     work = Pass(
         model=model,
         tokens=tokens,
         targets=lambda batch: np.zeros((len(batch), 1)),
         layers=(layer,),
-        pooling=moments.pooling,
+        pooling=pooling,
         # Word by word, nothing is padded: no model needs a mask.
         masked=False,
         tokens_per_batch=1,
         progress=lambda _done: None,
     )
-
-    def keep(_layer: int, rows: RaggedBatch, _targets: Tensor, texts: Batch) -> None:
-        states[texts] = rows.pooled.cpu().numpy()
-
-    work.run(keep)
-    spectra = Spectra.of(moments.means())
-    frame = pd.DataFrame(words, columns=["list", "word"])
-    frame["tokens"] = tokens.lengths
-    first = (frame["list"] == frame["list"].iloc[0]).to_numpy()
-    for letter, subspace in (("u", spectra.perception), ("v", spectra.autoregressive)):
-        for axis, values in enumerate(turned(states @ subspace.basis[:, :AXES], first).T, start=1):
-            frame[f"{letter}{axis}"] = values
-    return WordPlanes(
-        frame=frame,
-        perception_eigenvalues=tuple(spectra.perception.values[:AXES].tolist()),
-        autoregressive_eigenvalues=tuple(spectra.autoregressive.values[:AXES].tolist()),
-        layer=layer,
-        name=model.layer_names[layer],
-    )
+    return frame.assign(tokens=tokens.lengths), collect_pooled(work)[layer]
 
 
 def turned(coordinates: Array, first: NDArray[np.bool_]) -> Array:

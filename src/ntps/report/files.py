@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ntps.moments.record import write_text
@@ -19,9 +20,7 @@ def write_table(folder: Path, table: ReportTable) -> None:
     Raises:
         InputError: The folder cannot be written.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{table.name}.csv", lambda path: table.frame.to_csv(path, index=False))
+    write_numbers(folder, table.name, table.frame)
     write_whole(folder / f"{table.name}.md", lambda path: write_text(path, table.markdown()))
 
 
@@ -37,3 +36,14 @@ def write_figure(folder: Path, name: str, figure: Figure) -> None:
     # Without a date, so that the same numbers give the same bytes.
     undated = {"CreationDate": None}
     write_whole(folder / f"{name}.pdf", lambda path: figure.savefig(path, format="pdf", metadata=undated))
+
+
+def write_numbers(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Writes ``NAME.csv``.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / f"{name}.csv", lambda path: frame.to_csv(path, index=False))

@@ -14,7 +14,7 @@ import pandas as pd
 from ntps.errors import InputError
 
 Row = dict[str, Any]
-RESULT, CURVES, STUDY = "result.json", "curves.parquet", "study.json"
+RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
 FIGURES = ("accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy")
 FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 """Of the columns of V: the k at which tasks whose V has other ranks are compared."""
@@ -99,7 +99,9 @@ def read_results(folder: Path) -> StudyResults:
                 run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
         rows["runs"].append(run)
     tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
-    words = tuple(result for result in map(_json, sorted(folder.rglob(RESULT))) if result.get("kind") == "words")
+    beside = {(folder / entry["folder"] / WORDS / RESULT).resolve() for entry in entries if entry.get("folder")}
+    places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
+    words = tuple(result for result in map(_json, places) if result.get("kind") == "words")
     return StudyResults(name=name, words=words, **tables)
 
 
@@ -150,7 +152,7 @@ def _labels(entries: Sequence[Row]) -> dict[str, str]:
     """Last part of each id, or the whole id where that would not tell two apart."""
     labels: dict[str, str] = {}
     for ids in ({_model(entry) for entry in entries}, {str(entry["task"]) for entry in entries}):
-        short = {name: name.rstrip("/").rsplit("/", 1)[-1].split("@")[0] for name in ids}
+        short = {name: name.split("@")[0].replace("__", "/").rstrip("/").rsplit("/", 1)[-1] for name in ids}
         counts = pd.Series(list(short.values())).value_counts()
         labels |= {name: label if counts[label] == 1 else name for name, label in short.items()}
     return labels

@@ -52,7 +52,16 @@ def draw_surfaces(surfaces: Sequence[Surface], columns: int) -> Figure:
         axes.set_title(surface.title, fontsize=10, loc="left")
         if surface.selected is not None:
             layer, fraction = surface.selected
-            axes.plot(surface.fractions[fraction], layer, "o", markersize=9, fillstyle="none", color="black")
+            for colour, width in (("white", 3.5), ("black", 1.5)):
+                axes.plot(
+                    surface.fractions[fraction],
+                    layer,
+                    "o",
+                    markersize=10,
+                    fillstyle="none",
+                    color=colour,
+                    markeredgewidth=width,
+                )
     if drawn:
         bar = figure.colorbar(mesh, ax=drawn, shrink=min(1.0, 2.2 / rows + 0.2), aspect=25)
         bar.set_label("Spearman ρ over tasks", fontsize=9)

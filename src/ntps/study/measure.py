@@ -9,6 +9,7 @@ from typing import Any
 from ntps.models import LanguageModel, load_model
 from ntps.moments import Reporter, ScoreSettings, run_score
 from ntps.tasks import Task, load_task
+from ntps.training import ProbeSettings, run_probe
 
 
 class Bench:
@@ -85,7 +86,14 @@ def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
     )
 
 
+def _probe(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+    return run_probe(bench.model(run.model), bench.task(run.task), run.settings, out=run.folder, reporter=reporter)
+
+
 MEASUREMENTS: Mapping[str, Measurement] = {
     "score": Measurement(ScoreSettings, _score),
+    "ols": Measurement(ProbeSettings, _probe, {"kind": "ols"}),
+    "logistic": Measurement(ProbeSettings, _probe, {"kind": "logistic"}),
+    "adamw": Measurement(ProbeSettings, _probe, {"kind": "adamw"}),
 }
 """Every measurement by the name of its folder, in the order in which they run."""

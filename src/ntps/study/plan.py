@@ -19,6 +19,8 @@ from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.load import local_copy
 from ntps.tasks.registry import REGISTRY
 
+ASIDE = ("tokens_per_batch", "accumulate", "eval_every", "save_every")
+"""Settings that change no numbers but those of rounding."""
 PROSE = (".md", ".gitattributes", ".gitignore")
 """Files beside a model that do not change it."""
 
@@ -47,7 +49,8 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
     shared = {"model": _model_identity(model), "task": _task_identity(task, data_dir)}
     for name, settings in study.measurements.items():
         needs = made.get(MEASUREMENTS[name].after or "")
-        identity: dict[str, Any] = {**shared, "measurement": name, "settings": asdict(settings)}
+        numbers = {key: value for key, value in asdict(settings).items() if key not in ASIDE}
+        identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = needs.digest
         folder = results / model.name / model.revision / task.name / name

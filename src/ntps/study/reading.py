@@ -136,9 +136,11 @@ def _fitted(value: Any, hint: Any) -> Any:
     if origin is Literal:
         return value if value in arguments else _Misfit
     if origin in (tuple, Sequence):
-        items = [_fitted(item, arguments[0]) for item in value] if isinstance(value, list) else [_Misfit]
+        if not isinstance(value, list) or (origin is tuple and ... not in arguments and len(value) != len(arguments)):
+            return _Misfit
+        items = [_fitted(item, arguments[0]) for item in value]
         return _Misfit if _Misfit in items else tuple(items)
-    if arguments and origin is not Mapping:
+    if arguments:
         options = [_fitted(value, argument) for argument in arguments]
         return next((option for option in options if option is not _Misfit), _Misfit)
     if hint is float and isinstance(value, str):
@@ -158,10 +160,12 @@ def _fitted(value: Any, hint: Any) -> Any:
 def _words(hint: Any) -> str:
     """A type hint as people say it."""
     names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
-    if get_origin(hint) in (tuple, Sequence):
-        return f"a list, each entry {_words(get_args(hint)[0])}"
-    if get_origin(hint) is not None and get_args(hint):
-        return " or ".join(_words(argument) for argument in get_args(hint))
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (tuple, Sequence):
+        count = "" if origin is Sequence or ... in arguments else f" of {len(arguments)}"
+        return f"a list{count}, each entry {_words(arguments[0])}"
+    if arguments:
+        return " or ".join(map(_words, arguments))
     return names.get(hint, "what belongs here")

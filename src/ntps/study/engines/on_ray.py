@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -81,7 +82,9 @@ def _cluster(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    alone = address is None and "RAY_ADDRESS" not in os.environ
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    alone = address in (None, "local")
+    _require_answer(address)
     options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} if alone else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -92,6 +95,16 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Ray itself tries an address for many minutes, in silence."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as error:
+            raise InputError(f"no Ray cluster answers at {address} ({error}): correct --address") from error
 
 
 def _refusal(ray: Any, needs: Resources) -> str | None:

@@ -1,0 +1,58 @@
+"""``ntps words``: where words lie in the planes of a scored layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ntps.cli import options
+from ntps.cli.console import out
+from ntps.errors import InputError
+from ntps.models import load_model
+from ntps.moments import ScoreRecord, run_words
+
+
+def words(
+    scored: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that ntps score --out wrote.", show_default=False)
+    ],
+    lists: Annotated[
+        list[str],
+        typer.Option("--list", help="Words of a list, such as Joy=lovely,amazing; repeat it.", show_default=False),
+    ],
+    layer: Annotated[int | None, typer.Option(help="Layer; that of the score's summary by default.")] = None,
+    device: options.Device = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    out_folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the result; DIR/words by default.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Project words on the leading directions of U and V of a layer in DIR: what figure 1 of the paper shows.
+
+    `ntps report` draws it.
+    """
+    named = dict(_named(each) for each in lists)
+    score = ScoreRecord.read(scored).result
+    block = score["model"]
+    model = load_model(
+        block["id"] if block["revision"] is None else f"{block['id']}@{block['revision']}",
+        dtype=score["settings"]["dtype"],
+        device=device,
+        tokenizer=block["tokenizer"],
+        trust_remote_code=trust_remote_code,
+    )
+    target = out_folder or scored / "words"
+    result = run_words(scored, model, named, layer=layer, out=target)
+    summary = result["summary"]
+    out.print(f"{len(result['words'])} words in layer {summary['layer']} ({summary['name']}) are in {target}")
+
+
+def _named(text: str) -> tuple[str, list[str]]:
+    name, equals, words = text.partition("=")
+    if not equals or not name.strip():
+        raise InputError(f"--list {text!r} has no name: write a name and its words, such as Joy=lovely,amazing")
+    return name.strip(), [word.strip() for word in words.split(",") if word.strip()]

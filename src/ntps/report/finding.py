@@ -1,0 +1,148 @@
+"""What a study found, in words that stand up to a referee."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlation, Correlations
+from ntps.report.measures import MEASURES, RULES, Measure
+from ntps.report.reader import StudyResults
+from ntps.report.tabular import p_text
+
+LEVEL = 0.05
+FEW_TASKS = 20
+SUBJECTS = {
+    "accuracy": "accuracy of a linear probe on training texts",
+    "held_out": "accuracy of a linear probe on test texts",
+    "gain": "gain from LoRA over the probe",
+}
+
+
+def finding(results: StudyResults, correlations: Correlations) -> list[str]:
+    """Paragraphs: what was found, in a sentence; what goes with each measure; caution; how much was measured."""
+    return [_headline(correlations), *_measures(correlations), *_caution(correlations), _coverage(results)]
+
+
+def _headline(correlations: Correlations) -> str:
+    parts = []
+    for measure in MEASURES:
+        if measure.key in SUBJECTS and (found := _best_rule(measure, correlations)):
+            if _convinces(found):
+                parts.append(f"{found[0].predictor} goes with the {SUBJECTS[measure.key]} ({_shown(found)})")
+            else:
+                parts.append(f"nothing that was fixed in advance goes with the {SUBJECTS[measure.key]} beyond chance")
+    if not parts:
+        return "Nothing can be said yet about what NTPS goes with: see the reasons below."
+    tasks = sorted({each.tasks for each in correlations.found})
+    over = f"{tasks[0]}" if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
+    return f"Over {over} tasks, {'; '.join(parts)}."
+
+
+def _coverage(results: StudyResults) -> str:
+    counts = results.runs["status"].value_counts()
+    done, failed, missing = (int(counts.get(status, 0)) for status in ("done", "failed", "missing"))
+    rest = [f"{number} {what}" for number, what in ((failed, "failed"), (missing, "did not run")) if number]
+    return (
+        f"{_count(len(results.models), 'model')}, {_count(len(results.tasks), 'task')}: {done} of "
+        f"{_count(len(results.runs), 'run')} finished{''.join(f', {each}' for each in rest)}."
+    )
+
+
+def _measures(correlations: Correlations) -> Iterator[str]:
+    for measure in MEASURES:
+        if measure.key in SUBJECTS:
+            subject = SUBJECTS[measure.key]
+            yield f"{subject[0].upper()}{subject[1:]}: {' '.join(_sentences(measure, correlations))}"
+
+
+def _sentences(measure: Measure, correlations: Correlations) -> Iterator[str]:
+    own = _defined(measure, correlations)
+    best = _best_rule(measure, correlations)
+    if not best:
+        reasons = {reason for (_, key), reason in correlations.reasons.items() if key == measure.key}
+        yield f"nothing can be said: {'; '.join(sorted(reasons)) or 'it was not measured'}."
+        return
+    verdict = "goes with it" if _convinces(best) else "does not go with it beyond chance"
+    yield (
+        f"of the {len(RULES)} rules fixed in advance, {best[0].predictor} comes closest and {verdict}: {_shown(best)}, "
+        "corrected for the rules tried."
+    )
+    if selected := [each for each in own if each.basis == SELECTED]:
+        alone = f" ({_naive(selected)} if one forgets that)"
+        yield (
+            "The pair (layer, k) whose NTPS goes with it most strongly, selected on the same data, has "
+            f"{_shown(selected)} once every shuffle repeats the selection{alone}."
+        )
+    if left_out := [each for each in own if each.basis == LEFT_OUT]:
+        yield f"Chosen without the task that it then scores, the pair has {_shown(left_out)}."
+    if probe := [each for each in own if each.predictor == PROBE_ACCURACY and each.basis == FIXED]:
+        yield (
+            f"Probe accuracy alone has {_shown(probe)}; the gain contains minus that accuracy, so part of this is "
+            "arithmetic."
+        )
+
+
+def _defined(measure: Measure, correlations: Correlations) -> list[Correlation]:
+    return [each for each in correlations.found if each.measure == measure.key and math.isfinite(each.coefficient)]
+
+
+def _best_rule(measure: Measure, correlations: Correlations) -> list[Correlation]:
+    """The rule with the strongest median over models in the claimed direction: its correlation in each model."""
+    own, sign = _defined(measure, correlations), 1 if measure.direction == "positive" else -1
+    by_rule = [[each for each in own if each.predictor == rule.label] for rule in RULES]
+    return max(by_rule, key=lambda found: sign * _median(found) if found else -math.inf)
+
+
+def _caution(correlations: Correlations) -> Iterator[str]:
+    tasks = [each.tasks for each in correlations.found if math.isfinite(each.coefficient)]
+    if tasks and max(tasks) < FEW_TASKS:
+        yield (
+            f"{max(tasks)} tasks are few: intervals are wide, and one task can turn a coefficient. The sign sought is "
+            "the one that the paper claims; p-values are of permutations of the tasks, and are not corrected for the "
+            "number of models and measures."
+        )
+
+
+def _shown(found: Sequence[Correlation]) -> str:
+    """One coefficient with all that belongs to it, or a summary over models."""
+    if len(found) == 1:
+        (one,) = found
+        interval = f", 95 % interval {_rho(one.low)} to {_rho(one.high)}" if math.isfinite(one.low) else ""
+        return f"ρ = {_rho(one.coefficient)}{interval}, p {_p(one.p_value)}"
+    agree = f"p ≤ {LEVEL} in {_significant(found)} of them"
+    return f"a median ρ of {_rho(_median(found))} over {len(found)} models, with {agree}"
+
+
+def _naive(found: Sequence[Correlation]) -> str:
+    if len(found) == 1:
+        return f"p {_p(found[0].p_alone)}"
+    return f"in {sum(each.p_alone <= LEVEL for each in found)}"
+
+
+def _convinces(found: Sequence[Correlation]) -> bool:
+    """Whether more than half of the models agree that it is not chance."""
+    return 2 * _significant(found) > len(found)
+
+
+def _significant(found: Sequence[Correlation]) -> int:
+    return sum(each.p_value <= LEVEL for each in found)
+
+
+def _median(found: Sequence[Correlation]) -> float:
+    return float(np.median([each.coefficient for each in found]))
+
+
+def _rho(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    text = p_text(value)
+    return text.replace("<", "< ") if text.startswith("<") else f"= {text}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,149 @@
+"""All of a report: what was found, tables, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntps.errors import InputError
+from ntps.moments import ScoreRecord
+from ntps.report.correlations import FIXED, SELECTED, Correlations, correlate
+from ntps.report.figures import draw_score
+from ntps.report.finding import finding
+from ntps.report.measures import MEASURES, ProbeLayer
+from ntps.report.reader import RESULT, StudyResults, read_results
+from ntps.report.study_figures import ReportFigure, figure_2, figure_3, figure_s1, figures_1, surfaces
+from ntps.report.study_tables import costs, failures, lora_table, table_1, table_2
+from ntps.report.tabular import Column, ReportTable
+from ntps.report.words import plain_words
+
+FIGURES = ("1", "2", "3", "s1", "surface")
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A report, before it is written.
+
+    Attributes:
+        title: Its title.
+        finding: Paragraphs that say what was found.
+        figures: The figures.
+        tables: The tables; those without rows are left out.
+        failures: Runs without a result.
+    """
+
+    title: str
+    finding: tuple[str, ...]
+    figures: tuple[ReportFigure, ...]
+    tables: tuple[ReportTable, ...]
+    failures: ReportTable
+
+
+def build_report(folder: Path, *, figures: Collection[str] = FIGURES, probe_layer: ProbeLayer = "same") -> StudyReport:
+    """Reads results and makes everything that a report shows.
+
+    Args:
+        folder: Of a study, of any results, or of a single score.
+        figures: Which figures, from :data:`FIGURES`.
+        probe_layer: Whether figure 2 holds NTPS against the probe of the same layer or of the last one.
+
+    Raises:
+        InputError: There is nothing to report, or no such figure.
+    """
+    if unknown := [name for name in figures if name not in FIGURES]:
+        raise InputError(f"there is no figure {unknown[0]!r}: choose from {', '.join(FIGURES)}")
+    results = read_results(folder)
+    if len(results.runs) == 1 and (folder / RESULT).is_file() and not results.layers.empty:
+        return _single(folder, results)
+    correlations = correlate(results, probe_layer)
+    drawn: dict[str, Callable[[], Iterator[ReportFigure]]] = {
+        "2": lambda: (figure_2(results, correlations, basis, probe_layer) for basis in (FIXED, SELECTED)),
+        "3": lambda: (figure_3(results, correlations, basis) for basis in (FIXED, SELECTED)),
+        "surface": lambda: iter([surfaces(results, correlations)]),
+        "1": lambda: figures_1(results),
+        "s1": lambda: iter([figure_s1(results)]),
+    }
+    made = tuple(figure for name, draw in drawn.items() if name in figures for figure in draw())
+    tables = [
+        correlation_table(correlations),
+        table_1(results),
+        lora_table(results),
+        table_2(results),
+        *(figure.table for figure in made if figure.table is not None),
+        costs(results),
+    ]
+    return StudyReport(
+        title=f"NTPS study: {results.name}",
+        finding=tuple(finding(results, correlations)),
+        figures=made,
+        tables=tuple(table for table in tables if not table.frame.empty),
+        failures=failures(results),
+    )
+
+
+def correlation_table(correlations: Correlations) -> ReportTable:
+    """Every predictor against every measure."""
+    labels = {measure.key: measure.label for measure in MEASURES}
+    frame = correlations.frame()
+    return ReportTable(
+        "correlations",
+        "Which score goes with what",
+        "Spearman's ρ over tasks with a 95 % bootstrap interval over tasks. p alone: permutation p-value, one-sided in "
+        "the direction that the paper claims, as if nothing else had been tried (naive for a selected pair). p "
+        "corrected: counts the rules, or repeats the selection of the pair for every shuffle. A pair chosen without "
+        "the task is held against the last layer's probe.",
+        (
+            Column("model", "model"),
+            Column("measure", "goes with"),
+            Column("predictor", "predictor"),
+            Column("basis", "how it was chosen"),
+            Column("coefficient", "ρ", "signed"),
+            Column("low", "from", "signed"),
+            Column("high", "to", "signed"),
+            Column("p_alone", "p alone", "p"),
+            Column("p_value", "p corrected", "p"),
+            Column("tasks", "tasks", "count"),
+            Column("layer", "layer"),
+            Column("k", "k"),
+        ),
+        frame.assign(measure=frame["measure"].map(labels)),
+    )
+
+
+def _single(folder: Path, results: StudyResults) -> StudyReport:
+    """The report of one score: its layers and its curves."""
+    record = ScoreRecord.read(folder)
+    value = "retained_centered"
+    curves = ReportFigure(
+        "curves",
+        "What the first k next-token directions keep of the probe's R²",
+        "Left: every layer and k; right: one curve a layer.",
+        record.curves,
+        None if record.curves.empty else draw_score(record, value, None),
+        "no text has two tokens" if record.curves.empty else "",
+    )
+    layers = ReportTable(
+        "layers",
+        "Scores of the layers",
+        "R² of the least-squares probe in sample, adjusted and held out; its held-out accuracy. area: share of that R² "
+        "kept by next-token directions. NTPS at the k where they carry 95 % of their objective.",
+        (
+            Column("layer", "layer", "count"),
+            Column("name", "name"),
+            Column("r2", "R²", "decimal"),
+            Column("r2_adjusted", "adjusted", "decimal"),
+            Column("r2_test", "test", "decimal"),
+            Column("accuracy_test", "accuracy (%)", "percent"),
+            Column("area", "area", "decimal"),
+            Column("chance_area", "chance", "decimal"),
+            Column("ntps_share95", "NTPS", "decimal"),
+            Column("k_share95", "k", "count"),
+        ),
+        results.layers,
+    )
+    words = [figure for figure in figures_1(results) if figure.figure is not None]
+    warnings = [f"Warning: {warning}." for warning in record.result["warnings"]]
+    title = f"{record.result['model']['id']} on {record.result['task']['id']}"
+    found = (*plain_words(record.result), *warnings)
+    return StudyReport(f"NTPS of {title}", found, (curves, *words), (layers,), failures(results))

@@ -1,0 +1,32 @@
+"""A report on disk: one page, and the parts of it for papers and programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ntps.moments.record import write_text
+from ntps.moments.storage import write_whole
+from ntps.report.files import write_figure, write_numbers, write_table
+from ntps.report.page import render_page
+from ntps.report.study_report import StudyReport
+
+PAGE = "report.html"
+
+
+def write_report(report: StudyReport, out: Path) -> Path:
+    """Writes ``report.html``, figures as PDF and PNG, and tables as Markdown; the data of both as CSV.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    for table in (*report.tables, report.failures):
+        write_table(out / "tables", table)
+    for part in report.figures:
+        if part.figure is not None:
+            write_numbers(out / "figures", part.name, part.data)
+            write_figure(out / "figures", part.name, part.figure)
+    write_whole(out / PAGE, lambda path: write_text(path, render_page(report)))
+    return out / PAGE
