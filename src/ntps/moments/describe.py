@@ -27,6 +27,7 @@ def describe_model(model: LanguageModel) -> dict[str, Any]:
         "num_layers": model.num_layers,
         "tokenizer": model.tokenizer_id,
         "weights": model.weights(),
+        "adapter": None if model.adapter is None else dict(model.adapter),
     }
 
 
