@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from ntps.models.adapter import add_lora
 from ntps.tasks import TargetKind, Task
 from ntps.training.recipe import FinetuneSettings
 
-LOSSES = {
+LOSSES: dict[TargetKind, Callable[[Tensor, Tensor], Tensor]] = {
     "classes": functional.cross_entropy,
     "multilabel": functional.binary_cross_entropy_with_logits,
     "regression": functional.mse_loss,
@@ -64,7 +64,7 @@ class Classifier(nn.Module):
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         mask = real.long() if self.masked else None
         hidden = self.base(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        kept = hidden.float().masked_fill(~real.to(hidden.device)[..., None], 0.0)
+        kept: Tensor = hidden.float().masked_fill(~real.to(hidden.device)[..., None], 0.0)
         return kept.sum(dim=1) / lengths.to(hidden.device)[:, None]
 
 

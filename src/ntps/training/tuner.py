@@ -118,7 +118,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         advance: Callable[[int], None],
     ) -> None:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-        optimizer = Adafactor(trained, **settings.optimizer_options)
+        optimizer = Adafactor(trained, **settings.optimizer_options)  # type: ignore[no-untyped-call]
         # Stepped by the Trainer, once a step: prepared by accelerate, it would step once for every process.
         schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, settings.total_steps)
         if test is None:
@@ -133,12 +133,12 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             callbacks=[_Watch(advance)],
         )
         self.remove_callback(PrinterCallback)
-        self._test = test
+        self._classifier, self._test = classifier, test
         self._logits: tuple[int, Array] | None = None
 
     def logits(self, collate: Collator) -> Array:
         """Logits ``(n, c)`` of every text of a split, computed by one process each, in the order of the texts."""
-        classifier, arguments = self.model, self.args
+        classifier, arguments = self._classifier, self.args
         plan = plan_batches(collate.tokens.lengths, collate.tokens_per_batch)
         found = torch.zeros(len(collate.tokens), collate.task.outputs + 1, device=arguments.device)
         was_training = classifier.training
@@ -180,13 +180,13 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         if self.args.should_save:
             folder = Path(output_dir or str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
-            save_file(trained_weights(self.model), folder / WEIGHTS)
+            save_file(trained_weights(self._classifier), folder / WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The other half of :meth:`save_model`."""
         weights = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        result = self.model.load_state_dict(weights, strict=False)
-        if result.unexpected_keys or set(trained_weights(self.model)) != set(weights):
+        result = self._classifier.load_state_dict(weights, strict=False)
+        if result.unexpected_keys or set(trained_weights(self._classifier)) != set(weights):
             raise InputError(f"{resume_from_checkpoint} is damaged: start again with --overwrite")
 
 
