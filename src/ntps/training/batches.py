@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ntps.models import TokenizedTexts
 from ntps.moments.plan import plan_batches
 from ntps.tasks import Task
-
-Labels = NDArray[np.int64] | NDArray[np.float64]
+from ntps.training.figures import Labels
+from ntps.training.loss import label_tensor
 
 
 def text_order(texts: int, draws: int, seed: int) -> list[int]:
@@ -55,10 +54,8 @@ class Collator:
         """``ids`` and ``lengths``: one tensor a group, longest texts first; ``labels`` in the same order."""
         chosen = np.asarray(texts, dtype=np.int64)
         groups = [chosen[part] for part in plan_batches(self.tokens.lengths[chosen], self.tokens_per_batch)]
-        labels = self.labels[np.concatenate(groups)]
-        kind = torch.int64 if self.task.kind == "classes" else torch.float32
         return {
             "ids": [torch.as_tensor(self.tokens.padded(group, self.pad_id)) for group in groups],
             "lengths": [torch.as_tensor(self.tokens.lengths[group]) for group in groups],
-            "labels": torch.as_tensor(labels, dtype=kind),
+            "labels": label_tensor(self.labels[np.concatenate(groups)], self.task),
         }

@@ -186,7 +186,7 @@ class _Run(Prepared):
             "texts": self.task.train.fingerprint,
             "test texts": None if self.test is None else self.test.fingerprint,
             "tokens": self.tokens.fingerprint,
-            **asdict(self.settings),
+            **self.settings.described(),
             **{f"version of {name}": version for name, version in versions("peft", "accelerate").items()},
             "settings_hash": self.settings_hash,
         }
@@ -210,9 +210,7 @@ class _Run(Prepared):
 def _require_libraries() -> None:
     for name in ("accelerate", "peft"):
         if find_spec(name) is None:
-            raise InputError(
-                f"fine-tuning needs the package {name}: install it with `pip install '.[train]'`"
-            )
+            raise InputError(f"fine-tuning needs the package {name}: install it with `pip install '.[train]'`")
 
 
 def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:

@@ -111,7 +111,6 @@ def load_classifier(model: LanguageModel, folder: str | Path) -> Classifier:
             model.base,
             width,
             outputs,
-            content["target_kind"],
             dropout=content["head_dropout"],
             masked=content["attention_mask"] == "passed",
         )

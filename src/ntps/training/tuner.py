@@ -31,6 +31,7 @@ from ntps.moments.plan import plan_batches
 from ntps.training.batches import Collator
 from ntps.training.classifier import Classifier
 from ntps.training.figures import figures_of_logits
+from ntps.training.loss import loss_function
 from ntps.training.recipe import FinetuneSettings
 
 Array = NDArray[np.float64]
@@ -133,8 +134,16 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             callbacks=[_Watch(advance)],
         )
         self.remove_callback(PrinterCallback)
-        self._classifier, self._test = classifier, test
+        self._classifier, self._task, self._test = classifier, collate.task, test
         self._logits: tuple[int, Array] | None = None
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean loss of a part of a step; the parts are of equal size, so that their mean is that of the step."""
+        logits = model(inputs["ids"], inputs["lengths"])
+        loss = loss_function(self._task)(logits, inputs["labels"])
+        return (loss, logits) if return_outputs else loss
 
     def logits(self, collate: Collator) -> Array:
         """Logits ``(n, c)`` of every text of a split, computed by one process each, in the order of the texts."""
@@ -147,7 +156,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             for batch in plan[arguments.process_index :: arguments.world_size]:
                 inputs = self._prepare_inputs(collate(batch.tolist()))
                 rows = torch.as_tensor(batch, device=arguments.device)
-                found[rows, :-1] = classifier(inputs["ids"], inputs["lengths"])["logits"].float()
+                found[rows, :-1] = classifier(inputs["ids"], inputs["lengths"])
                 found[rows, -1] += 1
         classifier.train(was_training)
         found = self.accelerator.reduce(found, reduction="sum")
