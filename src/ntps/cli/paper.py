@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -62,7 +62,8 @@ def _shown(table: ReportTable, caption: bool) -> Table:
     )
     for column in table.columns:
         # Words may take two lines; half a number is none.
-        shown.add_column(column.heading, justify="right" if column.numeric else "left", no_wrap=column.numeric)
+        justify: Literal["left", "right"] = "right" if column.numeric else "left"
+        shown.add_column(column.heading, justify=justify, no_wrap=column.numeric, overflow="fold")
     for row in table.rows():
         shown.add_row(*(text for text, _ in row))
     return shown

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ntps.report.correlations import FIXED, PROBE_ACCURACY, correlate
+from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, correlate
 from ntps.report.measures import MAIN_RULE
 from ntps.report.reader import StudyResults
 from ntps.report.study_tables import accuracies
@@ -45,6 +45,7 @@ QUANTITIES = (
 )
 OWN_MEASURES = {"accuracy": "ntps_vs_accuracy", "mse": "ntps_vs_mse", "gain": "ntps_vs_lora_gain"}
 """The paper's relation by the key of a study's measure."""
+CHOICES = {FIXED: "fixed", SELECTED: "selected", LEFT_OUT: "left out"}
 CAPTION = (
     "own: measured here, probes in the last layer. paper: the same model, where the paper has it; median, lowest and "
     "highest are over the paper's models. A task of the same name may have other texts, and fewer of them; the layers "
@@ -108,12 +109,13 @@ def beside_coefficients(results: StudyResults) -> ReportTable:
     return ReportTable(
         "beside_coefficients",
         "Spearman's ρ over tasks",
-        "own: measured here over the tasks of the study, with the p-value that counts all rules or pairs that were "
-        "tried. paper: at the pair that was selected for the same model; median, lowest and highest over its models.",
+        "own: measured here over the tasks of the study, by a rule fixed in advance, at the pair selected on the same "
+        "data, or at the pair chosen without the task (left out); p counts all rules or pairs that were tried. paper: "
+        "at the pair that was selected for the same model; median, lowest and highest over its models.",
         (
             Column("relation", "relation"),
             Column("model", "model"),
-            Column("basis", "own choice"),
+            Column("basis", "choice"),
             Column("coefficient", "own", "signed"),
             Column("p_value", "p", "p"),
             Column("paper", "paper", "signed"),
@@ -121,7 +123,7 @@ def beside_coefficients(results: StudyResults) -> ReportTable:
             Column("min", "lowest", "signed"),
             Column("max", "highest", "signed"),
         ),
-        frame.assign(relation=frame["relation"].map(words)),
+        frame.assign(relation=frame["relation"].map(words), basis=frame["basis"].map(CHOICES)),
     )
 
 
