@@ -30,6 +30,7 @@ def score(
     layers: str | None = None,
     pooling: Pooling = "mean",
     convention: Convention = "paper",
+    centered: bool = False,
     dtype: str = "float32",
     device: str | None = None,
     tokenizer: str | Path | None = None,
@@ -59,6 +60,7 @@ def score(
         layers: Layers such as ``0,3,-1`` or ``0:12``; all by default.
         pooling: How a text becomes one vector: ``mean``, ``sum`` or ``last``.
         convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
         dtype: Dtype of the forward pass; statistics are float64 in any case.
         device: Where the model runs; CUDA if there is one by default.
         tokenizer: Tokenizer to use instead of the model's own.
@@ -78,7 +80,7 @@ def score(
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
     """
-    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention)
+    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
     with job(
         model,
         task,

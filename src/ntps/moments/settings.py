@@ -71,9 +71,11 @@ class ScoreSettings(PassSettings):
 
     Attributes:
         convention: Whose curves to report.
+        centered: Whether both problems get an intercept: covariances instead of second moments.
     """
 
     convention: Convention = "paper"
+    centered: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
