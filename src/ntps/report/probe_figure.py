@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ntps.moments import Record
 from ntps.report.figures import save_figure
-from ntps.report.style import OKABE_ITO, quiet_axes
+from ntps.report.style import OKABE_ITO, legend_below, quiet_axes
 
 LABELS = {
     "cross_entropy": "cross entropy (nats)",
@@ -40,7 +40,7 @@ def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figur
         last = curves[curves["layer"] == result["summary"]["layer"]]
         across, drawn = "epoch", dict(iter(last.groupby("split")))
     names = [name for name in LABELS if name in drawn["train"] and drawn["train"][name].notna().any()]
-    figure = Figure(figsize=(4.2 * len(names), 3.6), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(names), 3.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         quiet_axes(axes)
         for split, (label, colour, line) in SPLITS.items():
@@ -54,8 +54,9 @@ def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figur
         axes.set_xlabel(across)
         axes.set_ylabel(LABELS[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(fontsize="small", frameon=False)
     where = f", layer {result['summary']['name']}" if across == "epoch" else ""
+    handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    legend_below(figure, list(handles.values()), len(handles))
     figure.suptitle(f"{result['settings']['kind']}: {result['model']['id']} on {result['task']['id']}{where}")
     save_figure(figure, path)
     return figure
