@@ -40,6 +40,9 @@ def synthetic_means(width: int, classes: int = 6, seed: int = 0) -> Means:
         target_gram=targets.T @ targets / texts,
         pooled_mean=pooled.mean(axis=0),
         target_mean=targets.mean(axis=0),
+        prefixes=1.0,
+        prefix_sum=first.mean(axis=0),
+        next_sum=second.mean(axis=0),
     )
 
 

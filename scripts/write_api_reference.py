@@ -25,12 +25,18 @@ def reference() -> str:
 def _entry(name: str, item: object) -> str:
     text = f"\n## `ntps.{name}`\n\n{_signature(name, item)}{_docstring(item)}"
     if inspect.isclass(item) and not issubclass(item, Exception):
-        for member, value in vars(item).items():
+        for member, value in _members(item).items():
             if member.startswith("_") or not (callable(value) or isinstance(value, property | classmethod)):
                 continue
             function = value.__func__ if isinstance(value, classmethod) else value
             text += f"\n### `{name}.{member}`\n\n{_signature(member, function)}{_docstring(function)}"
     return text
+
+
+def _members(item: type) -> dict[str, object]:
+    """Its own and inherited members, as far as they are ours; where they are defined last counts."""
+    ours = (base for base in reversed(item.__mro__) if base.__module__.split(".")[0] == "ntps")
+    return {name: value for base in ours for name, value in vars(base).items()}
 
 
 def _signature(name: str, item: object) -> str:

@@ -6,11 +6,11 @@ training.
 
 from importlib.metadata import version
 
-from ntps.api import score
+from ntps.api import probe, score
 from ntps.errors import InputError, NtpsError, NumericalError
 from ntps.models import LanguageModel, load_model
 from ntps.moments import Curves, LayerScore, Moments, Reporter, score_moments
-from ntps.report import ScoreResult
+from ntps.report import ProbeResult, ScoreResult
 from ntps.tasks import Task, load_task, task_from_lists
 
 __version__ = version("ntps")
@@ -23,11 +23,13 @@ __all__ = [
     "Moments",
     "NtpsError",
     "NumericalError",
+    "ProbeResult",
     "Reporter",
     "ScoreResult",
     "Task",
     "load_model",
     "load_task",
+    "probe",
     "score",
     "score_moments",
     "task_from_lists",

@@ -20,6 +20,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from ntps import InputError, ScoreResult, api
+from ntps.api import loading
 from ntps.cli import main
 from ntps.models.files import is_cached
 from ntps.moments import Moments, ScoreRecord, claim_folder
@@ -126,7 +127,7 @@ def test_overwriting_must_be_asked_for(model: Path, task: Path, tmp_path: Path, 
 def test_a_wrong_model_is_noticed_before_the_task_is_read(
     task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "load_task", lambda *_given, **_options: pytest.fail("the task was read"))
+    monkeypatch.setattr(loading, "load_task", lambda *_given, **_options: pytest.fail("the task was read"))
     for arguments in ((tmp_path / "no-model", task), ("demo", task, "--tokenizer", tmp_path / "no-tokenizer")):
         done = run("score", *arguments, "-q")
         assert done.status == 2 and "there is no folder" in done.sentence

@@ -13,6 +13,7 @@ from ntps.cli.console import err, say
 from ntps.cli.doctor import doctor
 from ntps.cli.models import models
 from ntps.cli.paper import paper
+from ntps.cli.probe import probe
 from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import study
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, words, study, report, tasks, models, paper, doctor):
+for command in (score, probe, words, study, report, tasks, models, paper, doctor):
     app.command()(command)
 
 

@@ -111,6 +111,14 @@ Convention = Annotated[
     ConventionName,
     typer.Option(help="paper: Algorithm 1; released: the authors' sweep.", rich_help_panel=COMPUTING),
 ]
+Centered = Annotated[
+    bool,
+    typer.Option(
+        "--centered",
+        help="Covariances instead of second moments: both problems get an intercept.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Dtype = Annotated[
     DtypeName, typer.Option(help="Dtype of the forward pass; statistics are float64.", rich_help_panel=COMPUTING)
 ]

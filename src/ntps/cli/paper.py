@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -34,8 +34,9 @@ def paper(
     published = read_published()
     tables = [coefficients_table(), *(beside(read_results(study)) if study else ())]
     out.print(f"{published.paper}. {published.source}.", soft_wrap=True)
-    for table in tables:
-        out.print(_shown(table))
+    for table, following in zip(tables, [*tables[1:], None], strict=True):
+        # Tables that share a caption show it once, under the last of them.
+        out.print(_shown(table, caption=following is None or following.caption != table.caption))
     out.print(verdict())
     for heading, sentences in (("Where the paper and its own data differ:", SLIPS), ("Worth knowing:", REMARKS)):
         out.print(f"\n{heading}")
@@ -49,10 +50,10 @@ def paper(
         out.print(f"Figures and tables are in {out_folder}")
 
 
-def _shown(table: ReportTable) -> Table:
+def _shown(table: ReportTable, caption: bool) -> Table:
     shown = Table(
         title=table.title,
-        caption=table.caption,
+        caption=table.caption if caption else None,
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -60,7 +61,9 @@ def _shown(table: ReportTable) -> Table:
         collapse_padding=True,
     )
     for column in table.columns:
-        shown.add_column(column.heading, justify="right" if column.numeric else "left", no_wrap=True)
+        # Words may take two lines; half a number is none.
+        justify: Literal["left", "right"] = "right" if column.numeric else "left"
+        shown.add_column(column.heading, justify=justify, no_wrap=column.numeric, overflow="fold")
     for row in table.rows():
         shown.add_row(*(text for text, _ in row))
     return shown

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from ntps import api
 from ntps.cli import options
-from ntps.cli.console import err, out, progress_bars, say
+from ntps.cli.console import err, out, progress_bars
+from ntps.cli.results import show
 from ntps.models import EMBEDDED
 from ntps.report import layer_table, plain_words
 
@@ -26,6 +27,7 @@ def score(
     test: options.Test = True,
     pooling: options.Pooling = options.PoolingName.mean,
     convention: options.Convention = options.ConventionName.paper,
+    centered: options.Centered = False,
     dtype: options.Dtype = options.DtypeName.float32,
     device: options.Device = None,
     max_length: options.MaxLength = None,
@@ -62,6 +64,7 @@ def score(
             layers=layers,
             pooling=pooling.value,
             convention=convention.value,
+            centered=centered,
             dtype=dtype.value,
             device=device,
             tokenizer=tokenizer,
@@ -74,23 +77,10 @@ def score(
             overwrite=overwrite,
             reporter=reporter,
         )
-    record = result.to_dict()
-    if not quiet:
-        for note in record["task"]["notes"]:
-            err.print(note, soft_wrap=True)
-    for warning in result.warnings:
-        say("Warning", "yellow", warning)
-    if as_json:
-        out.print_json(json.dumps(record))
-        return
-    block = record["task"]
-    targets = {"classes": "classes", "multilabel": "labels", "regression": "real targets"}[block["target_kind"]]
-    counted = f"{block['classes']} {targets if block['classes'] > 1 else targets.removesuffix('s')}"
-    out.print(f"{block['texts']:,} texts, {block['tokens']:,} tokens, {counted}")
+    show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def _print(record: dict[str, Any]) -> None:
     out.print(layer_table(record))
     for line in plain_words(record):
         out.print(line, soft_wrap=True)
-    if verbose:
-        out.print(record["timing"])
-    if out_folder is not None:
-        out.print(f"Results are in {out_folder}")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ntps.errors import InputError, NumericalError
+from ntps.models.adapter import merge_adapter
 from ntps.models.architecture import find_blocks, has_final_norm, layer_names
 from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
@@ -38,6 +39,8 @@ def load_model(
     device: str | None = None,
     tokenizer: str | Path | None = None,
     trust_remote_code: bool = False,
+    adapter: str | Path | None = None,
+    fresh: int | None = None,
 ) -> LanguageModel:
     """Loads a base transformer, without its head, and its tokenizer.
 
@@ -49,9 +52,11 @@ def load_model(
             is one.
         tokenizer: Folder or hub id of a tokenizer to use instead of the model's own.
         trust_remote_code: Whether code from the hub may run.
+        adapter: Folder of a LoRA adapter, in PEFT's format, to merge into the weights, in float32.
+        fresh: Seed of random weights to use instead of the trained ones, which are not even looked for.
 
     Raises:
-        InputError: The model or tokenizer cannot be found, loaded or used.
+        InputError: The model, tokenizer or adapter cannot be found, loaded or used.
     """
     if dtype not in DTYPES:
         raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
@@ -63,7 +68,15 @@ def load_model(
     files, words = find_model(model, tokenizer)
     config = _load_config(files, trust_remote_code)
     loaded_tokenizer = _load_tokenizer(words, config.model_type, trust_remote_code)
-    base = _load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
+    described = None
+    if fresh is not None:
+        base = _fresh_base(files, config, fresh, trust_remote_code).to(device=target, dtype=DTYPES[dtype])
+    elif adapter is None:
+        base = _load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
+    else:
+        base = _load_base(files.with_weights(), config, torch.float32, target, trust_remote_code)
+        base, described = merge_adapter(base, Path(adapter), files.name)
+        base = base.to(DTYPES[dtype]).eval()
     text_config = base.config.get_text_config()
     blocks = find_blocks(base, text_config)
     return LanguageModel(
@@ -80,6 +93,7 @@ def load_model(
         dtype=DTYPES[dtype],
         tokenizer_id=words.name,
         notes=files.notes if words is files else files.notes + words.notes,
+        adapter=described,
     )
 
 
@@ -167,6 +181,17 @@ def _load_base(
         )
     _require_finite(base, files.name, dtype)
     return (base.to(device) if device else base).eval()
+
+
+def _fresh_base(files: ModelFiles, config: Any, seed: int, trust_remote_code: bool) -> Any:
+    from transformers import AutoModel
+
+    with _explained(files.name, "architecture"), quiet_transformers(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        base = AutoModel.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
+    return base.eval()
 
 
 def _require_finite(base: Any, name: str, dtype: torch.dtype) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,7 @@ class LanguageModel:
         dtype: Dtype of the weights.
         tokenizer_id: Hub id or folder of the tokenizer.
         notes: What a reader must know about the model.
+        adapter: The LoRA adapter that was merged into the weights, if any.
     """
 
     id: str
@@ -56,6 +57,7 @@ class LanguageModel:
     dtype: torch.dtype
     tokenizer_id: str = ""
     notes: tuple[str, ...] = field(default=())
+    adapter: Mapping[str, Any] | None = None
 
     @property
     def num_layers(self) -> int:

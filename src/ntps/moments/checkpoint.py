@@ -84,9 +84,9 @@ class Checkpoint:
         Raises:
             InputError: The progress belongs to another run, or is damaged.
         """
-        found = None if overwrite else _read(out / PROGRESS / LEDGER)
+        found = None if overwrite else read_ledger(out / PROGRESS / LEDGER)
         if found is not None:
-            _refuse_foreign(out / PROGRESS, found, fresh, asked)
+            refuse_foreign(out / PROGRESS, found, fresh, asked)
         if found is None or not resume:
             checkpoint = cls(out, fresh)
             checkpoint.remove()
@@ -157,9 +157,7 @@ class Checkpoint:
             sync_folder(self._out)
             where = str(place.relative_to(self._out))
             ledger = replace(self.ledger, batches=batches, done=done, place=where, files=files)
-            text = json.dumps(asdict(ledger))
-            whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
-            write_whole(self._folder / LEDGER, lambda path: write_text(path, whole))
+            write_ledger(self._folder / LEDGER, ledger)
         self.ledger = ledger
         self._sweep()
 
@@ -181,7 +179,19 @@ class Checkpoint:
                     path.unlink()
 
 
-def _read(path: Path) -> Ledger | None:
+def write_ledger(path: Path, ledger: Ledger) -> None:
+    """Replaces a ledger on disk as a whole."""
+    text = json.dumps(asdict(ledger))
+    whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
+    write_whole(path, lambda temporary: write_text(temporary, whole))
+
+
+def read_ledger(path: Path) -> Ledger | None:
+    """Reads what :func:`write_ledger` wrote; None if there is no file.
+
+    Raises:
+        InputError: The file is damaged.
+    """
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
         if hashlib.sha256(whole["ledger"].encode()).hexdigest() != whole["sha256"]:
@@ -194,7 +204,15 @@ def _read(path: Path) -> Ledger | None:
         raise _damaged(path) from error
 
 
-def _refuse_foreign(folder: Path, found: Ledger, fresh: Ledger, asked: int | None) -> None:
+def refuse_foreign(folder: Path, found: Ledger, fresh: Ledger, asked: int | None) -> None:
+    """Raises an :class:`InputError` if progress belongs to another run than the one that begins now.
+
+    Args:
+        folder: Where it was found.
+        found: Its ledger.
+        fresh: The ledger of the run that begins now.
+        asked: Budget of a batch that the user insists on.
+    """
     then = {**found.run, "tokens_per_batch": found.tokens_per_batch}
     now = {**json.loads(json.dumps(fresh.run)), "tokens_per_batch": asked or found.tokens_per_batch}
     pairs = {name: (then.get(name), now.get(name)) for name in {**then, **now} if then.get(name) != now.get(name)}

@@ -122,6 +122,9 @@ def _curves(
 def _cumulative_explained(spectra: Spectra, basis: Array) -> tuple[Array, Array]:
     """Energies that the probe explains from the first k directions, with and without intercept."""
     means, covariance, cross = spectra.means, spectra.covariance, spectra.cross_covariance
+    if spectra.pooled is covariance:
+        # Centred problems have their intercept already.
+        return (theory.cumulative_explained(covariance, cross, basis),) * 2
     both = theory.cumulative_explained_with_mean(covariance, cross, means.pooled_mean, means.target_mean, basis)
     return both or (
         theory.cumulative_explained(covariance, cross, basis),

@@ -25,8 +25,10 @@ def describe_model(model: LanguageModel) -> dict[str, Any]:
         "parameters": model.parameters,
         "hidden_size": model.hidden_size,
         "num_layers": model.num_layers,
+        "layer_names": list(model.layer_names),
         "tokenizer": model.tokenizer_id,
         "weights": model.weights(),
+        "adapter": None if model.adapter is None else dict(model.adapter),
     }
 
 
@@ -56,6 +58,8 @@ def _describe_split(split: Split, tokens: TokenizedTexts) -> dict[str, Any]:
         "dropped": dict(split.dropped),
         "truncated": tokens.truncated,
         "fingerprint": split.fingerprint,
+        "texts_fingerprint": split.texts_fingerprint,
+        "tokens_fingerprint": tokens.fingerprint,
     }
 
 

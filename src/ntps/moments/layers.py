@@ -16,7 +16,7 @@ another process wants the same cores."""
 
 
 def score_layers(
-    moments: dict[int, Moments], layer_names: Sequence[str], convention: Convention = "paper"
+    moments: dict[int, Moments], layer_names: Sequence[str], convention: Convention = "paper", centered: bool = False
 ) -> Iterator[LayerScore]:
     """Scores layers in ascending order and forgets their moments, so that memory falls while results come.
 
@@ -27,11 +27,12 @@ def score_layers(
         moments: Moments by index of the layer; emptied.
         layer_names: Name of every layer of the model.
         convention: See :func:`~ntps.moments.score.score_moments`.
+        centered: Likewise.
     """
     pools = ThreadpoolController()
     for layer in sorted(moments):
         means = moments.pop(layer).means()
         threads = 1 if len(means.prefix_gram) <= THREADED_WIDTH else torch.get_num_threads()
         with pools.limit(limits=threads, user_api="blas"):
-            score = score_moments(means, convention, layer=layer, name=layer_names[layer])
+            score = score_moments(means, convention, centered, layer=layer, name=layer_names[layer])
         yield score

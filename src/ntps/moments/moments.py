@@ -79,6 +79,9 @@ class Means:
         target_gram: ``(c, c)`` E[y yᵀ].
         pooled_mean: ``(d,)`` E[x̄].
         target_mean: ``(c,)`` E[y].
+        prefixes: Prefixes a text, ``E[T − 1]``.
+        prefix_sum: ``(d,)`` ``E[Σ_t c_t]``.
+        next_sum: ``(d,)`` ``E[Σ_t x_{t+1}]``.
     """
 
     texts: int
@@ -90,6 +93,9 @@ class Means:
     target_gram: Array
     pooled_mean: Array
     target_mean: Array
+    prefixes: float
+    prefix_sum: Array
+    next_sum: Array
 
 
 class Moments:
@@ -211,6 +217,9 @@ class Moments:
             target_gram=mean["target_gram"],
             pooled_mean=mean["pooled_sum"],
             target_mean=mean["target_sum"],
+            prefixes=(self.tokens - self.texts) / self.texts,
+            prefix_sum=mean["prefix_sum"],
+            next_sum=mean["next_sum"],
         )
 
     def save(self, path: str | Path) -> None:

@@ -118,7 +118,6 @@ def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[s
         NumericalError: Hidden states are not finite.
     """
     pooled = PooledTexts(len(work.tokens), folder)
-
     work.run(lambda layer, rows, _targets, texts: pooled.put(layer, texts, rows.pooled))
     return pooled.finish(provenance)
 

@@ -85,8 +85,9 @@ class _Run(Prepared):
                     checkpoint.save(moments, batches, batches)
         advance = self.reporter.start("closed forms", len(self.layers), "layers")
         scores = []
+        form = self.settings.convention, self.settings.centered
         with self.clock.phase("theory"):
-            for score in score_layers(moments, self.model.layer_names, self.settings.convention):
+            for score in score_layers(moments, self.model.layer_names, *form):
                 scores.append(score)
                 advance(1)
         if self.test is not None and self.test_tokens is not None:

@@ -100,13 +100,19 @@ class LayerScore:
 
 
 def score_moments(
-    moments: Moments | Means, convention: Convention = "paper", *, layer: int = 0, name: str = ""
+    moments: Moments | Means,
+    convention: Convention = "paper",
+    centered: bool = False,
+    *,
+    layer: int = 0,
+    name: str = "",
 ) -> LayerScore:
     """Scores one layer from its moments, in closed form.
 
     Args:
         moments: Moments of the layer, or their means.
         convention: ``paper`` (Algorithm 1 with the rank cap) or ``released`` (the authors' sweep, for comparison).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
         layer: Index to record.
         name: Name to record.
 
@@ -116,7 +122,8 @@ def score_moments(
     if convention not in get_args(Convention):
         raise InputError(f"convention must be paper or released, not {convention!r}")
     means = moments.means() if isinstance(moments, Moments) else moments
-    spectra = Spectra.of(means)
+    spectra = Spectra.of(means, centered)
+    means = spectra.means
     paper = paper_curves(spectra)
     width, rank = len(means.pooled_gram), spectra.covariance.rank
     constants = theory.theorem2_constants(means.pooled_gram, spectra.pooled, spectra.perception)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from ntps.errors import InputError
 from ntps.moments.kernels import Pooling
@@ -25,6 +25,9 @@ class PassSettings:
         tokens_per_batch: Padded tokens a batch; chosen by device if None.
         test: Whether to measure held-out figures where the task has a test split.
     """
+
+    # What changes no number beyond rounding.
+    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch",)
 
     layers: str | None = None
     pooling: Pooling = "mean"
@@ -50,14 +53,15 @@ class PassSettings:
         return asdict(self)
 
     def digest(self, layers: tuple[int, ...], **identity: Any) -> str:
-        """SHA-256 over everything that changes numbers: these settings, but not the batch budget, and the identity.
+        """SHA-256 over everything that changes numbers: these settings, but not those ``aside``, and the identity.
 
         Args:
             layers: The layers that the text of ``layers`` means.
             identity: What is scored, in JSON types.
         """
         numbers = {**self.described(), **identity, "layers": layers}
-        del numbers["tokens_per_batch"]
+        for name in self.aside:
+            del numbers[name]
         return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
 
 
@@ -67,9 +71,11 @@ class ScoreSettings(PassSettings):
 
     Attributes:
         convention: Whose curves to report.
+        centered: Whether both problems get an intercept: covariances instead of second moments.
     """
 
     convention: Convention = "paper"
+    centered: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ class Spectra:
     """Factors and subspaces of one layer.
 
     Attributes:
-        means: The means that everything comes from.
+        means: The means that everything comes from; of deviations, where the problems are centred.
         prefix: Factor of D.
         pooled: Factor of N.
         covariance: Factor of the pooled covariance ``N − E[x̄] E[x̄]ᵀ``.
@@ -40,21 +40,30 @@ class Spectra:
     perception: Subspace
 
     @classmethod
-    def of(cls, means: Means) -> Spectra:
-        """Factorizes and solves, from means over texts."""
-        prefix = theory.factorize(means.prefix_gram)
-        pooled = theory.factorize(means.pooled_gram)
-        noise = np.diag(means.pooled_gram)
-        covariance = theory.factorize(means.pooled_gram - np.outer(means.pooled_mean, means.pooled_mean), noise)
+    def of(cls, means: Means, centered: bool = False) -> Spectra:
+        """Factorizes and solves, from means over texts.
+
+        Args:
+            means: The means.
+            centered: Whether both problems get an intercept: all second moments are replaced by covariances.
+        """
+        deviations = _pooled_deviations(means)
+        covariance = theory.factorize(deviations.pooled_gram, np.diag(means.pooled_gram))
+        if centered:
+            chosen = _prefix_deviations(deviations)
+            prefix, pooled = theory.factorize(chosen.prefix_gram, np.diag(means.prefix_gram)), covariance
+        else:
+            chosen = means
+            prefix, pooled = theory.factorize(means.prefix_gram), theory.factorize(means.pooled_gram)
         return cls(
-            means=means,
+            means=chosen,
             prefix=prefix,
             pooled=pooled,
             covariance=covariance,
-            cross_covariance=means.pooled_target - np.outer(means.pooled_mean, means.target_mean),
+            cross_covariance=deviations.pooled_target,
             target_variance=_target_variance(means),
-            autoregressive=theory.autoregressive_subspace(prefix, means.prefix_next),
-            perception=theory.perception_subspace(pooled, means.pooled_target, means.target_gram),
+            autoregressive=theory.autoregressive_subspace(prefix, chosen.prefix_next),
+            perception=theory.perception_subspace(pooled, chosen.pooled_target, chosen.target_gram),
         )
 
     @cached_property
@@ -73,6 +82,30 @@ class Spectra:
         if not self.target_variance:
             return None
         return min(self.explained_centered / self.target_variance, 1.0)
+
+
+def _pooled_deviations(means: Means) -> Means:
+    """The same of deviations from the mean pooled text and the mean target."""
+    # Where the targets do not vary, what is left of their covariances is rounding noise, which has no rank.
+    varies = float(_target_variance(means) > 0)
+    return replace(
+        means,
+        pooled_gram=means.pooled_gram - np.outer(means.pooled_mean, means.pooled_mean),
+        pooled_target=varies * (means.pooled_target - np.outer(means.pooled_mean, means.target_mean)),
+        target_gram=varies * (means.target_gram - np.outer(means.target_mean, means.target_mean)),
+    )
+
+
+def _prefix_deviations(means: Means) -> Means:
+    """The same of deviations from the mean prefix sum and the mean state that follows one."""
+    # Texts of one token have no prefix.
+    prefixes = means.prefixes or 1.0
+    return replace(
+        means,
+        prefix_gram=means.prefix_gram - np.outer(means.prefix_sum, means.prefix_sum) / prefixes,
+        prefix_next=means.prefix_next - np.outer(means.prefix_sum, means.next_sum) / prefixes,
+        next_energy=means.next_energy - float(means.next_sum @ means.next_sum) / prefixes,
+    )
 
 
 def _target_variance(means: Means) -> float:

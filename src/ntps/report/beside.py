@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, correlate
+from ntps.report.measures import MAIN_RULE
 from ntps.report.reader import StudyResults
 from ntps.report.study_tables import accuracies
 from ntps.report.tabular import Column, Kind, ReportTable
-from ntps.study.published import read_published, short_name
+from ntps.study.published import RELATIONS, published_coefficients, read_published, short_name
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ QUANTITIES = (
     Quantity("ols", "Least-squares probe, MSE on training texts", "decimal", "ols_train_mse"),
     Quantity("change", "Change of NTPS after LoRA (%)", "points", "table2_change_percent", 0.01),
 )
+OWN_MEASURES = {"accuracy": "ntps_vs_accuracy", "mse": "ntps_vs_mse", "gain": "ntps_vs_lora_gain"}
+"""The paper's relation by the key of a study's measure."""
+CHOICES = {FIXED: "fixed", SELECTED: "selected", LEFT_OUT: "left out"}
 CAPTION = (
     "own: measured here, probes in the last layer. paper: the same model, where the paper has it; median, lowest and "
     "highest are over the paper's models. A task of the same name may have other texts, and fewer of them; the layers "
@@ -49,7 +54,10 @@ CAPTION = (
 
 
 def beside(results: StudyResults) -> Iterator[ReportTable]:
-    """One table for each quantity that both have, with the tasks that both have."""
+    """The coefficients, then one table for each quantity that both have, with the tasks that both have."""
+    coefficients = beside_coefficients(results)
+    if not coefficients.frame.empty:
+        yield coefficients
     points = read_published().points
     hub_ids = {short_name(model).casefold(): model for model in read_published().models}
     own = measured(results)
@@ -78,6 +86,45 @@ def beside(results: StudyResults) -> Iterator[ReportTable]:
             ),
             frame,
         )
+
+
+def beside_coefficients(results: StudyResults) -> ReportTable:
+    """The study's coefficients of the paper's relations: by the main rule, selected, and chosen without the task."""
+    words = {relation.name: relation.words for relation in RELATIONS}
+    published = pd.DataFrame(
+        [(each.relation.name, _last_part(each.model), each.coefficient) for each in published_coefficients()],
+        columns=["relation", "model", "coefficient"],
+    ).set_index(["relation", "model"])["coefficient"]
+    frame = correlate(results).frame()
+    by_probe = frame["predictor"] == PROBE_ACCURACY
+    frame["relation"] = frame["measure"].map(OWN_MEASURES).mask(by_probe, "probe_vs_lora_gain")
+    wanted = by_probe | (frame["basis"] != FIXED) | (frame["predictor"] == MAIN_RULE.label)
+    frame = frame[wanted & frame["relation"].notna() & frame["coefficient"].notna()]
+    same = list(zip(frame["relation"], frame["model"].map(_last_part), strict=True))
+    frame = frame.assign(
+        paper=published.reindex(pd.MultiIndex.from_tuples(same, names=published.index.names)).to_numpy()
+    )
+    for name in ("median", "min", "max"):
+        frame[name] = published.groupby("relation").agg(name).reindex(frame["relation"]).to_numpy()
+    return ReportTable(
+        "beside_coefficients",
+        "Spearman's ρ over tasks",
+        "own: measured here over the tasks of the study, by a rule fixed in advance, at the pair selected on the same "
+        "data, or at the pair chosen without the task (left out); p counts all rules or pairs that were tried. paper: "
+        "at the pair that was selected for the same model; median, lowest and highest over its models.",
+        (
+            Column("relation", "relation"),
+            Column("model", "model"),
+            Column("basis", "choice"),
+            Column("coefficient", "own", "signed"),
+            Column("p_value", "p", "p"),
+            Column("paper", "paper", "signed"),
+            Column("median", "median", "signed"),
+            Column("min", "lowest", "signed"),
+            Column("max", "highest", "signed"),
+        ),
+        frame.assign(relation=frame["relation"].map(words), basis=frame["basis"].map(CHOICES)),
+    )
 
 
 def measured(results: StudyResults) -> pd.DataFrame:

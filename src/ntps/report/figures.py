@@ -42,12 +42,21 @@ def draw_score(record: ScoreRecord, value: str, path: Path | None) -> Figure:
     _heat_map(figure, left, record, value)
     _curves(right, record, value)
     figure.suptitle(f"{record.result['model']['id']} on {record.result['task']['id']}")
+    save_figure(figure, path)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path | None) -> None:
+    """Writes a figure, if there is a path.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     if path is not None:
         try:
             figure.savefig(path, dpi=150)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot write the figure to {path}: {error}") from error
-    return figure
 
 
 def _heat_map(figure: Figure, axes: Axes, record: ScoreRecord, value: str) -> None:

@@ -1,4 +1,4 @@
-"""A scoring result as a person uses it: look, plot, save, load."""
+"""Results as a person uses them: look, plot, save, load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ntps.moments import ScoreRecord, claim_folder, clear_folder
+from ntps.moments import Record, ScoreRecord, claim_folder, clear_folder
 from ntps.report.words import plain_words
 
 if TYPE_CHECKING:
@@ -17,24 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class ScoreResult:
-    """What :func:`ntps.score` returns.
+class Result:
+    """What a whole job returns.
 
     Attributes:
         record: Everything that is or would be on disk.
     """
 
-    record: ScoreRecord
+    record: Record
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The layer that the rule chose, and its main figures."""
+        """The main figures."""
         return dict(self.record.result["summary"])
-
-    @property
-    def layers(self) -> pd.DataFrame:
-        """One row per layer: ranks, ``area``, R², losses, bounds, conditions."""
-        return pd.DataFrame(self.record.result["layers"])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -42,24 +37,12 @@ class ScoreResult:
         return tuple(self.record.result["warnings"])
 
     def to_frame(self) -> pd.DataFrame:
-        """The curves: one row per layer and k, as in ``curves.parquet``."""
+        """The curves, as in ``curves.parquet``."""
         return self.record.curves.copy()
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
         return deepcopy(dict(self.record.result))
-
-    def plot(self, path: str | Path | None = None, *, value: str = "retained_centered") -> Figure:
-        """Draws the layer × k heat map of one curve, and the curves of the layers.
-
-        Args:
-            path: Where to write the figure (PNG, PDF or SVG by its ending); not written by default.
-            value: Column of :meth:`to_frame` to draw.
-        """
-        # Matplotlib takes a second to import, and only drawing needs it.
-        from ntps.report.figures import draw_score
-
-        return draw_score(self.record, value, None if path is None else Path(path))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes ``result.json`` and ``curves.parquet``.
@@ -72,6 +55,37 @@ class ScoreResult:
             clear_folder(folder)
             self.record.write(folder)
         return folder
+
+    def __repr__(self) -> str:
+        result = self.record.result
+        return f"{type(self).__name__}({result['model']['id']} on {result['task']['id']})"
+
+
+class ScoreResult(Result):
+    """What :func:`ntps.score` returns: one row of curves per layer and k.
+
+    Attributes:
+        record: Everything that is or would be on disk.
+    """
+
+    record: ScoreRecord
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer: ranks, ``area``, R², losses, bounds, conditions."""
+        return pd.DataFrame(self.record.result["layers"])
+
+    def plot(self, path: str | Path | None = None, *, value: str = "retained_centered") -> Figure:
+        """Draws the layer × k heat map of one curve, and the curves of the layers.
+
+        Args:
+            path: Where to write the figure (PNG, PDF or SVG by its ending); not written by default.
+            value: Column of :meth:`to_frame` to draw.
+        """
+        # Matplotlib takes a second to import, and only drawing needs it.
+        from ntps.report.figures import draw_score
+
+        return draw_score(self.record, value, None if path is None else Path(path))
 
     @classmethod
     def load(cls, folder: str | Path) -> ScoreResult:

@@ -49,7 +49,7 @@ def draw_surfaces(surfaces: Sequence[Surface], columns: int) -> Figure:
         axes.set_yticks(ticks, [surface.names[tick] for tick in ticks], fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
         axes.set_xlabel("k as a share of the columns of V", fontsize=9)
-        axes.set_title(surface.title, fontsize=10, loc="left")
+        axes.set_title(surface.title, fontsize=8.5, loc="left")
         if surface.selected is not None:
             layer, fraction = surface.selected
             for colour, width in (("white", 3.5), ("black", 1.5)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -37,10 +37,19 @@ class Split:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the ordered texts and labels, in hexadecimal."""
-        digest = hashlib.sha256()
-        for text, label in zip(self.texts, self.labels.tolist(), strict=True):
-            digest.update(json.dumps([text, label], ensure_ascii=True).encode("ascii") + b"\n")
-        return digest.hexdigest()
+        return _digest([text, label] for text, label in zip(self.texts, self.labels.tolist(), strict=True))
+
+    @cached_property
+    def texts_fingerprint(self) -> str:
+        """SHA-256 over the ordered texts alone, in hexadecimal."""
+        return _digest(self.texts)
+
+
+def _digest(values: Iterable[object]) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(json.dumps(value, ensure_ascii=True).encode("ascii") + b"\n")
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

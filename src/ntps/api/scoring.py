@@ -1,18 +1,17 @@
-"""The functions that ``import ntps`` offers for whole jobs."""
+"""``ntps.score``: the main job as a function."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from ntps.errors import InputError
-from ntps.models import LanguageModel, find_model, load_model
-from ntps.moments import Reporter, ScoreSettings, claim_folder, run_score
+from ntps.api.loading import job
+from ntps.models import LanguageModel
+from ntps.moments import Reporter, ScoreSettings, run_score
 from ntps.moments.kernels import Pooling
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
-from ntps.tasks import Task, load_task
+from ntps.tasks import Task
 
 
 def score(
@@ -31,6 +30,7 @@ def score(
     layers: str | None = None,
     pooling: Pooling = "mean",
     convention: Convention = "paper",
+    centered: bool = False,
     dtype: str = "float32",
     device: str | None = None,
     tokenizer: str | Path | None = None,
@@ -60,6 +60,7 @@ def score(
         layers: Layers such as ``0,3,-1`` or ``0:12``; all by default.
         pooling: How a text becomes one vector: ``mean``, ``sum`` or ``last``.
         convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
         dtype: Dtype of the forward pass; statistics are float64 in any case.
         device: Where the model runs; CUDA if there is one by default.
         tokenizer: Tokenizer to use instead of the model's own.
@@ -79,61 +80,33 @@ def score(
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
     """
-    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention)
-    _refuse(
-        "task",
-        isinstance(task, Task),
+    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
+    with job(
+        model,
+        task,
+        out=out,
+        overwrite=overwrite,
         text_columns=text_columns,
         label_column=label_column,
+        split=split,
         limit=limit,
         limit_first=limit_first,
+        seed=seed,
         data_dir=data_dir,
         config=config,
-        split=None if split == "train" else split,
-    )
-    _refuse(
-        "model",
-        isinstance(model, LanguageModel),
-        tokenizer=tokenizer,
+        dtype=dtype,
         device=device,
-        dtype=None if dtype == "float32" else dtype,
-    )
-    folder = None if out is None else Path(out)
-    with nullcontext() if folder is None else claim_folder(folder, overwrite):
-        if not isinstance(model, LanguageModel):
-            # A mistake in its name costs less than the texts.
-            find_model(model, tokenizer)
-        if not isinstance(task, Task):
-            task = load_task(
-                None if task is None else str(task),
-                text_columns=text_columns,
-                label_column=label_column,
-                split=split,
-                limit=limit,
-                limit_first=limit_first,
-                seed=seed,
-                data_dir=data_dir,
-                config=config,
-            )
-        if not isinstance(model, LanguageModel):
-            model = load_model(
-                model, dtype=dtype, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
-            )
+        tokenizer=tokenizer,
+        trust_remote_code=trust_remote_code,
+    ) as at_hand:
         record = run_score(
-            model,
-            task,
+            at_hand.model,
+            at_hand.task,
             settings,
-            out=folder,
+            out=at_hand.folder,
             keep_moments=keep_moments,
             resume=resume,
             overwrite=overwrite,
             reporter=reporter,
         )
     return ScoreResult(record)
-
-
-def _refuse(what: str, loaded: bool, **options: object) -> None:
-    """Options of loading come too late for what is loaded; leaving them out silently would be a wrong result."""
-    given = [name for name, value in options.items() if value]
-    if loaded and given:
-        raise InputError(f"{given[0]} has no effect on a {what} that is loaded already: give it to load_{what}")

@@ -1,0 +1,6 @@
+"""The functions that ``import ntps`` offers for whole jobs."""
+
+from ntps.api.probing import probe
+from ntps.api.scoring import score
+
+__all__ = ["probe", "score"]

@@ -1,0 +1,102 @@
+"""What every whole job begins with: its folder, its task and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntps.errors import InputError
+from ntps.models import LanguageModel, find_model, load_model
+from ntps.moments import claim_folder
+from ntps.tasks import Task, load_task
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job works on.
+
+    Attributes:
+        model: The loaded model.
+        task: The loaded task.
+        folder: Folder for the results, claimed; None if nothing is written.
+    """
+
+    model: LanguageModel
+    task: Task
+    folder: Path | None
+
+
+@contextmanager
+def job(
+    model: str | Path | LanguageModel | None,
+    task: str | Path | Task | None,
+    *,
+    out: str | Path | None,
+    overwrite: bool,
+    text_columns: Sequence[str],
+    label_column: str | None,
+    split: str,
+    limit: int | None,
+    limit_first: bool,
+    seed: int,
+    data_dir: str | Path | None,
+    config: str | None,
+    dtype: str,
+    device: str | None,
+    tokenizer: str | Path | None,
+    trust_remote_code: bool,
+) -> Iterator[Job]:
+    """Claims the folder, and loads what is not loaded yet; options as in :func:`ntps.score`.
+
+    Raises:
+        InputError: Something that was given cannot be used.
+    """
+    _refuse(
+        "task",
+        isinstance(task, Task),
+        text_columns=text_columns,
+        label_column=label_column,
+        limit=limit,
+        limit_first=limit_first,
+        data_dir=data_dir,
+        config=config,
+        split=None if split == "train" else split,
+    )
+    _refuse(
+        "model",
+        isinstance(model, LanguageModel),
+        tokenizer=tokenizer,
+        device=device,
+        dtype=None if dtype == "float32" else dtype,
+    )
+    folder = None if out is None else Path(out)
+    with nullcontext() if folder is None else claim_folder(folder, overwrite):
+        if not isinstance(model, LanguageModel):
+            # A mistake in its name costs less than the texts.
+            find_model(model, tokenizer)
+        if not isinstance(task, Task):
+            task = load_task(
+                None if task is None else str(task),
+                text_columns=text_columns,
+                label_column=label_column,
+                split=split,
+                limit=limit,
+                limit_first=limit_first,
+                seed=seed,
+                data_dir=data_dir,
+                config=config,
+            )
+        if not isinstance(model, LanguageModel):
+            model = load_model(
+                model, dtype=dtype, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
+            )
+        yield Job(model, task, folder)
+
+
+def _refuse(what: str, loaded: bool, **options: object) -> None:
+    """Options of loading come too late for what is loaded; leaving them out silently would be a wrong result."""
+    given = [name for name, value in options.items() if value]
+    if loaded and given:
+        raise InputError(f"{given[0]} has no effect on a {what} that is loaded already: give it to load_{what}")

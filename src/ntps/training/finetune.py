@@ -1,0 +1,273 @@
+"""Model × task → a fine-tuned classifier with its figures: LoRA, or all weights, from a checkpoint or from scratch."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from ntps.errors import InputError
+from ntps.models import load_model
+from ntps.models.load import SPREAD
+from ntps.models.quiet import quiet_transformers
+from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, versions
+from ntps.moments.checkpoint import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
+from ntps.moments.storage import writing
+from ntps.tasks import Task
+from ntps.training.batches import Collator, text_order
+from ntps.training.classifier import new_classifier
+from ntps.training.figures import Figures, figures_of_logits, majority_accuracy
+from ntps.training.recipe import FinetuneSettings, Precision
+from ntps.training.saved import save_classifier
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from ntps.training.tuner import Tuner
+
+PHASES = ("tokenize", "forward", "training", "evaluation")
+TOKENS_PER_BATCH = {"cpu": 512}
+"""Padded tokens that go through the model at once, where fewer are faster than the default of scoring."""
+
+
+class FinetuneRecord(Record):
+    """A finished fine-tuning run."""
+
+    kind = "finetune"
+
+
+def run_finetune(
+    model: str | Path | None,
+    task: Task,
+    settings: FinetuneSettings,
+    *,
+    out: Path | None = None,
+    device: str | None = None,
+    tokenizer: str | Path | None = None,
+    trust_remote_code: bool = False,
+    report_to: Sequence[str] = (),
+    resume: bool = True,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> FinetuneRecord:
+    """Trains a classifier on a task and evaluates it on the test texts.
+
+    Under ``torchrun`` every process takes a part of each step.
+
+    Args:
+        model: Folder, hub id, ``id@revision`` or short name; the embedded model if None. It is loaded here, because
+            training changes it.
+        task: The task.
+        settings: The options.
+        out: Folder for the results, which the caller has claimed; nothing is kept without it.
+        device: ``cpu`` or ``cuda``; CUDA if there is one by default.
+        tokenizer: Tokenizer to use instead of the model's own.
+        trust_remote_code: Whether code from the hub may run.
+        report_to: Trackers that transformers knows, such as ``tensorboard``.
+        resume: Whether a run that was interrupted is continued.
+        overwrite: Whether the progress of any other run is discarded.
+        reporter: Learns about progress.
+
+    Raises:
+        InputError: Something that was given cannot be used, a library is missing, or a file cannot be written.
+        NumericalError: The loss is no number.
+    """
+    _require_libraries()
+    from ntps.training.tuner import training_arguments
+
+    cpu, bfloat16 = _device(device, settings)
+    precision: Precision = "bfloat16" if bfloat16 else "float32"
+    settings = replace(settings, steps=settings.total_steps, precision=precision)
+    with _folder(out) as folder, quiet_transformers():
+        arguments = training_arguments(
+            folder, settings, cpu=cpu, bfloat16=bfloat16, save=out is not None, report_to=report_to
+        )
+        loaded = load_model(
+            model,
+            # LoRA does not train the base, which may then be kept in the smaller dtype.
+            dtype="bfloat16" if bfloat16 and settings.method == "lora" else "float32",
+            device=str(arguments.device),
+            tokenizer=tokenizer,
+            trust_remote_code=trust_remote_code,
+            fresh=settings.seed if settings.from_scratch else None,
+        )
+        run = _Run(loaded, task, settings, reporter, PHASES)
+        return run.finetune(arguments, folder, out, resume, overwrite)
+
+
+class _Run(Prepared):
+    settings: FinetuneSettings
+    notes: tuple[str, ...] = ()
+
+    def finetune(
+        self, arguments: TrainingArguments, folder: Path, out: Path | None, resume: bool, overwrite: bool
+    ) -> FinetuneRecord:
+        from ntps.training.tuner import Tuner, last_checkpoint
+
+        settings, task = self.settings, self.task
+        fallback = TOKENS_PER_BATCH.get(self.model.device.type, self.tokens_per_batch)
+        self.tokens_per_batch = settings.tokens_per_batch or fallback
+        if out is not None:
+            # The first process looks, and clears away what is not continued, before the others look.
+            with arguments.main_process_first():
+                self.open(folder, arguments, resume, overwrite)
+        collator = partial(Collator, task, pad_id=self.model.pad_id, tokens_per_batch=self.tokens_per_batch)
+        train = collator(task.train.labels, self.tokens)
+        test = None if self.test is None or self.test_tokens is None else collator(self.test.labels, self.test_tokens)
+        classifier = new_classifier(self.model, task, settings, masked=not self.check.causal)
+        parameters = list(classifier.parameters())
+        order = text_order(len(task.train), settings.total_steps * settings.batch_size, settings.seed)
+        advance = self.reporter.start("training", settings.total_steps, "steps")
+        tuner = Tuner(classifier, arguments, settings, order, train, test, advance)
+        found = last_checkpoint(folder)
+        with self.clock.phase("training"):
+            tuner.train(resume_from_checkpoint=None if found is None else str(found))
+        with self.clock.phase("evaluation"):
+            figures: dict[str, Figures | None] = {"train": None, "test": None}
+            if test is None:
+                figures["train"] = figures_of_logits(tuner.logits(train), task.train.labels, task)
+            else:
+                figures["test"] = figures_of_logits(tuner.test_logits(), test.labels, task)
+        summary = {
+            **{name: None if each is None else asdict(each) for name, each in figures.items()},
+            "majority_accuracy": {
+                "train": majority_accuracy(task.train.labels, task.train.labels, task),
+                "test": None if test is None else majority_accuracy(task.train.labels, test.labels, task),
+            },
+            "steps": settings.total_steps,
+            "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
+            "total_parameters": sum(each.numel() for each in parameters),
+        }
+        record = FinetuneRecord(self.result(arguments, summary), _curves(tuner, task))
+        if out is not None and arguments.should_save:
+            clear_folder(out)
+            weights = self.described["weights"]
+            save_classifier(classifier, out, model=self.model, weights=weights, task=task, settings=settings)
+            record.write(out)
+            with writing(folder):
+                (folder / LEDGER).unlink(missing_ok=True)
+                shutil.rmtree(folder)
+        if arguments.world_size > 1:
+            torch.distributed.barrier()
+        return record
+
+    def open(self, folder: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:
+        """Finds out whether there is something to continue, and leaves nothing else there."""
+        fresh = Ledger(self.identity(), _conditions(arguments), self.tokens_per_batch)
+        if not arguments.should_save:
+            return
+        found = None if overwrite else read_ledger(folder / LEDGER)
+        if found is not None:
+            refuse_foreign(folder, found, fresh, self.settings.tokens_per_batch)
+        with writing(folder):
+            if found is None or not resume:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+            elif found.conditions != fresh.conditions:
+                then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))
+                self.notes = (
+                    f"the run was interrupted with {then} and continued with {now}: it differs from one that was not",
+                )
+            write_ledger(folder / LEDGER, fresh)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be continued."""
+        return {
+            "model weights": self.described["weights"],
+            "texts": self.task.train.fingerprint,
+            "test texts": None if self.test is None else self.test.fingerprint,
+            "tokens": self.tokens.fingerprint,
+            **self.settings.described(),
+            **{f"version of {name}": version for name, version in versions("peft", "accelerate").items()},
+            "settings_hash": self.settings_hash,
+        }
+
+    def result(self, arguments: TrainingArguments, summary: Mapping[str, Any]) -> dict[str, Any]:
+        provenance = self.provenance()
+        provenance["settings"]["processes"] = arguments.world_size
+        return {
+            **envelope("finetune", provenance, self.clock, "peft", "accelerate"),
+            "summary": dict(summary),
+            "warnings": [*self.notes, *self.warnings()],
+        }
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader must know."""
+        if self.test is None:
+            yield "there are no test texts: the figures are those of the training texts, which flatter"
+        yield from super().warnings()
+
+
+def _require_libraries() -> None:
+    for name in ("accelerate", "peft"):
+        if find_spec(name) is None:
+            raise InputError(f"fine-tuning needs the package {name}: install it with `pip install '.[train]'`")
+
+
+def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
+    """Whether to stay on the CPU, and whether to compute in bfloat16."""
+    if name == SPREAD or (name or "").startswith("cuda:"):
+        raise InputError(
+            f"--device {name} is for scoring: choose cpu or cuda; torchrun uses several devices, and "
+            "CUDA_VISIBLE_DEVICES says which"
+        )
+    cpu = name == "cpu" or not torch.cuda.is_available()
+    if name == "cuda" and cpu:
+        raise InputError("--device cuda cannot be used here: there is no CUDA device")
+    if settings.precision == "auto":
+        return cpu, not cpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return cpu, settings.precision == "bfloat16"
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """Where checkpoints go; the Trainer insists on a folder even if it writes none."""
+    if out is not None:
+        yield out / PROGRESS
+        return
+    with TemporaryDirectory(prefix="ntps-") as folder:
+        yield Path(folder)
+
+
+def _conditions(arguments: TrainingArguments) -> dict[str, Any]:
+    """What moves the last bits, or the order of dropout."""
+    return {
+        "device": arguments.device.type,
+        "threads": torch.get_num_threads(),
+        "processes": arguments.world_size,
+    }
+
+
+def _curves(tuner: Tuner, task: Task) -> pd.DataFrame:
+    """The Trainer's log: training losses, each a mean over the steps since the last one, and evaluations."""
+    regression = task.kind == "regression"
+    rows = []
+    for entry in tuner.state.log_history:
+        if "loss" in entry:
+            loss, split = entry["loss"], "train"
+        elif "eval_mse" in entry or "eval_cross_entropy" in entry:
+            loss, split = entry["eval_mse" if regression else "eval_cross_entropy"], "test"
+        else:
+            continue
+        rows.append(
+            {
+                "step": entry["step"],
+                "split": split,
+                "loss": loss,
+                "cross_entropy": None if regression else loss,
+                "accuracy": entry.get("eval_accuracy"),
+                "learning_rate": entry.get("learning_rate"),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    numbers = ["loss", "cross_entropy", "accuracy", "learning_rate"]
+    return frame.astype(dict.fromkeys(numbers, "float64"))

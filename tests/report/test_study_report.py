@@ -1,0 +1,245 @@
+"""Tables, correlations and words of a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
+
+from ntps.errors import InputError
+from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
+from ntps.report.measures import MAIN_RULE, MEASURES, RULES
+from ntps.report.reader import StudyResults, read_results
+from ntps.report.study_report import FIGURES, StudyReport, build_report
+from ntps.report.study_tables import accuracies, costs, lora_table, table_1, table_2
+from ntps.report.tabular import Column, ReportTable, written
+from ntps.report.writing import write_report
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return StudyFactory(tasks=TASKS[:7], noise=0.05).write(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def results(study: Path) -> StudyResults:
+    return read_results(study)
+
+
+@pytest.fixture(scope="module")
+def correlations(results: StudyResults) -> Correlations:
+    return correlate(results)
+
+
+def result_of(study: Path, task: str, measurement: str) -> dict:  # type: ignore[type-arg]
+    return json.loads((study / "results" / "demo--tiny-lm" / "local" / task / measurement / "result.json").read_text())
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_accuracies_are_those_of_the_runs(study: Path, results: StudyResults) -> None:
+    for row in accuracies(results).to_dict("records"):
+        probe, lora, scratch = (
+            result_of(study, row["task"], measurement)["summary"]["test"]["accuracy"]
+            for measurement in ("adamw", "lora", "scratch")
+        )
+        assert (row["probe"], row["lora"], row["scratch"], row["test_texts"]) == (probe, lora, scratch, TEST_TEXTS)
+        assert row["gain"] == lora - probe
+        assert row["lora_error"] == pytest.approx(np.sqrt(lora * (1 - lora) / TEST_TEXTS))
+
+
+def test_differences_carry_both_errors(results: StudyResults) -> None:
+    first, second = table_1(results).frame, lora_table(results).frame
+    assert np.allclose(first["difference"], first["probe"] - first["scratch"])
+    assert np.allclose(first["difference_error"] ** 2, first["probe_error"] ** 2 + first["scratch_error"] ** 2)
+    assert np.allclose(second["gain_error"] ** 2, second["probe_error"] ** 2 + second["lora_error"] ** 2)
+
+
+def test_table_2_shows_the_last_layer(study: Path, results: StudyResults) -> None:
+    table = table_2(results)
+    assert set(table.frame["layer"]) == {LAYERS - 1}
+    for row in table.frame.to_dict("records"):
+        change = result_of(study, row["task"], "score-after-lora")["change"]["layers"][-1]
+        assert row["ntps_change_percent"] == change["ntps_change_percent"]
+        assert row["r2_change"] == pytest.approx(change["r2_after"] - change["r2_before"])
+    rising = (table.frame["ntps_change_percent"] > 0).sum()
+    assert f"rises in {rising} of 7" in table.caption
+
+
+def test_costs_are_medians_of_finished_runs(results: StudyResults) -> None:
+    frame = costs(results).frame.set_index("measurement")
+    assert frame["runs"].tolist() == [7] * len(MEASUREMENTS)
+    assert frame.loc["lora", "total"] == pytest.approx(7 * frame.loc["lora", "median"])
+    assert frame.loc["lora", "times_score"] == frame.loc["lora", "median"] / frame.loc["score", "median"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (None, "decimal", "–"),
+        (float("nan"), "percent", "–"),
+        (0.8765, "percent", "87.6"),
+        (-0.0123, "points", "−1.2"),
+        (0.0123, "points", "+1.2"),
+        (0.00001, "p", "<0.001"),
+        (0.05, "p", "0.050"),
+        (1234, "count", "1,234"),
+        (-0.5, "signed", "−0.50"),
+    ],
+)
+def test_values_are_written_for_people(value: float | None, kind: str, text: str) -> None:
+    assert written(value, kind) == text  # type: ignore[arg-type]
+
+
+def test_markdown_survives_what_names_may_hold() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"task": ["a|b\nc"], "value": [0.5]})
+    table = ReportTable("t", "T", "C.", (Column("task", "task"), Column("value", "value", "percent")), frame)
+    assert table.markdown().splitlines()[-1] == "| a\\|b c | 50.0 |"
+
+
+# --- correlations ----------------------------------------------------------------------------------------------------
+
+
+def test_coefficients_are_what_scipy_says_of_the_points(correlations: Correlations) -> None:
+    assert len(correlations.found) == len(MEASURES) * (len(RULES) + 2) + 1 and not correlations.reasons
+    for each in correlations.found:
+        expected = scipy.stats.spearmanr(each.points["x"], each.points["y"]).statistic
+        assert each.coefficient == pytest.approx(expected, abs=1e-12)
+        assert 0 < each.p_value <= 1 and each.tasks == 7
+        # Looking at more never makes a p-value smaller.
+        assert not each.p_alone > each.p_value + 1e-12
+
+
+def test_a_selected_pair_is_the_strongest_of_the_surface(correlations: Correlations) -> None:
+    for measure in MEASURES:
+        surface = correlations.surfaces["tiny-lm", measure.key]
+        one = correlations.one("tiny-lm", measure.key, basis=SELECTED)
+        assert one is not None and surface.selected is not None
+        sign = 1 if measure.direction == "positive" else -1
+        assert sign * one.coefficient == pytest.approx(np.nanmax(sign * surface.coefficients))
+        assert surface.coefficients[surface.selected] == one.coefficient
+        assert surface.names[surface.selected[0]] == one.layer
+
+
+def test_the_probe_is_that_of_the_scores_layer_or_of_the_last(study: Path, results: StudyResults) -> None:
+    middle = RULES[3]
+    for option in ("same", "last"):
+        one = correlate(results, option).one("tiny-lm", "mse", predictor=middle.label)  # type: ignore[arg-type]
+        assert one is not None and one.layer == "block.2"
+        for task, y in zip(one.points["task"], one.points["y"], strict=True):
+            layers = result_of(study, task, "ols")["layers"]
+            assert y == layers[2 if option == "same" else -1]["train"]["mse"]
+
+
+def test_gain_is_lora_minus_probe_in_points(results: StudyResults, correlations: Correlations) -> None:
+    gains = accuracies(results).set_index("task")["gain"]
+    for name in (MAIN_RULE.label, PROBE_ACCURACY):
+        one = correlations.one("tiny-lm", "gain", predictor=name, basis=FIXED)
+        assert one is not None
+        assert np.allclose(one.points["y"], 100 * gains[one.points["task"]])
+
+
+def test_a_planted_relation_is_found_and_said(results: StudyResults, tmp_path: Path) -> None:
+    report = build_report(StudyFactory(noise=0.001).write(tmp_path), figures=())
+    headline, *rest = report.finding
+    assert headline.startswith("Over 8 tasks") and headline.count(" goes with the ") == 3
+    assert "selected on the same data" in rest[0] and "8 tasks are few" in rest[3]
+
+
+def test_what_is_chance_is_called_chance(tmp_path: Path) -> None:
+    StudyFactory().write(tmp_path)
+    rng = np.random.default_rng(0)
+    for path in tmp_path.rglob("result.json"):
+        result = json.loads(path.read_text())
+        if result["kind"] == "finetune":
+            result["summary"]["test"]["accuracy"] = rng.uniform(0.5, 0.9)
+        if result["kind"] == "score":
+            for row in result["layers"]:
+                row["ntps_share95"], row["area"] = rng.uniform(size=2)
+        path.write_text(json.dumps(result))
+    headline = build_report(tmp_path, figures=()).finding[0]
+    assert "nothing that was fixed in advance goes with the gain from LoRA over the probe beyond chance" in headline
+
+
+def test_tasks_without_a_measurement_are_left_out_of_it(tmp_path: Path) -> None:
+    missing = [("demo/tiny-lm", TASKS[0], "lora"), ("demo/tiny-lm", TASKS[1], "score")]
+    found = correlate(read_results(StudyFactory(tasks=TASKS[:7], missing=missing).write(tmp_path)))
+    tasks = {each.measure: set(each.points["task"]) for each in found.found}
+    assert tasks["gain"] == set(TASKS[2:7]) and tasks["mse"] == {TASKS[0], *TASKS[2:7]}
+
+
+def test_left_out_needs_five_tasks(tmp_path: Path) -> None:
+    found = correlate(read_results(StudyFactory(tasks=TASKS[:4]).write(tmp_path)))
+    assert {each.basis for each in found.found} == {FIXED, SELECTED} and LEFT_OUT not in set(found.frame()["basis"])
+
+
+# --- figures and files -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def report(study: Path) -> StudyReport:
+    return build_report(study)
+
+
+def test_every_figure_and_table_becomes_files(report: StudyReport, tmp_path: Path) -> None:
+    page = write_report(report, tmp_path / "out")
+    assert page == tmp_path / "out" / "report.html"
+    names = ("figure_2", "figure_2_selected", "figure_3", "figure_3_selected", "surface", "figure_s1")
+    for name in names:
+        assert (tmp_path / f"out/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (tmp_path / f"out/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert len((tmp_path / f"out/figures/{name}.csv").read_text().splitlines()) > 7
+    for name in ("correlations", "table_1", "table_2", "lora_gain", "costs", "figure_s1_end", "failures"):
+        assert (tmp_path / f"out/tables/{name}.md").read_text().startswith("# ")
+        assert (tmp_path / f"out/tables/{name}.csv").is_file()
+
+
+def test_points_stand_where_the_data_says(report: StudyReport) -> None:
+    for part in report.figures:
+        if part.name in ("figure_2", "figure_3"):
+            assert part.figure is not None
+            drawn = sorted(line.get_xydata()[0].tolist() for axes in part.figure.axes for line in axes.lines)
+            assert np.allclose(drawn, sorted(part.data[["x", "y"]].to_numpy().tolist()))
+            assert all(axes.get_xlabel() and axes.get_ylabel() for axes in part.figure.axes)
+
+
+@pytest.mark.parametrize(("models", "tasks"), [(1, 3), (2, 12), (8, 4)])
+def test_any_size_of_study_is_drawn_without_overlaps(models: int, tasks: int, tmp_path: Path) -> None:
+    names = [f"owner/a-model-with-a-long-name-{number}" for number in range(models)]
+    report = build_report(StudyFactory(models=names, tasks=TASKS[:tasks]).write(tmp_path))
+    for part in report.figures:
+        if part.figure is None:
+            continue
+        part.figure.draw_without_rendering()
+        boxes = [axes.get_tightbbox() for axes in part.figure.axes]
+        boxes += [legend.get_window_extent() for legend in part.figure.legends]
+        for index, box in enumerate(boxes):
+            assert box is not None
+            assert box.x0 >= -1 and box.x1 <= part.figure.bbox.x1 + 1, part.name
+            for other in boxes[:index]:
+                width = min(box.x1, other.x1) - max(box.x0, other.x0)
+                height = min(box.y1, other.y1) - max(box.y0, other.y0)
+                assert width <= 2 or height <= 2, part.name
+
+
+def test_missing_figures_say_why(tmp_path: Path) -> None:
+    report = build_report(StudyFactory(tasks=TASKS[:2], measurements=("score", "ols")).write(tmp_path))
+    missing = {part.name: part.missing for part in report.figures if part.figure is None}
+    assert "at least 3 tasks" in missing["figure_2"] and "ntps words" in missing["figure_1"]
+    assert "nothing was fine-tuned" in missing["figure_s1"]
+    assert report.finding[0].startswith("Nothing can be said")
+    write_report(report, tmp_path / "out")
+    assert "Missing: it takes at least 3 tasks" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_figures_may_be_chosen(study: Path) -> None:
+    assert [part.name for part in build_report(study, figures=["s1"]).figures] == ["figure_s1"]
+    with pytest.raises(InputError, match=f"'7'.*{', '.join(FIGURES)}"):
+        build_report(study, figures=["7"])
