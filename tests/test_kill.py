@@ -53,7 +53,7 @@ def state(out: Path) -> str:
         return "cleaning up"
     whole = json.loads((out / "progress" / "ledger.json").read_text())
     ledger = json.loads(whole["ledger"])
-    if ledger["batches"] == ledger["done"]:
+    if ledger["whole"]:
         return "after the pass"
     slots = [path.name for path in (out / "progress").iterdir() if path.is_dir()]
     if (out / "moments").exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, find_model, load_model
-from ntps.moments import claim_folder
+from ntps.moments import World, claim_folder
 from ntps.tasks import Task, load_task
 
 
@@ -47,8 +47,11 @@ def job(
     device: str | None,
     tokenizer: str | Path | None,
     trust_remote_code: bool,
+    world: World | None = None,
 ) -> Iterator[Job]:
     """Claims the folder, and loads what is not loaded yet; options as in :func:`ntps.score`.
+
+    Of several processes that share the job, the first one claims the folder for all.
 
     Raises:
         InputError: Something that was given cannot be used.
@@ -72,7 +75,10 @@ def job(
         dtype=None if dtype == "float32" else dtype,
     )
     folder = None if out is None else Path(out)
-    with nullcontext() if folder is None else claim_folder(folder, overwrite):
+    world = world or World()
+    with claim_folder(folder, overwrite) if folder is not None and world.rank == 0 else nullcontext():
+        # Nobody begins before the folder is known to be free.
+        world.meet()
         if not isinstance(model, LanguageModel):
             # A mistake in its name costs less than the texts.
             find_model(model, tokenizer)
@@ -90,7 +96,11 @@ def job(
             )
         if not isinstance(model, LanguageModel):
             model = load_model(
-                model, dtype=dtype, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
+                model,
+                dtype=dtype,
+                device=device or world.default_device(),
+                tokenizer=tokenizer,
+                trust_remote_code=trust_remote_code,
             )
         yield Job(model, task, folder)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ntps.api.loading import job
 from ntps.models import LanguageModel
-from ntps.moments import Reporter, ScoreSettings, run_score
+from ntps.moments import Reporter, ScoreSettings, join_world, run_score
 from ntps.moments.kernels import Pooling
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
@@ -81,24 +81,28 @@ def score(
         NumericalError: Hidden states are not finite.
     """
     settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
-    with job(
-        model,
-        task,
-        out=out,
-        overwrite=overwrite,
-        text_columns=text_columns,
-        label_column=label_column,
-        split=split,
-        limit=limit,
-        limit_first=limit_first,
-        seed=seed,
-        data_dir=data_dir,
-        config=config,
-        dtype=dtype,
-        device=device,
-        tokenizer=tokenizer,
-        trust_remote_code=trust_remote_code,
-    ) as at_hand:
+    with (
+        join_world() as world,
+        job(
+            model,
+            task,
+            out=out,
+            overwrite=overwrite,
+            text_columns=text_columns,
+            label_column=label_column,
+            split=split,
+            limit=limit,
+            limit_first=limit_first,
+            seed=seed,
+            data_dir=data_dir,
+            config=config,
+            dtype=dtype,
+            device=device,
+            tokenizer=tokenizer,
+            trust_remote_code=trust_remote_code,
+            world=world,
+        ) as at_hand,
+    ):
         record = run_score(
             at_hand.model,
             at_hand.task,
@@ -108,5 +112,6 @@ def score(
             resume=resume,
             overwrite=overwrite,
             reporter=reporter,
+            world=world,
         )
     return ScoreResult(record)

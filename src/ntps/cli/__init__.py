@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ntps.cli.console import err, say
+from ntps.cli.console import err, out, say
 from ntps.cli.doctor import doctor
 from ntps.cli.models import models
 from ntps.cli.paper import paper
@@ -20,6 +20,7 @@ from ntps.cli.study import study
 from ntps.cli.tasks import tasks
 from ntps.cli.words import words
 from ntps.errors import NtpsError
+from ntps.moments import process_rank
 
 app = typer.Typer(
     name="ntps",
@@ -54,9 +55,13 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # Better a question mark in the table than a lost computation, where the encoding lacks a sign of ours.
             stream.reconfigure(errors="replace")
+    # Several processes of one run speak with one voice; what stops one of them, it says itself.
+    out.quiet = err.quiet = process_rank() > 0
     try:
         app()
     except NtpsError as error:
+        if error.told:
+            sys.exit(error.exit_status)
         _fail(error, str(error), error.exit_status, verbose)
     except KeyboardInterrupt as error:
         _fail(error, "interrupted", 130, False)
@@ -66,6 +71,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException, sentence: str, status: int, verbose: bool) -> None:
+    err.quiet = False
     if verbose:
         err.print_exception()
     say("Error", "red", sentence)

@@ -4,6 +4,7 @@ from ntps.moments.check import BatchingCheck, check_batching
 from ntps.moments.claim import FolderInUse, claim_folder, clear_folder
 from ntps.moments.curves import Curves
 from ntps.moments.describe import envelope, versions
+from ntps.moments.distributed import World, join_world, process_rank
 from ntps.moments.moments import Moments
 from ntps.moments.pooled import collect_pooled, read_pooled
 from ntps.moments.prepared import Prepared, Reporter, gathered
@@ -26,6 +27,7 @@ __all__ = [
     "Reporter",
     "ScoreRecord",
     "ScoreSettings",
+    "World",
     "check_batching",
     "check_choice",
     "check_rescoring",
@@ -34,6 +36,8 @@ __all__ = [
     "collect_pooled",
     "envelope",
     "gathered",
+    "join_world",
+    "process_rank",
     "read_pooled",
     "run_score",
     "run_words",

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ntps.errors import InputError
-from ntps.moments.checkpoint import LEDGER, PROGRESS
+from ntps.moments.ledger import LEDGER, PROGRESS
 from ntps.moments.record import CURVES, INDEX, MOMENTS, RESULT
 from ntps.moments.storage import writing
 

@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ntps.errors import InputError, NumericalError
+from ntps.errors import NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
 from ntps.moments.checkpoint import Checkpoint
+from ntps.moments.distributed import PeerFailed
 from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch
 from ntps.moments.layout import Layout
+from ntps.moments.memory import OutOfMemory, explained_memory
 from ntps.moments.moments import Moments, NonFiniteStates, require_finite
-from ntps.moments.plan import Batch, plan_batches
+from ntps.moments.plan import ALL, Batch, Share, cut, plan_batches
 from ntps.moments.workspace import Workspace, retained_memory
 from ntps.theory import LinearProbe, variance_explained
 
@@ -42,6 +44,8 @@ class Pass:
         masked: Whether the model needs an attention mask.
         tokens_per_batch: Budget of a batch.
         progress: Told about tokens done.
+        share: Which batches of the plan this process runs.
+        largest: Padded tokens that fit the memory at once, if a batch did not.
     """
 
     model: LanguageModel
@@ -52,6 +56,13 @@ class Pass:
     masked: bool
     tokens_per_batch: int
     progress: Progress
+    share: Share = ALL
+    largest: int | None = None
+
+    @cached_property
+    def plan(self) -> list[Batch]:
+        """The batches of all processes."""
+        return plan_batches(self.tokens.lengths, self.tokens_per_batch)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -60,8 +71,8 @@ class Pass:
 
     @cached_property
     def batches(self) -> list[Batch]:
-        """The plan."""
-        return plan_batches(self.tokens.lengths, self.tokens_per_batch)
+        """The batches to run here."""
+        return self.share.of(self.plan)
 
     @retained_memory()
     def run(
@@ -83,49 +94,60 @@ class Pass:
 
         Raises:
             NumericalError: Hidden states are not finite; names layer, text and dtype.
+            OutOfMemory: A batch does not fit the memory; some of its layers may have been reduced.
         """
-        device = self.model.device
-        inside = 0.0
+        lengths = self.tokens.lengths
+        told, inside = 0, 0.0
         began = time.perf_counter()
         for done, batch in enumerate(self.batches, start=1):
-            if done <= start:
-                self.progress(int(self.tokens.lengths[batch].sum()))
-                continue
-            ids = torch.as_tensor(self.tokens.padded(batch, self.model.pad_id), device=device)
-            layout = Layout.of_lengths(self.tokens.lengths[batch], ids.shape[1])
-            mask = _right_mask(layout, device) if self.masked else None
-            targets = torch.as_tensor(self.targets(batch))
-
-            def sink(layer: int, hidden: Tensor) -> None:
-                nonlocal inside
-                start = time.perf_counter()
+            if done > start:
                 try:
-                    rows = ragged_batch(hidden, layout.to(hidden.device), self.pooling, self.workspace)  # noqa: B023
-                    require_finite(rows.finite, hidden.dtype)
-                    reduce(layer, rows, targets.to(hidden.device), batch)  # noqa: B023  # called at once
-                except NonFiniteStates as error:
-                    raise NumericalError(
-                        f"hidden states of layer {layer} ({self.model.layer_names[layer]}) are not finite for text "
-                        f"{batch[error.row]} in {error.dtype}: check the weights, or use a wider --dtype"  # noqa: B023
-                    ) from error
-                inside += time.perf_counter() - start
-
-            try:
-                self.model.visit_layers(ids, mask, self.layers, sink)
-            except torch.OutOfMemoryError as error:
-                raise InputError(
-                    f"out of memory in a batch of {len(batch)} texts and {ids.numel()} tokens: lower "
-                    "--tokens-per-batch, choose fewer --layers, or spread the model with --device auto"
-                ) from error
-            after = time.perf_counter()
-            finished(done)
-            inside += time.perf_counter() - after
-            self.progress(int(self.tokens.lengths[batch].sum()))
+                    for part in cut(batch, lengths, self.largest):
+                        inside += self._run_batch(part, reduce)
+                except OutOfMemory:
+                    self.progress(-told)
+                    raise
+                after = time.perf_counter()
+                finished(done)
+                inside += time.perf_counter() - after
+            tokens = int(lengths[batch].sum())
+            told += tokens
+            self.progress(tokens)
         return time.perf_counter() - began - inside, inside
+
+    def _run_batch(self, batch: Batch, reduce: Reduce) -> float:
+        """Runs one batch, and returns the seconds in ``reduce``."""
+        device = self.model.device
+        ids = torch.as_tensor(self.tokens.padded(batch, self.model.pad_id), device=device)
+        layout = Layout.of_lengths(self.tokens.lengths[batch], ids.shape[1])
+        mask = _right_mask(layout, device) if self.masked else None
+        targets = torch.as_tensor(self.targets(batch))
+        inside = 0.0
+
+        def sink(layer: int, hidden: Tensor) -> None:
+            nonlocal inside
+            start = time.perf_counter()
+            try:
+                rows = ragged_batch(hidden, layout.to(hidden.device), self.pooling, self.workspace)
+                require_finite(rows.finite, hidden.dtype)
+                reduce(layer, rows, targets.to(hidden.device), batch)
+            except NonFiniteStates as error:
+                raise NumericalError(
+                    f"hidden states of layer {layer} ({self.model.layer_names[layer]}) are not finite for text "
+                    f"{batch[error.row]} in {error.dtype}: check the weights, or use a wider --dtype"
+                ) from error
+            inside += time.perf_counter() - start
+
+        with explained_memory(len(batch), ids.numel()):
+            self.model.visit_layers(ids, mask, self.layers, sink)
+        return inside
 
 
 def collect_moments(
-    work: Pass, outputs: int, checkpoint: Checkpoint | None = None
+    work: Pass,
+    outputs: int,
+    checkpoint: Checkpoint | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[dict[int, Moments], tuple[float, float]]:
     """Fills the moments of every layer.
 
@@ -133,6 +155,7 @@ def collect_moments(
         work: The pass.
         outputs: Width c of the targets.
         checkpoint: Where to go on from, and where to leave the sums at intervals.
+        check: Raises if another process that shares the plan has stopped.
 
     Returns:
         Moments by layer, and the seconds of :meth:`Pass.run`.
@@ -150,7 +173,13 @@ def collect_moments(
 
     def finished(done: int) -> None:
         if checkpoint and done < len(work.batches):
-            checkpoint.offer(moments, done, len(work.batches))
+            checkpoint.offer(moments, done, len(work.plan))
+        try:
+            check()
+        except PeerFailed:
+            if checkpoint:
+                checkpoint.save(moments, done, len(work.plan))
+            raise
 
     seconds = work.run(reduce, start=checkpoint.ledger.done if checkpoint else 0, finished=finished)
     return {**restored, **moments}, seconds
@@ -174,7 +203,7 @@ class HeldOut:
     accuracy: float
 
 
-def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[int, HeldOut], tuple[float, float]]:
+def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[int, Tally], tuple[float, float]]:
     """Applies the probe of each layer to held-out texts as they stream by.
 
     Args:
@@ -182,33 +211,37 @@ def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[in
         probes: The probe of each layer.
 
     Returns:
-        Figures by layer, and the seconds of :meth:`Pass.run`.
+        Tallies by layer, and the seconds of :meth:`Pass.run`.
     """
-    tallies = {layer: _Tally(probe) for layer, probe in probes.items()}
+    shift = work.targets(work.plan[0]).mean(axis=0)
+    tallies = {layer: Tally(probe, shift) for layer, probe in probes.items()}
     seconds = work.run(lambda layer, rows, targets, _texts: tallies[layer].add(rows.pooled, targets))
-    return {layer: tally.result() for layer, tally in tallies.items()}, seconds
+    return tallies, seconds
 
 
-class _Tally:
-    """Residuals and hits of one probe, summed over batches."""
+class Tally:
+    """Residuals and hits of one probe, summed over batches.
 
-    def __init__(self, probe: LinearProbe) -> None:
-        self.probe = probe
-        outputs = len(probe.intercept)
-        self.texts = self.hits = 0
-        self.residual, self.total, self.energy = np.zeros(outputs), np.zeros(outputs), np.zeros(outputs)
-        self.shift: Array | None = None
+    Attributes:
+        sums: ``(2 + 3 c,)`` number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
+            their squares. Tallies of parts may be added up.
+    """
+
+    def __init__(self, probe: LinearProbe, shift: Array) -> None:
+        self.probe, self.shift = probe, shift
+        self.sums = np.zeros(2 + 3 * len(shift))
 
     def add(self, pooled: Tensor, targets: Tensor) -> None:
+        """Adds a batch of texts."""
         predicted, y = self.probe.predict(pooled.cpu().numpy()), targets.cpu().numpy()
-        self.texts += len(y)
-        self.hits += int((predicted.argmax(axis=1) == y.argmax(axis=1)).sum())
-        self.residual += ((y - predicted) ** 2).sum(axis=0)
+        hits = (predicted.argmax(axis=1) == y.argmax(axis=1)).sum()
         # Deviations from a value near the mean: sums of large squares would cancel.
-        self.shift = y.mean(axis=0) if self.shift is None else self.shift
-        self.total += (y - self.shift).sum(axis=0)
-        self.energy += ((y - self.shift) ** 2).sum(axis=0)
+        deviation = y - self.shift
+        by_output = (((y - predicted) ** 2).sum(axis=0), deviation.sum(axis=0), (deviation**2).sum(axis=0))
+        self.sums += np.concatenate(([len(y), hits], *by_output))
 
     def result(self) -> HeldOut:
-        deviation = self.energy - self.total**2 / self.texts
-        return HeldOut(variance_explained(self.residual, deviation), self.hits / self.texts)
+        """The figures."""
+        texts, hits = self.sums[:2]
+        residual, total, energy = self.sums[2:].reshape(3, -1)
+        return HeldOut(variance_explained(residual, energy - total**2 / texts), float(hits / texts))

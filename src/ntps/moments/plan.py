@@ -1,6 +1,9 @@
-"""Which texts share a batch: decided once, so that a run can be repeated bit for bit."""
+"""Which texts share a batch, and which batches a process runs: decided once, so that runs repeat bit for bit."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +33,41 @@ def plan_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[Batc
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes runs of a plan.
+
+    Batches are dealt like cards, because neighbours in the plan cost about the same. They are the batches of one
+    process alone: whoever runs them, the model returns the same states.
+
+    Attributes:
+        rank: Which process.
+        world: How many there are.
+        earlier: Numbers of batches that were summed up before they were dealt, ascending.
+    """
+
+    rank: int = 0
+    world: int = 1
+    earlier: tuple[int, ...] = ()
+
+    def numbers(self, batches: int) -> NDArray[np.int64]:
+        """Numbers of its batches among so many."""
+        return np.setdiff1d(np.arange(batches), self.earlier, assume_unique=True)[self.rank :: self.world]
+
+    def of(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Its batches."""
+        return [batches[number] for number in self.numbers(len(batches))]
+
+
+ALL = Share()
+"""The share of a process that is alone."""
+
+
+def cut(batch: Batch, lengths: NDArray[np.int64], largest: int | None) -> list[Batch]:
+    """A batch in parts of at most so many padded tokens, or of one text."""
+    if largest is None or len(batch) * int(lengths[batch].max()) <= largest:
+        return [batch]
+    parts = plan_batches(lengths[batch], largest)
+    return [batch[part] for part in parts]

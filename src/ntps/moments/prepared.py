@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from ntps.moments.check import check_batching
 from ntps.moments.clock import PHASES, Clock
 from ntps.moments.collect import Pass, Progress
 from ntps.moments.describe import describe_model, describe_task
+from ntps.moments.plan import ALL, Share
 from ntps.moments.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.tasks import Split, Task
 
@@ -81,9 +83,9 @@ class Prepared:
             test_texts=None if self.test is None else self.test.fingerprint,
         )
 
-    def work(self, split: Split, tokens: TokenizedTexts, phase: str) -> Pass:
-        """A pass over one split."""
-        return Pass(
+    def work(self, split: Split, tokens: TokenizedTexts, phase: str, share: Share = ALL) -> Pass:
+        """A pass over one split, or over a share of its batches."""
+        work = Pass(
             model=self.model,
             tokens=tokens,
             targets=lambda batch: self.task.targets(split.labels[batch]),
@@ -91,8 +93,11 @@ class Prepared:
             pooling=self.settings.pooling,
             masked=not self.check.causal,
             tokens_per_batch=self.tokens_per_batch,
-            progress=self.reporter.start(phase, int(tokens.lengths.sum()), "tokens"),
+            progress=lambda _done: None,
+            share=share,
         )
+        tokens_here = sum(int(tokens.lengths[batch].sum()) for batch in work.batches)
+        return replace(work, progress=self.reporter.start(phase, tokens_here, "tokens"))
 
     def count(self, seconds: tuple[float, float]) -> None:
         """Counts the seconds of :meth:`Pass.run`."""

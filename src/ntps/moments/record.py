@@ -92,8 +92,12 @@ def read_moments(folder: Path) -> dict[int, Moments]:
     Raises:
         InputError: Some file is missing or damaged.
     """
-    layers = sorted(int(path.name.split(".")[1]) for path in folder.glob("layer.*.safetensors"))
-    return {layer: read_layer_moments(folder, layer) for layer in layers}
+    return {layer: read_layer_moments(folder, layer) for layer in saved_layers(folder)}
+
+
+def saved_layers(folder: Path) -> list[int]:
+    """The layers whose sums lie in a folder, ascending."""
+    return sorted(int(path.name.split(".")[1]) for path in folder.glob("layer.*.safetensors"))
 
 
 def read_layer_moments(folder: Path, layer: int) -> Moments:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 
 from ntps.errors import NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
-from ntps.moments.checkpoint import Checkpoint, Ledger
+from ntps.moments.checkpoint import Checkpoint
 from ntps.moments.claim import clear_folder
-from ntps.moments.collect import collect_moments, evaluate_probes
+from ntps.moments.collect import Pass, collect_moments, evaluate_probes
 from ntps.moments.describe import envelope, versions
+from ntps.moments.distributed import World
+from ntps.moments.exchange import agree, join_moments, join_tallies, share_probes, share_record
 from ntps.moments.layers import score_layers
+from ntps.moments.ledger import Ledger
+from ntps.moments.memory import back_off
+from ntps.moments.moments import Moments
+from ntps.moments.plan import Share
 from ntps.moments.prepared import Prepared, Reporter, gathered
 from ntps.moments.record import MOMENTS, ScoreRecord, layer_row, write_moments
+from ntps.moments.resume import open_progress
 from ntps.moments.score import LayerScore
 from ntps.moments.settings import ScoreSettings
 from ntps.moments.summary import summarize
 from ntps.tasks import Split, Task
+
+Result = TypeVar("Result")
 
 
 def run_score(
@@ -35,6 +44,7 @@ def run_score(
     resume: bool = True,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    world: World | None = None,
 ) -> ScoreRecord:
     """Scores every layer asked for.
 
@@ -48,41 +58,87 @@ def run_score(
         resume: Whether a run that was interrupted is continued.
         overwrite: Whether the progress of any other run is discarded.
         reporter: Learns about progress.
+        world: The processes that share the run; all of them get the record.
 
     Raises:
         InputError: An option does not fit the model or the task, or a file cannot be written.
         NumericalError: Hidden states are not finite.
     """
-    return _Run(model, task, settings, reporter).score(out, keep_moments, resume, overwrite)
+    return _Run(model, task, settings, reporter, world or World()).score(out, keep_moments, resume, overwrite)
 
 
 class _Run(Prepared):
     settings: ScoreSettings
     notes: tuple[str, ...] = ()
+    largest: int | None = None
+
+    def __init__(
+        self, model: LanguageModel, task: Task, settings: ScoreSettings, reporter: Reporter | None, world: World
+    ) -> None:
+        super().__init__(model, task, settings, reporter)
+        self.world = world
+        world.device = model.device
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
+        run = agree(self.world, self.identity(keep_moments))
         checkpoint = None
         if out is not None:
-            fresh = Ledger(self.identity(keep_moments), self.conditions(), self.tokens_per_batch)
+            fresh = Ledger(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
             asked = self.settings.tokens_per_batch
-            checkpoint = Checkpoint.open(out, fresh, asked, resume=resume, overwrite=overwrite)
+            checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
             self.tokens_per_batch = checkpoint.ledger.tokens_per_batch
-            self.notes = checkpoint.ledger.notes
-        work = self.work(self.task.train, self.tokens, "train texts")
-        moments, seconds = collect_moments(work, self.task.outputs, checkpoint)
-        self.count(seconds)
-        counted = moments[self.layers[0]].texts
-        if counted != len(self.task.train):
-            raise NumericalError(f"{counted} of {len(self.task.train)} texts were counted: please report this defect")
-        if out is not None and checkpoint is not None and not checkpoint.ledger.complete:
-            batches = len(work.batches)
+            self.largest = checkpoint.ledger.largest
+        moments = self.collect(out, checkpoint, keep_moments)
+        scores = self.closed_forms(moments)
+        if self.test is not None and self.test_tokens is not None:
+            scores = self.held_out(scores, self.test, self.test_tokens)
+        return self.finish(scores, out, checkpoint)
+
+    def collect(self, out: Path | None, checkpoint: Checkpoint | None, keep_moments: bool) -> dict[int, Moments]:
+        """The moments of all texts, in the first process and on its disk; none in the others."""
+        if checkpoint is None or not checkpoint.ledger.whole:
+            share = checkpoint.ledger.share if checkpoint else Share(self.world.rank, self.world.size)
+            work = self.work(self.task.train, self.tokens, "train texts", share)
+            moments, seconds = self.within_memory(
+                lambda work: collect_moments(work, self.task.outputs, checkpoint, self.world.check), work, checkpoint
+            )
+            self.count(seconds)
             with self.clock.phase("statistics"):
+                moments = self.join(moments, out, checkpoint, keep_moments, len(work.plan))
+        else:
+            moments = checkpoint.restore()
+        if checkpoint is not None and self.world.rank:
+            checkpoint.remove()
+        return moments
+
+    def join(
+        self, moments: dict[int, Moments], out: Path | None, checkpoint: Checkpoint | None, keep: bool, batches: int
+    ) -> dict[int, Moments]:
+        """Joins the moments of all processes in the first one, and makes sure that they are on disk."""
+        if not self.world.alone:
+            if checkpoint is not None and moments:
+                checkpoint.save(moments, len(checkpoint.ledger.share.numbers(batches)), batches)
+            nothing = Moments(self.model.hidden_size, self.task.outputs, pooling=self.settings.pooling)
+            moments = {layer: moments.get(layer) or nothing.copy() for layer in self.layers}
+            join_moments(self.world, moments)
+        if self.world.rank == 0:
+            counted = moments[self.layers[0]].texts
+            if counted != len(self.task.train):
+                raise NumericalError(
+                    f"{counted} of {len(self.task.train)} texts were counted: please report this defect"
+                )
+            if out is not None and checkpoint is not None:
                 clear_folder(out)
-                if keep_moments:
+                if keep:
                     write_moments(out / MOMENTS, moments, self.provenance())
-                    checkpoint.commit(out / MOMENTS, batches, batches)
+                    checkpoint.commit(out / MOMENTS, batches, batches, whole=True)
                 else:
-                    checkpoint.save(moments, batches, batches)
+                    checkpoint.save(moments, batches, batches, whole=True)
+        # Not before they are on disk may the others forget theirs.
+        self.world.meet()
+        return {} if self.world.rank else moments
+
+    def closed_forms(self, moments: dict[int, Moments]) -> list[LayerScore]:
         advance = self.reporter.start("closed forms", len(self.layers), "layers")
         scores = []
         form = self.settings.convention, self.settings.centered
@@ -90,20 +146,17 @@ class _Run(Prepared):
             for score in score_layers(moments, self.model.layer_names, *form):
                 scores.append(score)
                 advance(1)
-        if self.test is not None and self.test_tokens is not None:
-            scores = self.held_out(scores, self.test, self.test_tokens)
-        record = ScoreRecord(self.result(scores), pd.concat([score.to_frame() for score in scores], ignore_index=True))
-        if out is not None:
-            record.write(out)
-        if checkpoint is not None:
-            checkpoint.remove()
-        return record
+        return scores
 
     def held_out(self, scores: Sequence[LayerScore], split: Split, tokens: TokenizedTexts) -> list[LayerScore]:
-        work = self.work(split, tokens, "test texts")
-        figures, seconds = evaluate_probes(work, {score.layer: score.probe for score in scores})
+        shape = (self.model.hidden_size, self.task.outputs)
+        probes = share_probes(self.world, {score.layer: score.probe for score in scores}, self.layers, shape)
+        work = self.work(split, tokens, "test texts", Share(self.world.rank, self.world.size))
+        tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes), work)
         self.count(seconds)
+        join_tallies(self.world, tallies)
         classes = self.task.kind == "classes"
+        figures = {score.layer: tallies[score.layer].result() for score in scores}
         return [
             replace(
                 score,
@@ -112,6 +165,38 @@ class _Run(Prepared):
             )
             for score in scores
         ]
+
+    def finish(self, scores: list[LayerScore], out: Path | None, checkpoint: Checkpoint | None) -> ScoreRecord:
+        """Writes the record in the first process; all return it."""
+        notes = list(checkpoint.ledger.notes) if checkpoint else []
+        if self.largest is not None:
+            notes.append(
+                f"a batch did not fit the memory: batches were cut to {self.largest} padded tokens, which moves "
+                "results by no more than another --tokens-per-batch does"
+            )
+        said = [note for each in self.world.meet(notes) for note in each]
+        self.notes = tuple(dict.fromkeys(said))
+        record = None
+        if self.world.rank == 0:
+            curves = pd.concat([score.to_frame() for score in scores], ignore_index=True)
+            record = ScoreRecord(self.result(scores), curves)
+            if out is not None:
+                record.write(out)
+            if checkpoint is not None:
+                checkpoint.remove()
+        return share_record(self.world, record)
+
+    def within_memory(
+        self, attempt: Callable[[Pass], Result], work: Pass, checkpoint: Checkpoint | None = None
+    ) -> Result:
+        """Runs a pass; batches that do not fit the memory are cut, and stay so."""
+
+        def smaller(largest: int) -> None:
+            self.largest = largest
+            if checkpoint is not None:
+                checkpoint.shrink(largest)
+
+        return back_off(lambda largest: attempt(replace(work, largest=largest)), self.largest, smaller)
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
@@ -132,7 +217,11 @@ class _Run(Prepared):
 
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
-        return {"device": self.model.device.type, "threads": torch.get_num_threads()}
+        return {
+            "device": self.model.device.type,
+            "threads": torch.get_num_threads(),
+            "processes": self.world.size,
+        }
 
     def result(self, scores: Sequence[LayerScore]) -> dict[str, Any]:
         return {

@@ -20,7 +20,7 @@ from ntps.models import load_model
 from ntps.models.load import SPREAD
 from ntps.models.quiet import quiet_transformers
 from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, versions
-from ntps.moments.checkpoint import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
+from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
 from ntps.moments.storage import writing
 from ntps.tasks import Task
 from ntps.training.batches import Collator, text_order
