@@ -274,7 +274,7 @@ def test_an_old_result_stays_until_the_new_pass_is_over(model: LanguageModel, ta
 # --- death while writing ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["write_moments", "write_whole", "_digest", "_sweep"])
+@pytest.mark.parametrize("step", ["write_moments", "write_ledger", "_digest", "_sweep"])
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_death_at_any_step_of_a_checkpoint(
     step: str,
