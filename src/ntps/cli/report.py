@@ -51,7 +51,8 @@ def report(
         if figure.figure is None:
             say("Note", "yellow", f"{figure.title} is missing: {figure.missing}")
     if not built.failures.frame.empty:
-        say("Warning", "yellow", f"{len(built.failures.frame)} runs have no result")
+        count = len(built.failures.frame)
+        say("Warning", "yellow", f"{count} run{' has' if count == 1 else 's have'} no result")
     if not quiet:
         for paragraph in built.finding:
             out.print(paragraph, soft_wrap=True)

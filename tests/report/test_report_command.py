@@ -1,0 +1,77 @@
+"""``ntps report`` and ``ntps words`` as they are called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from factory import TASKS, StudyFactory
+
+from ntps.cli import main
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["ntps", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_partial_study_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = {("demo/tiny-lm", TASKS[0], "lora"): "out of memory"}
+    StudyFactory(tasks=TASKS[:3], failed=failed).write(tmp_path)
+    assert run(monkeypatch, "report", tmp_path, "--figures", "2,S1", "--probe-layer", "last") == 0
+    out, err = capsys.readouterr()
+    assert "1 model, 3 tasks: 20 of 21 runs finished, 1 failed" in out and "report.html" in out
+    assert "1 run has no result" in err
+    assert sorted(path.name for path in (tmp_path / "report" / "figures").glob("*.pdf")) == [
+        "figure_2.pdf",
+        "figure_s1.pdf",
+    ]
+    assert "out of memory" in (tmp_path / "report" / "tables" / "failures.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["report", "EMPTY"], "there is no result in"),
+        (["report", "EMPTY/missing"], "there is no folder"),
+        (["report", "STUDY", "--figures", "7"], "there is no figure '7'"),
+        (["report", "STUDY", "--out", "STUDY/study.json"], "cannot write"),
+        (["words", "EMPTY", "--list", "a=b"], "cannot read a result from"),
+        (["words", "EMPTY", "--list", "ab"], "has no name"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    study = StudyFactory(tasks=TASKS[:1], measurements=("score",)).write(tmp_path / "study")
+    places = {"EMPTY": str(tmp_path / "empty"), "STUDY": str(study)}
+    for word, place in places.items():
+        arguments = [each.replace(word, place) for each in arguments]
+    assert run(monkeypatch, *arguments) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and "Traceback" not in err and err.splitlines()[-1].startswith("Error: ")
+
+
+def test_words_of_a_score_are_drawn_in_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert run(monkeypatch, "score", "--limit", 150, "--layers", "0,-1", "--no-test", "-q", "--out", folder) == 0
+    lists = ("--list", "Code=tensor, gradient", "--list", "Be=is,are,was")
+    assert run(monkeypatch, "words", folder, *lists, "--layer", 0) == 0
+    assert "5 words in layer 0 (embed)" in capsys.readouterr().out
+    assert run(monkeypatch, "report", folder) == 0
+    assert (folder / "report" / "figures" / "figure_1.pdf").is_file()
+    assert (folder / "report" / "figures" / "curves.pdf").is_file()
+    page = (folder / "report" / "report.html").read_text()
+    assert "words in the planes of U and V" in page and "Scores of the layers" in page
