@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ntps.errors import InputError
@@ -18,12 +19,12 @@ class Job:
     """What a job works on.
 
     Attributes:
-        model: The loaded model.
+        load: Gives the model; what :func:`ntps.load_model` takes besides may be given where it is not loaded already.
         task: The loaded task.
         folder: Folder for the results, claimed; None if nothing is written.
     """
 
-    model: LanguageModel
+    load: Callable[..., LanguageModel]
     task: Task
     folder: Path | None
 
@@ -47,9 +48,10 @@ def job(
     device: str | None,
     tokenizer: str | Path | None,
     trust_remote_code: bool,
+    adapter: str | Path | None = None,
     world: World | None = None,
 ) -> Iterator[Job]:
-    """Claims the folder, and loads what is not loaded yet; options as in :func:`ntps.score`.
+    """Claims the folder, loads the task, and says how to load the model; options as in :func:`ntps.score`.
 
     Of several processes that share the job, the first one claims the folder for all.
 
@@ -72,6 +74,7 @@ def job(
         isinstance(model, LanguageModel),
         tokenizer=tokenizer,
         device=device,
+        adapter=adapter,
         dtype=None if dtype == "float32" else dtype,
     )
     folder = None if out is None else Path(out)
@@ -94,15 +97,21 @@ def job(
                 data_dir=data_dir,
                 config=config,
             )
-        if not isinstance(model, LanguageModel):
-            model = load_model(
-                model,
-                dtype=dtype,
-                device=device or world.default_device(),
-                tokenizer=tokenizer,
-                trust_remote_code=trust_remote_code,
-            )
-        yield Job(model, task, folder)
+        yield Job(_loader(model, dtype, device or world.default_device(), tokenizer, trust_remote_code), task, folder)
+
+
+def _loader(
+    model: str | Path | LanguageModel | None,
+    dtype: str,
+    device: str | None,
+    tokenizer: str | Path | None,
+    trust_remote_code: bool,
+) -> Callable[..., LanguageModel]:
+    if isinstance(model, LanguageModel):
+        return lambda: model
+    return partial(
+        load_model, model, dtype=dtype, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
+    )
 
 
 def _refuse(what: str, loaded: bool, **options: object) -> None:

@@ -124,5 +124,5 @@ def probe(
         tokenizer=tokenizer,
         trust_remote_code=trust_remote_code,
     ) as at_hand:
-        record = run_probe(at_hand.model, at_hand.task, settings, out=at_hand.folder, reporter=reporter)
+        record = run_probe(at_hand.load(), at_hand.task, settings, out=at_hand.folder, reporter=reporter)
     return ProbeResult(record)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntps.api.loading import job
-from ntps.models import LanguageModel
-from ntps.moments import Reporter, ScoreSettings, join_world, run_score
+from ntps.errors import InputError
+from ntps.models import LanguageModel, check_adapter
+from ntps.moments import Reporter, ScoreSettings, join_world, parse_place, run_score
 from ntps.moments.kernels import Pooling
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
@@ -35,6 +36,8 @@ def score(
     device: str | None = None,
     tokenizer: str | Path | None = None,
     trust_remote_code: bool = False,
+    adapter: str | Path | None = None,
+    at: str | None = None,
     max_length: int | None = None,
     tokens_per_batch: int | None = None,
     test: bool = True,
@@ -65,6 +68,9 @@ def score(
         device: Where the model runs; CUDA if there is one by default.
         tokenizer: Tokenizer to use instead of the model's own.
         trust_remote_code: Whether code from the hub may run.
+        adapter: Folder of a LoRA adapter to merge into the model. The model without it is scored too, and the result
+            says what changed.
+        at: Layer and k, such as ``4:100``, at which the change of NTPS is reported besides.
         max_length: Token limit below the model's context.
         tokens_per_batch: Padded tokens a batch.
         test: Whether to measure held-out figures where there is a test split.
@@ -81,6 +87,8 @@ def score(
         NumericalError: Hidden states are not finite.
     """
     settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
+    if at is not None and adapter is None:
+        raise InputError("--at compares before with after: give --adapter with it")
     with (
         join_world() as world,
         job(
@@ -100,11 +108,22 @@ def score(
             device=device,
             tokenizer=tokenizer,
             trust_remote_code=trust_remote_code,
+            adapter=adapter,
             world=world,
         ) as at_hand,
     ):
+        loaded = at_hand.load()
+        baseline = place = None
+        if at is not None:
+            place = parse_place(at, loaded.num_layers, loaded.hidden_size)
+        if adapter is not None:
+            check_adapter(loaded, Path(adapter))
+            baseline = run_score(loaded, at_hand.task, settings, reporter=reporter, world=world)
+            # One model at a time in the memory.
+            del loaded
+            loaded = at_hand.load(adapter=adapter)
         record = run_score(
-            at_hand.model,
+            loaded,
             at_hand.task,
             settings,
             out=at_hand.folder,
@@ -113,5 +132,7 @@ def score(
             overwrite=overwrite,
             reporter=reporter,
             world=world,
+            baseline=baseline,
+            place=place,
         )
     return ScoreResult(record)

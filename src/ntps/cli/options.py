@@ -138,6 +138,14 @@ TokensPerBatch = Annotated[
 Tokenizer = Annotated[
     str | None, typer.Option(help="Tokenizer to use instead of the model's own.", rich_help_panel=COMPUTING)
 ]
+Adapter = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a LoRA adapter to merge; shows what it changed.", rich_help_panel=SELECTION),
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="With --adapter: a layer and a k to compare at, such as 4:100.", rich_help_panel=SELECTION),
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Let code from the hub run.", rich_help_panel=COMPUTING)
 ]

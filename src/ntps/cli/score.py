@@ -9,7 +9,7 @@ from ntps.cli import options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
 from ntps.models import EMBEDDED
-from ntps.report import layer_table, plain_words
+from ntps.report import change_table, layer_table, plain_words
 
 
 def score(
@@ -34,6 +34,8 @@ def score(
     tokens_per_batch: options.TokensPerBatch = None,
     tokenizer: options.Tokenizer = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    adapter: options.Adapter = None,
+    at: options.At = None,
     out_folder: options.Out = None,
     moments: options.MomentsOption = options.KeepOrDrop.keep,
     resume: options.Resume = True,
@@ -69,6 +71,8 @@ def score(
             device=device,
             tokenizer=tokenizer,
             trust_remote_code=trust_remote_code,
+            adapter=adapter,
+            at=at,
             max_length=max_length,
             tokens_per_batch=tokens_per_batch,
             test=test,
@@ -84,3 +88,5 @@ def _print(record: dict[str, Any]) -> None:
     out.print(layer_table(record))
     for line in plain_words(record):
         out.print(line, soft_wrap=True)
+    if "change" in record:
+        out.print(change_table(record["change"]))

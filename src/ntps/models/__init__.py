@@ -1,5 +1,6 @@
 """Models: a hub id or a folder → tokenizer, base transformer and the hidden states of its layers."""
 
+from ntps.models.adapter import check_adapter
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.files import EMBEDDED
 from ntps.models.load import DTYPES, find_model, load_model
@@ -16,6 +17,7 @@ __all__ = [
     "LanguageModel",
     "LayerSink",
     "TokenizedTexts",
+    "check_adapter",
     "embedded_model_folder",
     "find_model",
     "known_model",

@@ -127,6 +127,11 @@ def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
     return peft_model.eval()
 
 
+def check_adapter(model: LanguageModel, folder: Path) -> None:
+    """Raises what :func:`attach_adapter` would, and leaves the model as it is."""
+    attach_adapter(model.base, folder, model.id).unload()
+
+
 def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[nn.Module, dict[str, Any]]:
     """Adds a trained adapter to the weights of a base transformer, which should be float32, in place.
 

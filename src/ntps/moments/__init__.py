@@ -1,5 +1,6 @@
 """Forward passes for scoring: model × task → moments → scores of layers."""
 
+from ntps.moments.change import change_block, parse_place
 from ntps.moments.check import BatchingCheck, check_batching
 from ntps.moments.claim import FolderInUse, claim_folder, clear_folder
 from ntps.moments.curves import Curves
@@ -28,6 +29,7 @@ __all__ = [
     "ScoreRecord",
     "ScoreSettings",
     "World",
+    "change_block",
     "check_batching",
     "check_choice",
     "check_rescoring",
@@ -37,6 +39,7 @@ __all__ = [
     "envelope",
     "gathered",
     "join_world",
+    "parse_place",
     "process_rank",
     "read_pooled",
     "run_score",

@@ -12,6 +12,7 @@ import torch
 
 from ntps.errors import NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
+from ntps.moments.change import change_block
 from ntps.moments.checkpoint import Checkpoint
 from ntps.moments.claim import clear_folder
 from ntps.moments.collect import Pass, collect_moments, evaluate_probes
@@ -45,6 +46,8 @@ def run_score(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     world: World | None = None,
+    baseline: ScoreRecord | None = None,
+    place: tuple[int, int] | None = None,
 ) -> ScoreRecord:
     """Scores every layer asked for.
 
@@ -59,18 +62,24 @@ def run_score(
         overwrite: Whether the progress of any other run is discarded.
         reporter: Learns about progress.
         world: The processes that share the run; all of them get the record.
+        baseline: Score of the same layers and texts to compare with, before fine-tuning.
+        place: A layer and a k to compare at besides.
 
     Raises:
         InputError: An option does not fit the model or the task, or a file cannot be written.
         NumericalError: Hidden states are not finite.
     """
-    return _Run(model, task, settings, reporter, world or World()).score(out, keep_moments, resume, overwrite)
+    run = _Run(model, task, settings, reporter, world or World())
+    run.baseline, run.place = baseline, place
+    return run.score(out, keep_moments, resume, overwrite)
 
 
 class _Run(Prepared):
     settings: ScoreSettings
     notes: tuple[str, ...] = ()
     largest: int | None = None
+    baseline: ScoreRecord | None = None
+    place: tuple[int, int] | None = None
 
     def __init__(
         self, model: LanguageModel, task: Task, settings: ScoreSettings, reporter: Reporter | None, world: World
@@ -180,6 +189,9 @@ class _Run(Prepared):
         if self.world.rank == 0:
             curves = pd.concat([score.to_frame() for score in scores], ignore_index=True)
             record = ScoreRecord(self.result(scores), curves)
+            if self.baseline is not None:
+                change = change_block(self.baseline, record, self.place)
+                record = replace(record, result={**record.result, "change": change})
             if out is not None:
                 record.write(out)
             if checkpoint is not None:

@@ -34,5 +34,44 @@ def layer_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
+CHANGES: tuple[tuple[str, str], ...] = (("R²", "r2"), ("area", "area"), ("ntps", "ntps"))
+
+
+def change_table(change: Mapping[str, Any]) -> Table:
+    """Figures before and after fine-tuning, layer by layer.
+
+    Args:
+        change: Content of the block ``change``.
+    """
+    table = Table(
+        title="Before → after",
+        title_justify="left",
+        caption=f"ntps at the {change['rule']} before.",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("layer", no_wrap=True)
+    for title in (*(title for title, _key in CHANGES), "change", "k"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows = [(row, CHANGES) for row in change["layers"]]
+    if change["at"] is not None:
+        rows.append((change["at"], CHANGES[-1:]))
+    for row, columns in rows:
+        pairs = [
+            f"{_three_decimals(row[f'{key}_before'])} → {_three_decimals(row[f'{key}_after'])}" for _, key in columns
+        ]
+        percent = row["ntps_change_percent"]
+        table.add_row(
+            f"{row['layer']} {row['name'] or ''}",
+            *[""] * (len(CHANGES) - len(columns)),
+            *pairs,
+            "–" if percent is None else f"{percent:+.1f} %",
+            "–" if row["k"] is None else str(row["k"]),
+        )
+    return table
+
+
 def _three_decimals(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
