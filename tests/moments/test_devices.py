@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ntps import InputError, score
+from ntps import InputError, NumericalError, score
 from ntps.models import LanguageModel, load_model, tokenize
 from ntps.moments import collect
+from ntps.moments.finite import FiniteWatch
 from tiny import random_task, save_model
 
 TASK = random_task(60)
@@ -73,7 +74,9 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
 
     monkeypatch.setattr(LanguageModel, "visit_layers", scattered)
     monkeypatch.setattr(collect, "Moments", Recorder)
-    monkeypatch.setattr(collect, "require_finite", lambda _finite, _dtype: None)  # meta tensors have no values
+    monkeypatch.setattr(
+        "ntps.moments.finite.require_finite", lambda _finite, _dtype: None
+    )  # meta tensors have no values
     work = collect.Pass(
         model=model,
         tokens=tokenize(model, TASK.train.texts),
@@ -87,3 +90,28 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
     moments, _seconds = collect.collect_moments(work, TASK.outputs)
     assert [set(devices) for devices in seen] == [{DEVICES[layer % 2]} for layer in (0, 1, 2)]
     assert [moments[layer].device for layer in (0, 1, 2)] == [DEVICES[layer % 2] for layer in (0, 1, 2)]
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor whose values may be asked for, but which says that it is not on the processor."""
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cuda")
+
+
+def test_a_gpu_is_asked_one_batch_late_and_before_sums_are_saved() -> None:
+    bad, good = (torch.tensor([True, value]).as_subclass(Elsewhere) for value in (False, True))
+    texts = np.array([7, 9])
+    watch = FiniteWatch(("embed", "block.1"))
+    watch.look(1, texts, bad, torch.float16)
+    watch.turn()
+    watch.look(1, texts, good, torch.float16)
+    with pytest.raises(NumericalError, match=r"layer 1 \(block\.1\) are not finite for text 9 in torch\.float16"):
+        watch.turn()
+    watch = FiniteWatch(("embed", "block.1"))
+    watch.look(1, texts, bad, torch.float16)
+    with pytest.raises(NumericalError, match="text 9"):
+        watch.settle()
+    with pytest.raises(NumericalError, match="text 9"):
+        watch.look(1, texts, torch.tensor([True, False]), torch.float16)

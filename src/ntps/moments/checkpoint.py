@@ -68,10 +68,10 @@ class Checkpoint:
         place = self.verified()
         return {} if place is None else read_moments(place)
 
-    def offer(self, moments: Mapping[int, Moments], done: int, batches: int) -> None:
-        """Writes the sums if it is time to; arguments as for :meth:`save`."""
-        if time.monotonic() >= self._due:
-            self.save(moments, done, batches)
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write the sums."""
+        return time.monotonic() >= self._due
 
     def save(self, moments: Mapping[int, Moments], done: int, batches: int, *, whole: bool = False) -> None:
         """Replaces the sums on disk.

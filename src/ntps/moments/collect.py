@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ntps.errors import NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
 from ntps.moments.checkpoint import Checkpoint
 from ntps.moments.distributed import PeerFailed
+from ntps.moments.finite import FiniteWatch
 from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch
 from ntps.moments.layout import Layout
 from ntps.moments.memory import OutOfMemory, explained_memory
-from ntps.moments.moments import Moments, NonFiniteStates, require_finite
+from ntps.moments.moments import Moments
 from ntps.moments.plan import ALL, Batch, Share, cut, plan_batches
 from ntps.moments.workspace import Workspace, retained_memory
 from ntps.theory import LinearProbe, variance_explained
@@ -70,6 +70,11 @@ class Pass:
         return Workspace()
 
     @cached_property
+    def watch(self) -> FiniteWatch:
+        """Looks whether states are finite; to be settled before sums are saved."""
+        return FiniteWatch(self.model.layer_names)
+
+    @cached_property
     def batches(self) -> list[Batch]:
         """The batches to run here."""
         return self.share.of(self.plan)
@@ -113,6 +118,7 @@ class Pass:
             tokens = int(lengths[batch].sum())
             told += tokens
             self.progress(tokens)
+        self.watch.settle()
         return time.perf_counter() - began - inside, inside
 
     def _run_batch(self, batch: Batch, reduce: Reduce) -> float:
@@ -124,22 +130,22 @@ class Pass:
         targets = torch.as_tensor(self.targets(batch))
         inside = 0.0
 
+        @cache  # copied to each device once a batch, not once a layer
+        def on(place: torch.device) -> tuple[Layout, Tensor]:
+            return layout.to(place), targets.to(place)
+
         def sink(layer: int, hidden: Tensor) -> None:
             nonlocal inside
             start = time.perf_counter()
-            try:
-                rows = ragged_batch(hidden, layout.to(hidden.device), self.pooling, self.workspace)
-                require_finite(rows.finite, hidden.dtype)
-                reduce(layer, rows, targets.to(hidden.device), batch)
-            except NonFiniteStates as error:
-                raise NumericalError(
-                    f"hidden states of layer {layer} ({self.model.layer_names[layer]}) are not finite for text "
-                    f"{batch[error.row]} in {error.dtype}: check the weights, or use a wider --dtype"
-                ) from error
+            layout, targets = on(hidden.device)
+            rows = ragged_batch(hidden, layout, self.pooling, self.workspace)
+            self.watch.look(layer, batch, rows.finite, hidden.dtype)
+            reduce(layer, rows, targets, batch)
             inside += time.perf_counter() - start
 
         with explained_memory(len(batch), ids.numel()):
             self.model.visit_layers(ids, mask, self.layers, sink)
+            self.watch.turn()
         return inside
 
 
@@ -171,14 +177,18 @@ def collect_moments(
                 moments[layer].merge(restored.pop(layer))
         moments[layer].add(rows, targets)
 
+    def save(done: int, checkpoint: Checkpoint) -> None:
+        work.watch.settle()
+        checkpoint.save(moments, done, len(work.plan))
+
     def finished(done: int) -> None:
-        if checkpoint and done < len(work.batches):
-            checkpoint.offer(moments, done, len(work.plan))
+        if checkpoint and done < len(work.batches) and checkpoint.due:
+            save(done, checkpoint)
         try:
             check()
         except PeerFailed:
             if checkpoint:
-                checkpoint.save(moments, done, len(work.plan))
+                save(done, checkpoint)
             raise
 
     seconds = work.run(reduce, start=checkpoint.ledger.done if checkpoint else 0, finished=finished)
