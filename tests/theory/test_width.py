@@ -64,9 +64,9 @@ def test_a_wide_layer_solves_its_eigenproblems_and_its_curves_end_exactly(
     assert prefix.condition > (1e8 if width == 1024 else 1e11)
     assert v.rank == width
 
-    columns = prefix.coordinates(v.basis)
-    np.testing.assert_allclose(columns.T @ columns, np.eye(v.rank), atol=1e-9)
-    np.testing.assert_allclose(u.basis.T @ means.pooled_gram @ u.basis, np.eye(u.rank), atol=1e-8)
+    for factor, subspace in ((spectra.prefix, v), (spectra.pooled, u)):
+        columns = factor.coordinates(subspace.basis)
+        np.testing.assert_allclose(columns.T @ columns, np.eye(subspace.rank), atol=1e-9)
     images = means.prefix_next.T @ v.basis
     np.testing.assert_allclose(images.T @ images, np.diag(v.values), atol=1e-11 * v.values[0])
     cosines = (images / np.sqrt(v.values)).T @ (images / np.sqrt(v.values))
