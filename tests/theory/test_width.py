@@ -29,12 +29,15 @@ def language_model_means(width: int, decay: float, classes: int = 6) -> Means:
     massive[:, [3, width // 2]] = 1000 * (1 + 0.02 * random.normal(size=(texts, 1)))
     inner = random.normal(size=(texts, width))
     prefix = pooled = inner @ mix + mean + massive
-    prefix_gram, prefix_next, energy = np.zeros((width, width)), np.zeros((width, width)), 0.0
+    prefix_gram, prefix_next = np.zeros((width, width)), np.zeros((width, width))
+    prefix_sum, next_sum, energy = np.zeros(width), np.zeros(width), 0.0
     for _ in range(tokens - 1):
         inner = memory * inner + np.sqrt(1 - memory**2) * random.normal(size=inner.shape)
         following = inner @ mix + mean
         prefix_gram += prefix.T @ prefix
         prefix_next += prefix.T @ following
+        prefix_sum += prefix.sum(axis=0)
+        next_sum += following.sum(axis=0)
         energy += float(np.sum(following**2))
         prefix, pooled = prefix + following, pooled + following
     pooled = pooled / tokens
@@ -49,6 +52,9 @@ def language_model_means(width: int, decay: float, classes: int = 6) -> Means:
         target_gram=targets.T @ targets / texts,
         pooled_mean=pooled.mean(axis=0),
         target_mean=targets.mean(axis=0),
+        prefixes=tokens - 1,
+        prefix_sum=prefix_sum / texts,
+        next_sum=next_sum / texts,
     )
 
 
