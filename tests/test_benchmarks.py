@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+import cached_probe
 import closed_forms
 import literal_procedure
 import scaling
 from common import interleaved, random_model, ratio, whole_pass
 from ntps import score_moments
 from ntps.models import tokenize
-from tiny import random_task
+from tiny import random_task, save_model, save_task
 
 
 def test_literal_procedure_gives_the_moments_of_the_pass() -> None:
@@ -62,6 +64,18 @@ def test_closed_forms_command() -> None:
     assert result.exit_code == 0
     assert figures["agree"]
     assert len(figures["sweep_over_ntps"]["rounds"]) == 2
+
+
+def test_cached_probe_command(tmp_path: Path) -> None:
+    app = Typer()
+    app.command()(cached_probe.main)
+    task = save_task(tmp_path / "words.jsonl", 30)
+    result = CliRunner().invoke(app, [str(save_model(tmp_path / "model")), str(task)])
+    figures = json.loads(result.output)
+    assert result.exit_code == 0
+    assert figures["texts"] == 30
+    assert figures["frozen_over_cached"] > 0
+    assert figures["largest_difference_of_heads"] < 1e-5
 
 
 def test_jobs_take_turns_and_the_first_round_does_not_count() -> None:

@@ -133,6 +133,51 @@ def test_a_wrong_model_is_noticed_before_the_task_is_read(
         assert done.status == 2 and "there is no folder" in done.sentence
 
 
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_probe_ends_with_a_table_and_a_sentence(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    done = run("probe", model, task, "--out", tmp_path / "run")
+    assert done.status == 0
+    assert "100 texts" in done.out and "3 classes" in done.out and f"{DEPTH} final_norm ←" in done.out
+    assert re.search(r"accuracy \d+\.\d % ± \d+\.\d % \(one standard error\) on 100 training texts", done.out)
+    assert "most frequent class" in done.out
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"result.json", "curves.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        (("--kind", "ols", "--no-intercept"), {"kind": "ols", "intercept": False}),
+        (("--kind", "logistic", "--solver", "saga"), {"kind": "logistic", "solver": "saga"}),
+        (
+            ("--kind", "adamw", "--epochs", 2, "--batch-size", 8, "--learning-rate", 0.1, "--weight-decay", 0),
+            {"kind": "adamw", "epochs": 2, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0.0, "dropout": 0.05},
+        ),
+        (("--kind", "adamw", "--epochs", 1, "--dropout", 0.5, "--seed", 3), {"dropout": 0.5, "seed": 3}),
+    ],
+)
+def test_every_option_of_a_probe_arrives(
+    options: tuple[object, ...], settings: dict[str, Any], model: Path, task: Path, run: Run
+) -> None:
+    done = run("probe", model, task, *options, "--layers", "1,-1", "--json", "-q")
+    assert done.status == 0
+    record = json.loads(done.out)
+    assert record["kind"] == "probe" and [row["layer"] for row in record["layers"]] == [1, DEPTH]
+    assert settings.items() <= record["settings"].items()
+
+
+def test_probes_share_the_rules_of_folders(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    assert run("probe", model, task, "--out", tmp_path).status == 0
+    assert "--overwrite" in run("probe", model, task, "--out", tmp_path, "-q").sentence
+    assert run("probe", model, task, "--out", tmp_path, "--overwrite").status == 0
+
+
+def test_an_option_of_another_kind_of_probe_is_refused(model: Path, task: Path, run: Run) -> None:
+    done = run("probe", model, task, "--kind", "ols", "--epochs", 3, "-q")
+    assert done.status == 2 and "--epochs" in done.sentence and "adamw" in done.sentence
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ def refuse(*_: object, **__: object) -> None:
     raise AssertionError("decomposed in full")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=150)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rank=st.integers(1, 24),
@@ -56,7 +56,7 @@ def test_vectors_and_values_are_those_of_the_full_decomposition(
     np.testing.assert_allclose(image.T @ image, np.diag(found**2), atol=1e-12)
     # Inner products relative to lengths: what an eigenproblem of the square alone does not give.
     for i, j in zip(*np.triu_indices(rank, 1), strict=True):
-        assert abs(image[:, i] @ image[:, j]) <= 1e-13 * max(found[i], found[j])
+        assert abs(image[:, i] @ image[:, j]) <= 1e-12 * max(found[i], found[j])
 
 
 @pytest.mark.parametrize("spread", [1, 3, 5])
@@ -83,7 +83,9 @@ def test_the_correction_is_what_gives_the_small_directions(monkeypatch: pytest.M
         return max(float(np.linalg.norm(inner[k:, :k])) for k in range(1, 64))
 
     assert error() < 1e-9
-    monkeypatch.setattr(ntps.theory.singular, "_turns", lambda products, _: np.zeros_like(products))
+    monkeypatch.setattr(
+        ntps.theory.singular, "_corrections", lambda products: (np.diag(products), np.zeros_like(products))
+    )
     assert error() > 1e-8
 
 

@@ -29,12 +29,15 @@ def language_model_means(width: int, decay: float, classes: int = 6) -> Means:
     massive[:, [3, width // 2]] = 1000 * (1 + 0.02 * random.normal(size=(texts, 1)))
     inner = random.normal(size=(texts, width))
     prefix = pooled = inner @ mix + mean + massive
-    prefix_gram, prefix_next, energy = np.zeros((width, width)), np.zeros((width, width)), 0.0
+    prefix_gram, prefix_next = np.zeros((width, width)), np.zeros((width, width))
+    prefix_sum, next_sum, energy = np.zeros(width), np.zeros(width), 0.0
     for _ in range(tokens - 1):
         inner = memory * inner + np.sqrt(1 - memory**2) * random.normal(size=inner.shape)
         following = inner @ mix + mean
         prefix_gram += prefix.T @ prefix
         prefix_next += prefix.T @ following
+        prefix_sum += prefix.sum(axis=0)
+        next_sum += following.sum(axis=0)
         energy += float(np.sum(following**2))
         prefix, pooled = prefix + following, pooled + following
     pooled = pooled / tokens
@@ -49,6 +52,9 @@ def language_model_means(width: int, decay: float, classes: int = 6) -> Means:
         target_gram=targets.T @ targets / texts,
         pooled_mean=pooled.mean(axis=0),
         target_mean=targets.mean(axis=0),
+        prefixes=tokens - 1,
+        prefix_sum=prefix_sum / texts,
+        next_sum=next_sum / texts,
     )
 
 
@@ -64,9 +70,9 @@ def test_a_wide_layer_solves_its_eigenproblems_and_its_curves_end_exactly(
     assert prefix.condition > (1e8 if width == 1024 else 1e11)
     assert v.rank == width
 
-    columns = prefix.coordinates(v.basis)
-    np.testing.assert_allclose(columns.T @ columns, np.eye(v.rank), atol=1e-9)
-    np.testing.assert_allclose(u.basis.T @ means.pooled_gram @ u.basis, np.eye(u.rank), atol=1e-8)
+    for factor, subspace in ((spectra.prefix, v), (spectra.pooled, u)):
+        columns = factor.coordinates(subspace.basis)
+        np.testing.assert_allclose(columns.T @ columns, np.eye(subspace.rank), atol=1e-9)
     images = means.prefix_next.T @ v.basis
     np.testing.assert_allclose(images.T @ images, np.diag(v.values), atol=1e-11 * v.values[0])
     cosines = (images / np.sqrt(v.values)).T @ (images / np.sqrt(v.values))

@@ -99,9 +99,8 @@ def _curves(
     tied: NDArray[np.bool_],
 ) -> Curves:
     means = spectra.means
-    total, total_centered = spectra.explained, spectra.explained_centered
-    explained_centered, explained = map(_from_zero, _cumulative_explained(spectra, basis))
-    explained = np.minimum(explained, total)
+    total_centered = spectra.explained_centered
+    explained_centered, explained, total = _cumulative_explained(spectra, basis)
     return Curves(
         k=k,
         k_perception=k_perception,
@@ -119,17 +118,21 @@ def _curves(
     )
 
 
-def _cumulative_explained(spectra: Spectra, basis: Array) -> tuple[Array, Array]:
-    """Energies that the probe explains from the first k directions, with and without intercept."""
+def _cumulative_explained(spectra: Spectra, basis: Array) -> tuple[Array, Array, float]:
+    """Energies explained from the first k = 0, 1 … directions with and without intercept; without it, from all."""
     means, covariance, cross = spectra.means, spectra.covariance, spectra.cross_covariance
     if spectra.pooled is covariance:
         # Centred problems have their intercept already.
-        return (theory.cumulative_explained(covariance, cross, basis),) * 2
-    both = theory.cumulative_explained_with_mean(covariance, cross, means.pooled_mean, means.target_mean, basis)
-    return both or (
+        explained = _from_zero(theory.cumulative_explained(covariance, cross, basis))
+        return explained, explained, spectra.explained_centered
+    centered, uncentered, total = theory.cumulative_explained_with_mean(
+        covariance, cross, means.pooled_mean, means.target_mean, basis
+    ) or (
         theory.cumulative_explained(covariance, cross, basis),
         theory.cumulative_explained(spectra.pooled, means.pooled_target, basis),
+        float(np.sum(spectra.pooled.whiten(means.pooled_target) ** 2)),
     )
+    return _from_zero(centered), _from_zero(uncentered), total
 
 
 def _from_zero(cumulative: Array) -> Array:

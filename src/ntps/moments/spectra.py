@@ -67,11 +67,6 @@ class Spectra:
         )
 
     @cached_property
-    def explained(self) -> float:
-        """Target energy that the best probe without intercept explains."""
-        return float(np.sum(self.pooled.whiten(self.means.pooled_target) ** 2))
-
-    @cached_property
     def explained_centered(self) -> float:
         """Target variance that the best probe with intercept explains."""
         return float(np.sum(self.covariance.whiten(self.cross_covariance) ** 2))

@@ -103,6 +103,9 @@ def correlate(results: StudyResults, probe_layer: ProbeLayer = "same") -> Correl
                 reasons[model, measure.key] = "there is no score, or no probe of a layer that was scored"
                 continue
             case = _Case.of(results, model, measure, scores, probe_layer)
+            if not case.kept.any():
+                reasons[model, measure.key] = "it was measured on no task that was scored"
+                continue
             for part in (case.by_rule, case.selected, case.left_out, case.by_probe):
                 try:
                     found += part()
@@ -110,7 +113,7 @@ def correlate(results: StudyResults, probe_layer: ProbeLayer = "same") -> Correl
                     reasons.setdefault((model, measure.key), str(error))
                     # Points may be looked at where statistics say nothing.
                     found += case.untested() if part == case.by_rule else ()
-            if (model, measure.key) not in reasons:
+            if any((each.model, each.measure, each.basis) == (model, measure.key, SELECTED) for each in found):
                 surfaces[model, measure.key] = case.surface()
     return Correlations(tuple(found), surfaces, reasons)
 

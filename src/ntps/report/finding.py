@@ -36,7 +36,7 @@ def _headline(correlations: Correlations) -> str:
                 parts.append(f"nothing that was fixed in advance goes with the {SUBJECTS[measure.key]} beyond chance")
     if not parts:
         return "Nothing can be said yet about what NTPS goes with: see the reasons below."
-    tasks = sorted({each.tasks for each in correlations.found})
+    tasks = sorted({each.tasks for each in correlations.found if math.isfinite(each.coefficient)})
     over = f"{tasks[0]}" if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
     return f"Over {over} tasks, {'; '.join(parts)}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,9 @@ def figure_2(results: StudyResults, found: Correlations, basis: str, probe_layer
         "outputs) and logistic regression (accuracy), both on the training texts."
     )
     panels = list(_panels(results, found, (("mse", ""), ("accuracy", "")), basis))
-    return _scatter(results, found, "figure_2", "Figure 2: NTPS against linear probes", caption, basis, panels)
+    return _scatter(
+        results, found, "figure_2", "Figure 2: NTPS against linear probes", caption, basis, ("mse", "accuracy"), panels
+    )
 
 
 def figure_3(results: StudyResults, found: Correlations, basis: str) -> ReportFigure:
@@ -89,7 +91,14 @@ def figure_3(results: StudyResults, found: Correlations, basis: str) -> ReportFi
     )
     panels = list(_panels(results, found, (("gain", ""), ("gain", PROBE_ACCURACY)), basis))
     return _scatter(
-        results, found, "figure_3", "Figure 3: NTPS and probe accuracy against LoRA gain", caption, basis, panels
+        results,
+        found,
+        "figure_3",
+        "Figure 3: NTPS and probe accuracy against LoRA gain",
+        caption,
+        basis,
+        ("gain",),
+        panels,
     )
 
 
@@ -128,7 +137,7 @@ def surfaces(results: StudyResults, found: Correlations) -> ReportFigure:
         if (model, key) in found.surfaces
     ]
     if not keys:
-        return ReportFigure(name, title, "", pd.DataFrame(), missing=_why(found))
+        return ReportFigure(name, title, "", pd.DataFrame(), missing=_why(found, tuple(BY_KEY)))
     drawn = [found.surfaces[key] for key in keys]
     frames = [
         pd.DataFrame(surface.coefficients, columns=list(surface.fractions))
@@ -175,12 +184,13 @@ def _scatter(
     title: str,
     caption: str,
     basis: str,
+    keys: Collection[str],
     panels: list[tuple[Correlation, Panel]],
 ) -> ReportFigure:
     if basis == SELECTED:
         name, title = f"{name}_selected", f"{title} (pair selected on the same data)"
     if not panels:
-        return ReportFigure(name, title, caption, pd.DataFrame(), missing=_why(found))
+        return ReportFigure(name, title, caption, pd.DataFrame(), missing=_why(found, keys))
     data = [
         one.points.assign(model=one.model, predictor=one.predictor, measure=one.measure, layer=one.layer, k=one.k)
         for one, _ in panels
@@ -191,6 +201,6 @@ def _scatter(
     return ReportFigure(name, title, caption, pd.concat(data, ignore_index=True), figure)
 
 
-def _why(found: Correlations) -> str:
-    reasons = sorted(set(found.reasons.values())) or ["it was not measured"]
+def _why(found: Correlations, keys: Collection[str]) -> str:
+    reasons = sorted({reason for (_, key), reason in found.reasons.items() if key in keys})
     return f"it takes at least {FEWEST_POINTS} tasks with a score and what it is held against ({'; '.join(reasons)})"

@@ -134,7 +134,7 @@ def cumulative_explained(pooled: Factor, pooled_target: Array, directions: Array
 
 def cumulative_explained_with_mean(
     covariance: Factor, cross_covariance: Array, pooled_mean: Array, target_mean: Array, directions: Array
-) -> tuple[Array, Array] | None:
+) -> tuple[Array, Array, float] | None:
     """:func:`cumulative_explained` for covariances and for uncentred moments, at little more than the price of one.
 
     With ``Cov = F Fᵀ``, N is ``[F μ] [F μ]ᵀ``: the uncentred problem is the centred one with one more row.
@@ -147,14 +147,25 @@ def cumulative_explained_with_mean(
         directions: ``(d, r)`` V.
 
     Returns:
-        ``(r,)`` centred and ``(r,)`` uncentred energies; None where the covariance does not tell all directions apart.
+        ``(r,)`` centred and ``(r,)`` uncentred energies, and the uncentred energy that all directions explain; None
+        where the covariance is singular.
     """
     whitened = covariance.whiten(cross_covariance)
     seen = _seen(covariance, whitened, directions)
-    if seen.triangle is None:
+    if covariance.singular or seen.triangle is None:
         return None
-    uncentred = seen.append(pooled_mean @ directions, target_mean)
-    return _explained(seen.values, whitened), _explained(uncentred, np.vstack([whitened, target_mean]))
+    total = _explained_with_mean(whitened, covariance.whiten(pooled_mean[:, None])[:, 0], target_mean)
+    uncentred = np.cumsum(np.sum(seen.append(pooled_mean @ directions, target_mean) ** 2, axis=1))
+    return _explained(seen.values, whitened), np.minimum(uncentred, total), total
+
+
+def _explained_with_mean(whitened: Array, mean: Array, target_mean: Array) -> float:
+    """``Mᵀ N⁻¹ M`` summed over outputs, from ``F⁻¹ Cov(x̄, y)`` and ``F⁻¹ μ``, as a sum of squares."""
+    length = float(np.linalg.norm(mean))
+    direction = mean / length if length else mean
+    along = direction @ whitened
+    across = whitened - np.outer(direction, along)
+    return float(np.sum(across**2) + np.sum((along + length * target_mean) ** 2) / (1 + length**2))
 
 
 def _seen(factor: Factor, whitened: Array, directions: Array) -> OrderedCoordinates:

@@ -30,9 +30,7 @@ def left_singular(matrix: Array) -> tuple[Array, Array]:
     gram = blas.dsyrk(1.0, matrix, lower=1)
     vectors = linalg.eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver="evd")[1]
     image = blas.dgemm(1.0, matrix, vectors, trans_a=1)
-    products = blas.dsyrk(1.0, image, trans=1)
-    squares = np.diag(products).copy()
-    turns = _turns(products, squares)
+    squares, turns = _corrections(blas.dsyrk(1.0, image, trans=1))
     largest = np.linalg.norm(turns)
     if not largest <= LARGEST_TURN:
         left, values, _ = linalg.svd(matrix, full_matrices=False, check_finite=False)
@@ -43,16 +41,24 @@ def left_singular(matrix: Array) -> tuple[Array, Array]:
     return vectors.T[order].T, np.sqrt(squares[order])
 
 
-def _turns(products: Array, squares: Array) -> Array:
-    """Upper triangle of the antisymmetric matrix that makes images orthogonal to first order.
+def _corrections(products: Array) -> tuple[Array, Array]:
+    """Squared singular values, and the rotation that makes images orthogonal to first order.
 
     Args:
-        products: ``(r, r)`` inner products of the images, upper triangle; overwritten.
-        squares: ``(r,)`` their squared lengths, about ascending.
+        products: ``(r, r)`` inner products of the images, upper triangle, lengths about ascending; overwritten.
+
+    Returns:
+        ``(r,)`` squares, corrected to second order, and ``(r, r)`` the upper triangle of an antisymmetric matrix.
     """
+    squares = np.diag(products).copy()
     np.fill_diagonal(products, 0.0)
     # Directions of which nothing but rounding noise is seen need no order among themselves.
     noise = int(np.sum(squares <= (rounding(len(squares)) ** 2) * squares.max()))
     products[:noise, :noise] = 0.0
+    gaps = np.subtract.outer(squares, squares).T
     with np.errstate(divide="ignore"):
-        return np.divide(products, np.subtract.outer(squares, squares).T, out=products, where=products != 0)
+        turns = np.divide(products, gaps, out=products, where=products != 0)
+    if np.isfinite(turns).all():
+        taken, given = (np.einsum(f"ij,ij,ij->{axis}", turns, turns, gaps) for axis in "ij")
+        squares = np.maximum(squares - taken + given, 0.0)
+    return squares, turns
