@@ -26,7 +26,7 @@ COLUMNS = {
         "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
         "k_share95 ntps_share95",
         "curves": "model task layer name depth fraction k ntps retained_centered",
-        "probes": f"model task kind layer name last split {' '.join(FIGURES)}",
+        "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
         "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
         "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
         "r2_before r2_after",
@@ -171,11 +171,11 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
         case "score":
             _add_score(rows, key, run["measurement"], result, folder)
         case "probe":
-            last = result["summary"]["layer"]
+            last, majority = result["summary"]["layer"], result["summary"]["majority_accuracy"]
             for row in result["layers"]:
                 kept = {**key, "kind": result["settings"]["kind"], "layer": row["layer"], "name": row["name"]}
                 kept["last"] = row["layer"] == last
-                rows["probes"] += _by_split(kept, row)
+                rows["probes"] += [{**each, "majority": majority[each["split"]]} for each in _by_split(kept, row)]
         case "finetune":
             method = _measurement(result)
             majority = result["summary"]["majority_accuracy"]
