@@ -147,7 +147,7 @@ class World:
         if self.alone:
             return tensor
         with self._exchange() as device:
-            moved = tensor.to(device).contiguous()
+            moved = tensor.to(device, copy=True).contiguous()
             dist.broadcast(moved, src=0)
         return moved.to(tensor.device)
 
