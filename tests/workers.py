@@ -15,7 +15,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["ntps.cli", "transformers.models.llama.modeling_llama", "torch.distributed.rendezvous"])
+_CONTEXT.set_forkserver_preload(
+    ["ntps.cli", "transformers.models.llama.modeling_llama", "torch.distributed.rendezvous"]
+)
 DEADLINE = 90.0
 
 
@@ -28,12 +30,14 @@ class Ambush:
         where: The function, as ``module:name`` or ``module:class.name``.
         call: Which call, counted from 0.
         after: Whether the call is still done.
+        full: Whether, instead, the disk is full from then on.
     """
 
     rank: int
     where: str
     call: int = 0
     after: bool = False
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ def _lay(ambush: Ambush) -> None:
         calls += 1
         if calls <= ambush.call:
             return original(*arguments, **options)
+        if ambush.full:
+            raise OSError(28, "No space left on device")
         if ambush.after:
             original(*arguments, **options)
         os.kill(os.getpid(), signal.SIGKILL)
