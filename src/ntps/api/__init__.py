@@ -3,5 +3,6 @@
 from ntps.api.finetuning import finetune
 from ntps.api.probing import probe
 from ntps.api.scoring import score
+from ntps.api.studying import run_study
 
-__all__ = ["finetune", "probe", "score"]
+__all__ = ["finetune", "probe", "run_study", "score"]
