@@ -6,17 +6,18 @@ training.
 
 from importlib.metadata import version
 
-from ntps.api import probe, score
+from ntps.api import finetune, probe, run_study, score
 from ntps.errors import InputError, NtpsError, NumericalError
 from ntps.models import LanguageModel, load_model
 from ntps.moments import Curves, LayerScore, Moments, Reporter, score_moments
-from ntps.report import ProbeResult, ScoreResult
+from ntps.report import FinetuneResult, ProbeResult, ScoreResult
 from ntps.tasks import Task, load_task, task_from_lists
 
 __version__ = version("ntps")
 
 __all__ = [
     "Curves",
+    "FinetuneResult",
     "InputError",
     "LanguageModel",
     "LayerScore",
@@ -27,9 +28,11 @@ __all__ = [
     "Reporter",
     "ScoreResult",
     "Task",
+    "finetune",
     "load_model",
     "load_task",
     "probe",
+    "run_study",
     "score",
     "score_moments",
     "task_from_lists",

@@ -49,7 +49,7 @@ def test_accuracies_are_those_of_the_runs(study: Path, results: StudyResults) ->
             for measurement in ("adamw", "lora", "scratch")
         )
         assert (row["probe"], row["lora"], row["scratch"], row["test_texts"]) == (probe, lora, scratch, TEST_TEXTS)
-        assert row["gain"] == lora - probe
+        assert row["gain"] == lora - probe and row["majority"] == 0.51
         assert row["lora_error"] == pytest.approx(np.sqrt(lora * (1 - lora) / TEST_TEXTS))
 
 

@@ -70,6 +70,12 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"score": {"max_length": True}}), 8, ("max_length", "True")),
         (define(measurements={"score": {"tokens_per_batch": 0}}), 7, ("measurements.score", "at least 1")),
         (define(measurements={"score": [1]}), 7, ("a mapping",)),
+        (define(measurements={"score-after-lora": None}), 7, ("continues score", "listed too")),
+        (define(measurements={"score": None, "lora": None, "score-after-lora": {"layers": "0"}}), 10, ("of score",)),
+        (define(measurements={"ols": {"epochs": 3}}), 7, ("measurements.ols", "--epochs means nothing to --kind ols")),
+        (define(measurements={"ols": {"kind": "adamw"}}), 8, ("no such key",)),
+        (define(measurements={"lora": {"learning_rate": "fast"}}), 8, ("'fast' is not a number",)),
+        (define(measurements={"lora": {"epsilons": [1]}}), 8, ("a list of 2, each entry a number",)),
         (define(measurements=None), 6, ("no measurement", "score")),
         (define(models=[]), 2, ("--model",)),
         (define(models="demo"), 2, ("a list",)),
@@ -107,9 +113,16 @@ def test_any_yaml_is_a_study_or_an_input_error(content: Any) -> None:
 
 def test_numbers_with_an_exponent_are_numbers() -> None:
     """YAML 1.1 reads 1e-4 as a text."""
-    study = parse_study(define(resources={"memory_gb": "1e-4"}), "g")
-    assert study.resources.memory_gb == 1e-4
     assert Document("x: 1e-4", "g").data == {"x": "1e-4"}
+    study = parse_study(define(measurements={"lora": {"learning_rate": "2e-3", "alpha": 8}}), "g")
+    assert study.measurements["lora"].learning_rate == 2e-3
+    assert study.measurements["lora"].alpha == 8.0
+
+
+def test_a_measurement_that_compares_takes_over_the_settings() -> None:
+    study = parse_study(define(measurements={"score-after-lora": None, "lora": None, "score": {"layers": "1"}}), "g")
+    assert list(study.measurements) == ["score", "lora", "score-after-lora"]
+    assert study.measurements["score-after-lora"] == study.measurements["score"]
 
 
 def test_anchors_and_merges_may_repeat_a_key() -> None:

@@ -1,6 +1,8 @@
 """The functions that ``import ntps`` offers for whole jobs."""
 
+from ntps.api.finetuning import finetune
 from ntps.api.probing import probe
 from ntps.api.scoring import score
+from ntps.api.studying import run_study
 
-__all__ = ["probe", "score"]
+__all__ = ["finetune", "probe", "run_study", "score"]

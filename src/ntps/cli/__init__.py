@@ -11,6 +11,7 @@ import typer
 
 from ntps.cli.console import err, out, say
 from ntps.cli.doctor import doctor
+from ntps.cli.finetune import finetune
 from ntps.cli.models import models
 from ntps.cli.paper import paper
 from ntps.cli.probe import probe
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, probe, words, study, report, tasks, models, paper, doctor):
+for command in (score, probe, finetune, words, study, report, tasks, models, paper, doctor):
     app.command()(command)
 
 

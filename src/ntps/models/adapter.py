@@ -112,7 +112,7 @@ def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
             config.modules_to_save, config.task_type, config.inference_mode = None, None, False
             peft_model = get_peft_model(base, config)
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{wrong}: {gist(error)}") from error
+            raise InputError(f"{wrong}: {gist(error).partition('. ')[0]}") from error
         wanted = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
         headless = f"base_model.model.{getattr(base, 'base_model_prefix', '')}."
         found = {key.replace(headless, "base_model.model.", 1): value for key, value in found.items()}

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 POLL = 0.05
 """Seconds between two looks at what others have said."""
+GRACE = 1.0
+"""Seconds after which the lines tell whose end it was that broke another connection."""
 
 
 class PeerFailed(NtpsError):
@@ -147,7 +149,7 @@ class World:
         if self.alone:
             return tensor
         with self._exchange() as device:
-            moved = tensor.to(device).contiguous()
+            moved = tensor.to(device, copy=True).contiguous()
             dist.broadcast(moved, src=0)
         return moved.to(tensor.device)
 
@@ -189,11 +191,20 @@ class World:
         try:
             yield
         except RuntimeError as error:
-            # A connection breaks a moment before the line tells whose end it was.
-            time.sleep(1.0)
+            time.sleep(GRACE)
             self.check()
             reason = str(error).strip().splitlines()[0]
             raise PeerFailed(f"the processes of this run have lost each other ({reason}): {AGAIN}") from error
+
+    def _is_told(self, sentence: str) -> bool:
+        """Whether another process, which met with the same, was faster to say so."""
+        assert self._store is not None and self._lines is not None
+        try:
+            first = self._store.compare_set("failed", "", sentence).decode()
+            return bool(first == sentence and self._store.add("said", 1) > 1)
+        except RuntimeError:
+            time.sleep(GRACE)
+            return sentence in (self._lines.trouble or "")
 
     def _leave(self, error: BaseException | None) -> None:
         assert self._store is not None and self._lines is not None
@@ -201,12 +212,9 @@ class World:
             error.told = self.rank > 0
         elif error is not None:
             sentence = str(error) if isinstance(error, NtpsError) else f"{type(error).__name__}: {error}"
-            with suppress(RuntimeError):
-                first = self._store.compare_set("failed", "", sentence)
-                if isinstance(error, NtpsError):
-                    # Whoever was faster with the same sentence has printed it.
-                    error.told = first.decode() == sentence and self._store.add("said", 1) > 1
             self._lines.tell(sentence)
+            if isinstance(error, NtpsError):
+                error.told = self._is_told(sentence)
         self._lines.close(finished=error is None)
         if self._exchange_device is not None and error is None:
             dist.destroy_process_group()

@@ -40,6 +40,9 @@ def open_progress(
     deal = {**told, "earlier": tuple(told["earlier"])}
     fresh = replace(fresh, **deal)
     folder = folder_of(out, fresh.rank)
+    with writing(folder):
+        # Before any work is done: this may be another disk than that of the first process.
+        folder.mkdir(parents=True, exist_ok=True)
     found = None if overwrite else read_ledger(folder / LEDGER)
     if found is not None:
         refuse_foreign(folder, found, fresh, asked)
@@ -47,9 +50,6 @@ def open_progress(
         return _continued(out, found, fresh)
     checkpoint = Checkpoint(out, fresh)
     checkpoint.remove()
-    with writing(folder):
-        # Before any work is done: this may be another disk than that of the first process.
-        folder.mkdir(parents=True)
     return checkpoint
 
 

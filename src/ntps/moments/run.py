@@ -227,6 +227,10 @@ class _Run(Prepared):
             "settings_hash": self.settings_hash,
         }
 
+    def provenance(self) -> dict[str, Any]:
+        found = super().provenance()
+        return {**found, "settings": {**found["settings"], "world_size": self.world.size}}
+
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
         return {

@@ -110,7 +110,8 @@ def _shown(found: Sequence[Correlation]) -> str:
     """One coefficient with all that belongs to it, or a summary over models."""
     if len(found) == 1:
         (one,) = found
-        interval = f", 95 % interval {_rho(one.low)} to {_rho(one.high)}" if math.isfinite(one.low) else ""
+        # Draws from a perfect order are perfect: such an interval has no width, and says nothing.
+        interval = f", 95 % interval {_rho(one.low)} to {_rho(one.high)}" if one.low < one.high else ""
         return f"ρ = {_rho(one.coefficient)}{interval}, p {_p(one.p_value)}"
     agree = f"p ≤ {LEVEL} in {_significant(found)} of them"
     return f"a median ρ of {_rho(_median(found))} over {len(found)} models, with {agree}"

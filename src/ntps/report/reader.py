@@ -26,7 +26,7 @@ COLUMNS = {
         "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
         "k_share95 ntps_share95",
         "curves": "model task layer name depth fraction k ntps retained_centered",
-        "probes": f"model task kind layer name last split {' '.join(FIGURES)}",
+        "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
         "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
         "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
         "r2_before r2_after",
@@ -120,19 +120,29 @@ def _found(folder: Path) -> Iterator[Row]:
                 "model": result["model"]["id"],
                 "revision": result["model"].get("revision"),
                 "task": result["task"]["id"],
-                "measurement": _measurement(result),
+                "measurement": measurement_of(result),
                 "folder": path.parent.relative_to(folder),
                 "status": "done",
             }
 
 
-def _measurement(result: Mapping[str, Any]) -> str:
+def measurement_of(result: Mapping[str, Any]) -> str:
+    """What a result measures, by the name that studies give it."""
     settings = result["settings"]
     if result["kind"] == "score":
         return "score-after-lora" if result["model"].get("adapter") else "score"
     if result["kind"] == "probe":
         return str(settings["kind"])
     return "scratch" if settings["from_scratch"] else str(settings["method"])
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of ``result.json`` in a folder, whatever its kind.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    return _json(folder / RESULT)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -171,13 +181,13 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
         case "score":
             _add_score(rows, key, run["measurement"], result, folder)
         case "probe":
-            last = result["summary"]["layer"]
+            last, majority = result["summary"]["layer"], result["summary"]["majority_accuracy"]
             for row in result["layers"]:
                 kept = {**key, "kind": result["settings"]["kind"], "layer": row["layer"], "name": row["name"]}
                 kept["last"] = row["layer"] == last
-                rows["probes"] += _by_split(kept, row)
+                rows["probes"] += [{**each, "majority": majority[each["split"]]} for each in _by_split(kept, row)]
         case "finetune":
-            method = _measurement(result)
+            method = measurement_of(result)
             majority = result["summary"]["majority_accuracy"]
             for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
                 rows["finetunes"].append({**row, "majority": majority[row["split"]]})

@@ -24,7 +24,8 @@ def accuracies(results: StudyResults) -> pd.DataFrame:
     probes, tuned = results.probes, results.finetunes
     found = {"probe": probes[(probes["kind"] == PROBE) & probes["last"].astype(bool) & (probes["split"] == "test")]}
     found |= {name: tuned[(tuned["method"] == name) & (tuned["split"] == "test")] for name in ("lora", "scratch")}
-    majority = tuned[tuned["split"] == "test"].groupby(["model", "task"])["majority"].first()
+    known = [each.loc[each["split"] == "test", ["model", "task", "majority"]] for each in (probes, tuned)]
+    majority = pd.concat(known).astype({"majority": float}).groupby(["model", "task"])["majority"].first()
     frame = pairs.join(majority, on=["model", "task"])
     for name, rows in found.items():
         frame = frame.join(rows.groupby(["model", "task"])["accuracy"].first().rename(name), on=["model", "task"])

@@ -2,10 +2,11 @@
 
 from ntps.study.definition import STUDIES, Study, load_study
 from ntps.study.runs import Outcome, Overwrite, Run, State, Status
-from ntps.study.study import PlannedRun, Studying
+from ntps.study.study import EngineName, PlannedRun, Studying
 
 __all__ = [
     "STUDIES",
+    "EngineName",
     "Outcome",
     "Overwrite",
     "PlannedRun",

@@ -15,6 +15,7 @@ import torch
 from ntps.errors import InputError
 from ntps.models import embedded_model_folder, known_model
 from ntps.models.files import EMBEDDED
+from ntps.moments import ScoreSettings
 from ntps.study.definition import ModelSpec, Resources, TaskSpec
 from ntps.study.measure import MEASUREMENTS
 from ntps.study.plan import local_task
@@ -86,20 +87,20 @@ def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cos
     steps, batch = MEASUREMENTS[run.measurement].training(run.settings)
     if size is None or texts is None:
         return Cost(steps=steps)
-    # Two operations a parameter and token forwards, four more backwards.
-    passes = 2 if MEASUREMENTS[run.measurement].after else 1
-    seen = passes * texts.tokens_per_text * (texts.train + texts.test)
+    seen = texts.tokens_per_text * (texts.train * (steps == 0) + texts.test)
     trained = steps * batch * texts.tokens_per_text
     width, layers = size.hidden_size, size.num_layers + 1
+    # Two operations a parameter and token forwards, four more backwards.
     operations = 2.0 * size.parameters * (seen + 3 * trained)
     weights = size.parameters * BYTES[run.model.dtype]
-    if steps:
-        memory = 3.0 * weights
-    else:
+    if isinstance(run.settings, ScoreSettings):
         # Sums of float64 products, and factorizations of each layer.
         operations += 6.0 * width**2 * seen * layers + 60.0 * width**3 * layers
-        memory = weights + 8.0 * 4 * width**2 * layers
-    return Cost(round(seen + trained), steps, operations / speed, memory / 1e9 + RUNTIME_GB)
+        weights += 8 * 4 * width**2 * layers
+    elif getattr(run.settings, "method", None) == "full":
+        # With gradients and the optimizer's state.
+        weights *= 3
+    return Cost(round(seen + trained), steps, operations / speed, weights / 1e9 + RUNTIME_GB)
 
 
 @cache

@@ -240,9 +240,16 @@ def _measurements(document: Document, entries: Any) -> dict[str, Any]:
     for name, measurement in MEASUREMENTS.items():
         if name not in asked:
             continue
-        needed = measurement.after
-        if needed is not None and needed not in asked:
-            raise document.error(("measurements", name), f"{name} continues {needed}, which must be listed too")
         place = ("measurements", name)
-        found[name] = document.build(measurement.settings, asked[name], place, measurement.fixed)
+        for needed in measurement.after:
+            if needed not in asked:
+                raise document.error(place, f"{name} continues {needed}, which must be listed too")
+        if measurement.like is None:
+            found[name] = document.build(measurement.settings, asked[name], place, measurement.fixed)
+            continue
+        for key in document.mapping(asked[name], place):
+            raise document.error(
+                (*place, key), f"{name} takes over the settings of {measurement.like}: set {key} there"
+            )
+        found[name] = found[measurement.like]
     return found

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ntps.models import LanguageModel, load_model
-from ntps.moments import Reporter, ScoreSettings, run_score
+from ntps.models.adapter import ADAPTER
+from ntps.moments import Reporter, ScoreRecord, ScoreSettings, run_score
 from ntps.tasks import Task, load_task
-from ntps.training import ProbeSettings, run_probe
+from ntps.training import FinetuneSettings, ProbeSettings, run_finetune, run_probe
 
 
 class Bench:
@@ -25,15 +27,13 @@ class Bench:
         """The model of a :class:`~ntps.study.definition.ModelSpec`."""
         if self._model is None or self._model[0] != spec:
             self.forget_model()
-            loaded = load_model(
-                spec.id,
-                dtype=spec.dtype,
-                device=spec.device,
-                tokenizer=spec.tokenizer,
-                trust_remote_code=spec.trust_remote_code,
-            )
-            self._model = (spec, loaded)
+            self._model = (spec, _load(spec))
         return self._model[1]
+
+    def tuned(self, spec: Any, adapter: Path) -> LanguageModel:
+        """The model with an adapter merged into it, which is of use for one run only."""
+        self.forget_model()
+        return _load(spec, adapter)
 
     def task(self, spec: Any) -> Task:
         """The task of a :class:`~ntps.study.definition.TaskSpec`."""
@@ -56,6 +56,17 @@ class Bench:
         self._model = None
 
 
+def _load(spec: Any, adapter: Path | None = None) -> LanguageModel:
+    return load_model(
+        spec.id,
+        dtype=spec.dtype,
+        device=spec.device,
+        tokenizer=spec.tokenizer,
+        trust_remote_code=spec.trust_remote_code,
+        adapter=adapter,
+    )
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A kind of measurement.
@@ -64,14 +75,16 @@ class Measurement:
         settings: Dataclass of its settings.
         measure: Makes it: bench, run, reporter.
         fixed: Settings that make the measurement what it is.
-        after: The measurement that it continues.
+        after: The measurements that it continues.
+        like: The measurement whose settings it takes over; it has none of its own then.
         training: Training steps and texts a step, from the settings.
     """
 
     settings: type[Any]
     measure: Callable[[Bench, Any, Reporter | None], object]
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    after: str | None = None
+    after: tuple[str, ...] = ()
+    like: str | None = None
     training: Callable[[Any], tuple[int, int]] = lambda _settings: (0, 0)
 
 
@@ -90,10 +103,46 @@ def _probe(bench: Bench, run: Any, reporter: Reporter | None) -> object:
     return run_probe(bench.model(run.model), bench.task(run.task), run.settings, out=run.folder, reporter=reporter)
 
 
+def _finetune(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+    task = bench.task(run.task)
+    bench.forget_model()
+    return run_finetune(
+        run.model.id,
+        task,
+        run.settings,
+        out=run.folder,
+        device=run.model.device,
+        tokenizer=run.model.tokenizer,
+        trust_remote_code=run.model.trust_remote_code,
+        reporter=reporter,
+    )
+
+
+def _score_after(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+    before, tuned = run.needs
+    return run_score(
+        bench.tuned(run.model, tuned.folder / ADAPTER),
+        bench.task(run.task),
+        run.settings,
+        out=run.folder,
+        keep_moments=run.keep_moments,
+        baseline=ScoreRecord.read(before.folder),
+        reporter=reporter,
+    )
+
+
+def _training(settings: FinetuneSettings) -> tuple[int, int]:
+    return settings.total_steps, settings.batch_size
+
+
+SCRATCH = {"method": "full", "from_scratch": True}
 MEASUREMENTS: Mapping[str, Measurement] = {
     "score": Measurement(ScoreSettings, _score),
     "ols": Measurement(ProbeSettings, _probe, {"kind": "ols"}),
     "logistic": Measurement(ProbeSettings, _probe, {"kind": "logistic"}),
     "adamw": Measurement(ProbeSettings, _probe, {"kind": "adamw"}),
+    "lora": Measurement(FinetuneSettings, _finetune, {"method": "lora", "from_scratch": False}, training=_training),
+    "scratch": Measurement(FinetuneSettings, _finetune, SCRATCH, training=_training),
+    "score-after-lora": Measurement(ScoreSettings, _score_after, after=("score", "lora"), like="score"),
 }
 """Every measurement by the name of its folder, in the order in which they run."""

@@ -48,11 +48,11 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
     made: dict[str, Run] = {}
     shared = {"model": _model_identity(model), "task": _task_identity(task, data_dir)}
     for name, settings in study.measurements.items():
-        needs = made.get(MEASUREMENTS[name].after or "")
+        needs = tuple(made[needed] for needed in MEASUREMENTS[name].after)
         numbers = {key: value for key, value in asdict(settings).items() if key not in ASIDE}
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
-            identity["continues"] = needs.digest
+            identity["continues"] = {run.measurement: run.digest for run in needs}
         folder = results / model.name / model.revision / task.name / name
         made[name] = Run(model, task, name, settings, folder, identity, needs, study.moments == "keep")
     yield from made.values()

@@ -65,7 +65,7 @@ class Run:
         settings: Its settings.
         folder: Its own folder.
         identity: All that changes its numbers, in JSON types.
-        needs: The run that it continues.
+        needs: The runs that it continues.
         keep_moments: Whether the statistics of a score stay in the folder.
     """
 
@@ -75,7 +75,7 @@ class Run:
     settings: Any
     folder: Path
     identity: Mapping[str, Any]
-    needs: Run | None = None
+    needs: tuple[Run, ...] = ()
     keep_moments: bool = True
 
     @property
@@ -168,8 +168,9 @@ def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | N
             _prepare(run, fresh)
             began = datetime.now(UTC)
             try:
-                if run.needs and look(run.needs).status is not Status.done:
-                    raise InputError(f"it continues {run.needs.measurement}, which has no result: make that run first")
+                for needed in run.needs:
+                    if look(needed).status is not Status.done:
+                        raise InputError(f"it continues {needed.measurement}, which has no result: make that run first")
                 MEASUREMENTS[run.measurement].measure(bench, run, reporter)
             except Exception as error:
                 sentence = str(error) if isinstance(error, NtpsError) else f"unexpected {type(error).__name__}: {error}"

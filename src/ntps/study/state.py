@@ -34,6 +34,12 @@ def write_state(out: Path, study: Study, runs: Sequence[Run], known: Mapping[str
     write_whole(out / STUDY, lambda path: write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
 
 
+def read_rows(out: Path) -> list[dict[str, Any]]:
+    """The rows of ``study.json``, one a run."""
+    rows: list[dict[str, Any]] = json.loads((out / STUDY).read_text(encoding="utf-8"))["runs"]
+    return rows
+
+
 def refuse_other_study(out: Path, study: Study) -> None:
     """Makes sure that a folder belongs to no study of another name.
 

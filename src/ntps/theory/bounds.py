@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ntps.theory.factor import Array, Factor
@@ -54,7 +55,7 @@ def _extreme_eigenvalues(gram: Array, factor: Factor) -> tuple[float, float]:
     if width <= DENSE:
         spectrum = linalg.eigvalsh(gram, check_finite=False)
         return 0.0 if factor.singular else max(float(spectrum[0]), 0.0), float(spectrum[-1])
-    largest = _largest_eigenvalue(width, lambda vector: gram @ vector)
+    largest = _largest_eigenvalue(width, lambda vector: blas.dsymv(1.0, gram.T, vector))
     if factor.singular:
         return 0.0, largest
     inverse = _largest_eigenvalue(width, lambda vector: factor.unwhiten(factor.whiten(vector.reshape(-1, 1))))

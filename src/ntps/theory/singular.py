@@ -36,7 +36,9 @@ def left_singular(matrix: Array) -> tuple[Array, Array]:
         left, values, _ = linalg.svd(matrix, full_matrices=False, check_finite=False)
         return left, values
     if largest > EPS * len(turns):
-        vectors = vectors + blas.dtrmm(1.0, turns, vectors, side=1) - blas.dtrmm(1.0, turns, vectors, side=1, trans_a=1)
+        turned = blas.dtrmm(1.0, turns, vectors, side=1)
+        turned -= blas.dtrmm(1.0, turns, vectors, side=1, trans_a=1)
+        vectors += turned
     order = np.argsort(-squares, kind="stable")
     return vectors.T[order].T, np.sqrt(squares[order])
 

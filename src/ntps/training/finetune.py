@@ -158,6 +158,7 @@ class _Run(Prepared):
                 shutil.rmtree(folder)
         if arguments.world_size > 1:
             torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
         return record
 
     def open(self, folder: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:

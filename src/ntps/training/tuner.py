@@ -79,6 +79,8 @@ def training_arguments(
         disable_tqdm=True,
         report_to=list(report_to) or "none",
         remove_unused_columns=False,
+        # All of LoRA is used; of a whole model, some heads may not be.
+        ddp_find_unused_parameters=settings.method == "full",
         seed=settings.seed,
     )
     parts = arguments.world_size * settings.accumulate

@@ -60,7 +60,7 @@ class Queue:
             group: What is at hand: runs of it come first.
             others: What others have at hand: runs of it come last.
         """
-        ready = [run for run in self._waiting if run.needs is None or run.needs.digest not in self._open]
+        ready = [run for run in self._waiting if not any(needed.digest in self._open for needed in run.needs)]
         if not ready:
             return None
         # Among equals, the order of the study.

@@ -17,6 +17,8 @@ from ntps.study.engines.queue import TRIES, Job, Listener, Queue
 from ntps.study.measure import Bench
 from ntps.study.runs import Outcome, Run, give_up, perform
 
+PATIENCE = 10.0
+"""Seconds that an idle process has to end by itself."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -51,6 +53,9 @@ class _Worker:
     def end(self) -> None:
         """Ends the process, whatever it does: checkpoints stand that."""
         self.line.close()
+        if self.run is None:
+            # It has nothing to do, sees that nobody will give it anything, and leaves the house in order.
+            self.process.join(PATIENCE)
         self.process.terminate()
         self.process.join()
 

@@ -1,0 +1,69 @@
+"""``ntps.run_study``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ntps.errors import InputError
+from ntps.study import EngineName, Outcome, Overwrite, Run, Studying, load_study
+from ntps.study.state import read_rows
+
+
+def run_study(
+    study: str | Path,
+    out: str | Path,
+    *,
+    models: Sequence[str | Path] = (),
+    data_dir: str | Path | None = None,
+    results: str | Path | None = None,
+    overwrite: str = "only-missing",
+    engine: EngineName = "local",
+    jobs: int = 1,
+    address: str | None = None,
+) -> pd.DataFrame:
+    """Makes every measurement of every model on every task that a study names; what is done is not done again.
+
+    A run that fails is recorded, and the others go on. With several ``jobs``, call this below ``if __name__ ==
+    "__main__":``, because the new processes import the calling program.
+
+    Args:
+        study: YAML file, or ``demo``, ``small`` or ``paper``.
+        out: Folder of the study.
+        models: Models to take instead of the study's.
+        data_dir: Folder with local copies of named tasks.
+        results: Folder of the runs, which studies may share; ``results`` in ``out`` by default.
+        overwrite: Which runs are made: ``always``, ``never``, ``only-missing`` or ``failed``.
+        engine: ``local`` or ``ray``.
+        jobs: Processes of the local engine.
+        address: Of a Ray cluster.
+
+    Returns:
+        A row per run: ``model, revision, task, measurement, folder, status, cause, seconds``.
+
+    Raises:
+        InputError: The definition is wrong, or a folder or the engine cannot be used.
+    """
+    try:
+        policy = Overwrite(overwrite)
+    except ValueError as error:
+        raise InputError(f"overwrite must be one of {', '.join(Overwrite)}, not {overwrite!r}") from error
+    studying = Studying.begin(
+        load_study(study, [str(model) for model in models]),
+        Path(out),
+        results=None if results is None else Path(results),
+        overwrite=policy,
+        data_dir=None if data_dir is None else str(data_dir),
+    )
+    studying.run(_Silence(), engine=engine, jobs=jobs, address=address)
+    return pd.DataFrame(read_rows(Path(out)))
+
+
+class _Silence:
+    def started(self, run: Run) -> None: ...
+
+    def waiting(self, run: Run, why: str) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...

@@ -1,0 +1,287 @@
+"""Several processes share a run: the same numbers as one alone, and nothing is lost when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ntps.moments.record import read_moments
+from same import assert_same
+from tiny import random_texts, save_model, save_rows
+from workers import Ambush, Ended, run_workers
+
+TOLERANCE = 1e-12
+
+
+class Setting:
+    """A model, a task, and the results of whole runs by number of processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = save_model(folder / "model", "llama")
+        self.task = folder / "task"
+        self.task.mkdir()
+        for name, size in (("train", 90), ("test", 40)):
+            texts = random_texts(size, size)
+            save_rows(self.task / f"{name}.jsonl", texts, [len(text) // 3 % 3 for text in texts])
+        self._whole: dict[int, Path] = {}
+
+    def command(self, out: Path | None, *more: object, task: Path | None = None) -> list[object]:
+        """Arguments of one process."""
+        where = [] if out is None else ["--out", out]
+        return ["score", self.model, task or self.task, "--tokens-per-batch", 40, "-q", *where, *more]
+
+    def run(self, out: Path | None, size: int, *more: object, ambush: Ambush | None = None) -> Ended:
+        """Runs so many processes that share a folder."""
+        return run_workers([self.command(out, *more)] * size, self.folder / "log", ambush)
+
+    def whole(self, size: int) -> Path:
+        """What so many processes leave without interruption."""
+        if size not in self._whole:
+            out = self.folder / f"whole.{size}"
+            assert set(self.run(out, size).codes) == {0}
+            self._whole[size] = out
+        return self._whole[size]
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    return Setting(tmp_path_factory.mktemp("setting"))
+
+
+def result(out: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((out / "result.json").read_text())
+    return content
+
+
+def assert_close(out: Path, expected: Path) -> None:
+    """The same sums up to the order of additions; the same scores up to what that does to them."""
+    first, second = read_moments(out / "moments"), read_moments(expected / "moments")
+    assert first.keys() == second.keys()
+    for layer, moments in first.items():
+        assert (moments.texts, moments.tokens) == (second[layer].texts, second[layer].tokens)
+        for name, total in moments.sums.items():
+            difference = (total - second[layer].sums[name]).norm()
+            assert difference <= TOLERANCE * second[layer].sums[name].norm(), (layer, name)
+    curves = [pd.read_parquet(folder / "curves.parquet") for folder in (out, expected)]
+    for column in ("excess_loss", "retained_centered", "next_token_share"):
+        np.testing.assert_allclose(curves[0][column], curves[1][column], rtol=0, atol=1e-8)
+    one, other = result(out), result(expected)
+    assert one["settings_hash"] == other["settings_hash"]
+    assert one["task"] == other["task"]
+    for row, twin in zip(one["layers"], other["layers"], strict=True):
+        for name in ("area", "r2", "r2_test", "accuracy_test", "best_loss"):
+            assert row[name] == pytest.approx(twin[name], rel=1e-8, abs=1e-9), name
+
+
+def errors(said: str) -> list[str]:
+    """What a process complained about; libraries may have warned besides."""
+    return [line for line in said.splitlines() if line.startswith("Error:")]
+
+
+def cleared(out: Path) -> bool:
+    return sorted(path.name for path in out.iterdir()) == ["curves.parquet", "moments", "result.json"]
+
+
+# --- whole runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_several_processes_find_what_one_finds(size: int, setting: Setting) -> None:
+    assert_close(setting.whole(size), setting.whole(1))
+    assert result(setting.whole(size))["settings"]["world_size"] == size
+    assert cleared(setting.whole(size))
+
+
+def test_as_many_processes_find_the_same_bits(setting: Setting, tmp_path: Path) -> None:
+    ended = setting.run(tmp_path / "run", 2)
+    assert_same(tmp_path / "run", setting.whole(2))
+    # The first process speaks for all.
+    assert "Results are in" in ended.said[0] and ended.said[1] == ""
+
+
+def test_more_processes_than_batches(setting: Setting, tmp_path: Path) -> None:
+    for name, size in (("one", 1), ("three", 3)):
+        assert set(setting.run(tmp_path / name, size, "--limit", 4).codes) == {0}
+    assert_close(tmp_path / "three", tmp_path / "one")
+
+
+@pytest.mark.parametrize("more", [["--moments", "drop"], ["--no-test", "--layers", "0,-1"]])
+def test_options_hold_for_all(more: Sequence[object], setting: Setting, tmp_path: Path) -> None:
+    for name, size in (("one", 1), ("two", 2)):
+        assert set(setting.run(tmp_path / name, size, *more).codes) == {0}
+    one, two = (pd.read_parquet(tmp_path / name / "curves.parquet") for name in ("one", "two"))
+    np.testing.assert_allclose(one["retained_centered"], two["retained_centered"], rtol=0, atol=1e-8)
+    assert (tmp_path / "two" / "moments").exists() == (more[0] != "--moments")
+    assert not (tmp_path / "two" / "progress").exists()
+
+
+def test_without_a_folder(setting: Setting) -> None:
+    ended = setting.run(None, 2, "--json")
+    assert ended.codes == (0, 0) and ended.said[1] == ""
+    printed = json.loads(ended.said[0][ended.said[0].index("{") :])
+    assert printed["summary"]["area"] == pytest.approx(result(setting.whole(2))["summary"]["area"], rel=1e-12)
+
+
+# --- death ------------------------------------------------------------------------------------------------------------
+
+# In the pass, in a checkpoint before and after its ledger, while sums are sent and received, while the joint sums are
+# written, when they are, and in the pass over the held-out texts.
+AMBUSHES = [
+    Ambush(1, "ntps.moments.collect:Pass._run_batch", 2),
+    Ambush(0, "ntps.moments.collect:Pass._run_batch", 3),
+    Ambush(1, "ntps.moments.checkpoint:write_moments", 2),
+    Ambush(1, "ntps.moments.checkpoint:write_ledger", 1),
+    Ambush(0, "ntps.moments.checkpoint:write_ledger", 1, after=True),
+    Ambush(1, "torch.distributed:send", 7),
+    Ambush(0, "torch.distributed:recv", 5),
+    Ambush(0, "ntps.moments.run:write_moments", 0),
+    Ambush(0, "ntps.moments.run:write_moments", 0, after=True),
+    Ambush(0, "ntps.moments.run:share_probes"),
+    Ambush(1, "ntps.moments.run:evaluate_probes"),
+    Ambush(0, "ntps.moments.record:Record.write", after=True),
+]
+
+
+@pytest.mark.parametrize("ambush", AMBUSHES, ids=lambda ambush: f"{ambush.rank}-{ambush.where.split(':')[1]}")
+def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Setting, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ended = setting.run(out, 2, ambush=ambush)
+    assert ended.codes[ambush.rank] == -9
+    other = 1 - ambush.rank
+    assert ended.codes[other] == 1
+    if other == 0:
+        assert "process 1 of 2 on" in ended.said[0] and "give the same command again" in ended.said[0]
+    else:
+        assert not errors(ended.said[1])
+    if (out / "result.json").exists():
+        # The others were to be told only, and progress to be removed.
+        shutil.rmtree(out / "progress")
+        (out / ".lock").unlink()
+        assert_same(out, setting.whole(2))
+        return
+    assert set(setting.run(out, 2).codes) == {0}
+    assert_same(out, setting.whole(2))
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 1), (1, 2), (3, 2, 1)])
+def test_another_number_of_processes_goes_on(sizes: Sequence[int], setting: Setting, tmp_path: Path) -> None:
+    """What was done is not done again, whoever did it."""
+    for size in sizes[:-1]:
+        ended = setting.run(tmp_path / "run", size, ambush=Ambush(size - 1, "ntps.moments.collect:Pass._run_batch", 2))
+        assert ended.codes[size - 1] == -9
+    done = json.loads(json.loads((tmp_path / "run" / "progress" / "ledger.json").read_text())["ledger"])
+    assert done["world"] == sizes[-2]
+    assert set(setting.run(tmp_path / "run", sizes[-1]).codes) == {0}
+    assert_close(tmp_path / "run", setting.whole(1))
+    assert any("continued with" in warning for warning in result(tmp_path / "run")["warnings"])
+    assert cleared(tmp_path / "run")
+
+
+def test_death_while_progress_is_dealt_anew(setting: Setting, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    setting.run(out, 3, ambush=Ambush(2, "ntps.moments.collect:Pass._run_batch", 2))
+    for where in ("ntps.moments.resume:write_moments", "ntps.moments.resume:shutil.rmtree"):
+        assert setting.run(out, 2, ambush=Ambush(0, where)).codes[0] == -9
+    assert set(setting.run(out, 2).codes) == {0}
+    assert_close(out, setting.whole(1))
+
+
+def test_no_work_is_repeated(setting: Setting, tmp_path: Path) -> None:
+    """A process that has done its share does not do it again because another one died."""
+    out = tmp_path / "run"
+    setting.run(out, 2, ambush=Ambush(1, "torch.distributed:send", 0))
+    again = setting.run(out, 2, ambush=Ambush(0, "ntps.moments.collect:Pass._run_batch"))
+    # It would be dead if it had run a batch before the joint sums were on disk; held-out texts come later.
+    assert again.codes[0] == -9
+    assert json.loads(json.loads((out / "progress" / "ledger.json").read_text())["ledger"])["whole"]
+
+
+def test_hosts_without_a_common_folder(setting: Setting, tmp_path: Path) -> None:
+    hosts = [tmp_path / "a", tmp_path / "b"]
+    commands = [setting.command(out) for out in hosts]
+    ended = run_workers(commands, tmp_path / "log", Ambush(1, "ntps.moments.collect:Pass._run_batch", 2))
+    assert ended.codes == (1, -9)
+    assert (hosts[1] / "progress" / "rank.1" / "ledger.json").exists()
+    assert run_workers(commands, tmp_path / "log").codes == (0, 0)
+    assert_same(hosts[0], setting.whole(2))
+    assert not hosts[1].exists()
+
+
+# --- clear sentences --------------------------------------------------------------------------------------------------
+
+
+def sentence(ended: Ended) -> str:
+    """The one thing that was said, on whichever host, and not twice."""
+    own = [line for said in ended.said for line in errors(said) if "stopped:" not in line]
+    assert len(own) == 1, ended
+    assert all(code not in (0, -9) for code in ended.codes)
+    return own[0]
+
+
+def test_a_folder_in_use_or_occupied_is_refused_once(setting: Setting) -> None:
+    assert "already holds a result" in sentence(setting.run(setting.whole(2), 3))
+
+
+def test_a_mistake_is_told_once(setting: Setting, tmp_path: Path) -> None:
+    assert "--layers" in sentence(setting.run(tmp_path / "run", 3, "--layers", "99"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_that_read_other_texts_are_refused(setting: Setting, tmp_path: Path) -> None:
+    other = save_rows(tmp_path / "other.jsonl", random_texts(90, 7), [0, 1, 2] * 30)
+    commands = [setting.command(tmp_path / "run"), setting.command(tmp_path / "run", task=other)]
+    ended = run_workers(commands, tmp_path / "log")
+    assert "process 1 differs from process 0 in texts" in sentence(ended)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("name", ["ledger.json", "layer.001.safetensors"])
+def test_damaged_progress_of_any_process_is_refused(rank: int, name: str, setting: Setting, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    setting.run(out, 2, ambush=Ambush(1 - rank, "ntps.moments.collect:Pass._run_batch", 3))
+    folder = out / "progress" / ("rank.1" if rank else "")
+    path = next(path for path in [*folder.glob(name), *folder.glob(f"batch.*/{name}")])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    before = {path: path.read_bytes() for path in folder.glob("batch.*/*")}
+    assert f"{path.name} is damaged" in sentence(setting.run(out, 2))
+    assert {path: path.read_bytes() for path in folder.glob("batch.*/*")} == before
+    assert set(setting.run(out, 2, "--overwrite").codes) == {0}
+    assert_same(out, setting.whole(2))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_progress_of_another_run_is_refused(size: int, setting: Setting, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    setting.run(out, 2, ambush=Ambush(0, "ntps.moments.collect:Pass._run_batch", 3))
+    # As if the first process had died before it wrote anything.
+    (out / "progress" / "ledger.json").unlink()
+    assert "pooling (mean then, last now)" in sentence(setting.run(out, size, "--pooling", "last"))
+    assert set(setting.run(out, size).codes) == {0}
+    assert_close(out, setting.whole(1))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_full_disk_of_any_process(rank: int, setting: Setting, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ended = setting.run(out, 2, ambush=Ambush(rank, "ntps.moments.storage:save_file", 9, full=True))
+    assert "No space left on device; free the space" in sentence(ended)
+    assert set(setting.run(out, 2).codes) == {0}
+    assert_same(out, setting.whole(2))
+
+
+def test_a_folder_that_one_process_cannot_write(setting: Setting, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    commands = [setting.command(tmp_path / "run"), setting.command(tmp_path / "file" / "run")]
+    assert f"cannot write {tmp_path / 'file'}" in sentence(run_workers(commands, tmp_path / "log"))
+    assert not (tmp_path / "run" / "result.json").exists()

@@ -1,0 +1,137 @@
+"""Several processes of one run, as a launcher would start them, but without its seconds of imports."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["ntps.cli", "transformers.models.llama.modeling_llama", "torch.distributed.rendezvous"]
+)
+DEADLINE = 90.0
+
+
+@dataclass(frozen=True)
+class Ambush:
+    """Kills its own process at some call of some function.
+
+    Attributes:
+        rank: Whom it hits.
+        where: The function, as ``module:name`` or ``module:class.name``.
+        call: Which call, counted from 0.
+        after: Whether the call is still done.
+        full: Whether, instead, the disk is full from then on.
+    """
+
+    rank: int
+    where: str
+    call: int = 0
+    after: bool = False
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the processes of a run ended, by rank.
+
+    Attributes:
+        codes: Exit codes; negative for signals.
+        said: What each printed.
+    """
+
+    codes: tuple[int, ...]
+    said: tuple[str, ...]
+
+
+class Workers:
+    """Processes that run the command line together.
+
+    Args:
+        commands: Arguments of each process.
+        log: Folder for what they print.
+        ambush: Where one of them dies.
+    """
+
+    def __init__(self, commands: Sequence[Sequence[object]], log: Path, ambush: Ambush | None = None) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        log.mkdir(parents=True, exist_ok=True)
+        self._logs = [log / f"{rank}.log" for rank in range(len(commands))]
+        self._processes: list[ForkServerProcess] = []
+        for rank, command in enumerate(commands):
+            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(commands), "MASTER_PORT": port}
+            arguments = [str(part) for part in command]
+            chosen = ambush if ambush and ambush.rank == rank else None
+            process = _CONTEXT.Process(target=_run, args=(place, arguments, self._logs[rank], chosen))
+            process.start()
+            self._processes.append(process)
+
+    def kill(self, rank: int) -> None:
+        """Sends SIGKILL."""
+        self._processes[rank].kill()
+
+    def wait(self) -> Ended:
+        """Waits for all; none may need longer than the deadline."""
+        deadline = time.monotonic() + DEADLINE
+        for process in self._processes:
+            process.join(max(deadline - time.monotonic(), 0.1))
+        hanging = [rank for rank, process in enumerate(self._processes) if process.is_alive()]
+        for rank in hanging:
+            self.kill(rank)
+        said = tuple(log.read_text() for log in self._logs)
+        assert not hanging, (hanging, said)
+        return Ended(tuple(process.exitcode or 0 for process in self._processes), said)
+
+
+def run_workers(commands: Sequence[Sequence[object]], log: Path, ambush: Ambush | None = None) -> Ended:
+    """Runs the processes to their ends."""
+    return Workers(commands, log, ambush).wait()
+
+
+def _run(place: dict[str, int], arguments: list[str], log: Path, ambush: Ambush | None) -> None:
+    os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from ntps.cli import main
+    from ntps.moments import checkpoint
+
+    checkpoint.INTERVAL, checkpoint.SHARE = 0.0, float("inf")
+    if ambush is not None:
+        _lay(ambush)
+    sys.argv = ["ntps", *arguments]
+    main()
+
+
+def _lay(ambush: Ambush) -> None:
+    module, names = ambush.where.split(":")
+    *path, name = names.split(".")
+    owner = importlib.import_module(module)
+    for part in path:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), 0
+
+    def fall(*arguments: object, **options: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls <= ambush.call:
+            return original(*arguments, **options)
+        if ambush.full:
+            raise OSError(28, "No space left on device")
+        if ambush.after:
+            original(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return None
+
+    setattr(owner, name, fall)
