@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ntps.errors import InputError
+from ntps.models.quiet import quiet_transformers
 
 
 def find_blocks(base: nn.Module, config: Any) -> nn.ModuleList:
@@ -45,7 +46,9 @@ def has_final_norm(base: nn.Module, blocks: nn.ModuleList, vocabulary: int) -> b
     try:
         device = next(base.parameters()).device
         tokens = torch.tensor([[0, min(1, vocabulary - 1)]], device=device)
-        last = base(input_ids=tokens).last_hidden_state
+        # One of the two may happen to be the padding token, about which transformers would complain.
+        with quiet_transformers():
+            last = base(input_ids=tokens).last_hidden_state
     finally:
         handle.remove()
     return not torch.equal(seen[0].to(last.device), last)
