@@ -258,7 +258,7 @@ def test_a_classifier_of_another_model(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no classifier"):
         load_classifier(other, tmp_path)
     wide = load_model(save_model(tmp_path / "wide", hidden_size=32))
-    with pytest.raises(InputError, match="for hidden states of width 16, but those of .* have 32"):
+    with pytest.raises(InputError, match=r"for hidden states of width 16, but those of .* have 32"):
         load_classifier(wide, tmp_path / "out" / "adapter")
 
 
