@@ -253,7 +253,7 @@ def test_it_reloads_to_the_same_logits(method: Any, folder: Path, tmp_path: Path
 def test_a_classifier_of_another_model(folder: Path, tmp_path: Path) -> None:
     run_finetune(folder, TASK, replace(QUICK, steps=1), out=tmp_path / "out")
     other = load_model(save_model(tmp_path / "other", seed=1))
-    with pytest.raises(InputError, match="was trained on .*, whose weights differ"):
+    with pytest.raises(InputError, match=r"was trained on .*, whose weights differ"):
         load_classifier(other, tmp_path / "out")
     with pytest.raises(InputError, match="holds no classifier"):
         load_classifier(other, tmp_path)
