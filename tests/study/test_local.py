@@ -220,7 +220,7 @@ def kill_workers(folder: Path, times: int) -> Iterator[threading.Thread]:
     """Kills whichever process is at a run, as soon as it is at it."""
 
     def kill() -> None:
-        for _ in range(times):
+        for left in reversed(range(times)):
             while not (folder / "run.json").exists():
                 time.sleep(0.002)
             known = {child.pid for child in multiprocessing.active_children()}
@@ -228,7 +228,9 @@ def kill_workers(folder: Path, times: int) -> Iterator[threading.Thread]:
                 os.kill(pid or 0, signal.SIGKILL)
             while {child.pid for child in multiprocessing.active_children()} & known:
                 time.sleep(0.002)
-            (folder / "run.json").unlink(missing_ok=True)
+            if left:
+                # The next process takes seconds to start, and then writes it anew.
+                (folder / "run.json").unlink(missing_ok=True)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
