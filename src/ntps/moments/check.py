@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.models import LanguageModel, TokenizedTexts
+from ntps.moments.memory import explained_memory
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """Largest relative difference of hidden states that is rounding, by dtype."""
@@ -83,12 +84,13 @@ def _is_causal(model: LanguageModel, text: NDArray[np.int64], layer: int) -> boo
 def _states(model: LanguageModel, ids: Tensor, mask: Tensor | None, layers: Collection[int]) -> list[Tensor]:
     seen: list[Tensor] = []
     device = model.device
-    model.visit_layers(
-        ids.to(device),
-        None if mask is None else mask.to(device),
-        layers,
-        lambda _layer, hidden: seen.append(hidden.to("cpu", torch.float64)),
-    )
+    with explained_memory(len(ids), ids.numel()):
+        model.visit_layers(
+            ids.to(device),
+            None if mask is None else mask.to(device),
+            layers,
+            lambda _layer, hidden: seen.append(hidden.to("cpu", torch.float64)),
+        )
     return seen
 
 
