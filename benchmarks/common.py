@@ -87,20 +87,19 @@ def whole_pass(
 
 
 def interleaved(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> tuple[Seconds, dict[str, Any]]:
-    """Runs all jobs in turn, round after round; a round before the first one warms up and does not count.
+    """Runs all jobs in turn, round after round; the first round warms up, and medians of three or more pass it over.
 
     Returns:
         Seconds of every round, and the last result of each job.
     """
     seconds: Seconds = {name: [] for name in jobs}
     results: dict[str, Any] = {}
-    for index in range(rounds + 1):
+    for _ in range(rounds):
         for name, job in jobs.items():
             results.pop(name, None)  # the memory of the last round is free before this one is timed
             start = time.perf_counter()
             results[name] = job()
-            if index:
-                seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.perf_counter() - start)
     return seconds, results
 
 
