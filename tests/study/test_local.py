@@ -56,6 +56,16 @@ def test_a_finished_run_is_not_made_again(grid: Path, tmp_path: Path) -> None:
     assert all(outcome.state.status is Status.done for outcome in again.values())
 
 
+def test_what_a_kill_left_beside_a_result_is_cleared_away(grid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_grid(grid, out)
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+    (out / FOLDERS[0] / "progress" / "batch.3").mkdir(parents=True)
+    (out / FOLDERS[0] / ".lock").touch()
+    run_grid(grid, out)
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+
+
 def test_a_planted_failure_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     grid, out = save_grid(tmp_path / "grid", planted=True), tmp_path / "out"
     outcomes = run_grid(grid, out)

@@ -17,6 +17,7 @@ from typing import Any
 from ntps.errors import InputError, NtpsError
 from ntps.moments import FolderInUse, Reporter, claim_folder
 from ntps.moments.claim import LOCK
+from ntps.moments.ledger import PROGRESS
 from ntps.moments.record import RESULT, write_text
 from ntps.moments.storage import write_whole
 from ntps.study.definition import ModelSpec, TaskSpec
@@ -163,6 +164,9 @@ def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | N
         with claim_folder(run.folder, overwrite=True):
             state = look(run)
             if wanted(state, overwrite, run.folder) is not None:
+                if state.status is Status.done:
+                    # A kill may have come between the result and the clearing up.
+                    shutil.rmtree(run.folder / PROGRESS, ignore_errors=True)
                 return Outcome(run, state, made=False)
             fresh = overwrite is Overwrite.always or state.status is not Status.interrupted
             _prepare(run, fresh)
