@@ -34,19 +34,63 @@ def describe_model(model: LanguageModel) -> dict[str, Any]:
 
 def describe_task(task: Task, tokens: TokenizedTexts, test_tokens: TokenizedTexts | None) -> dict[str, Any]:
     """The ``task`` block: the split that was scored, and the one that held-out figures come from, if any."""
+    return {
+        **_describe_labels(task),
+        **_describe_split(task.train, tokens),
+        "test": None if task.test is None or test_tokens is None else _describe_split(task.test, test_tokens),
+    }
+
+
+def _describe_labels(task: Task) -> dict[str, Any]:
     counts = task.class_counts(task.train)
     return {
         "id": task.id,
         "source": task.source,
         "revision": task.revision,
-        **_describe_split(task.train, tokens),
         "classes": task.outputs,
         "target_kind": task.kind,
         "label_names": list(task.label_names),
         "class_counts": None if counts is None else list(counts),
-        "test": None if task.test is None or test_tokens is None else _describe_split(task.test, test_tokens),
         "selection": dict(task.selection),
         "notes": list(task.notes),
+    }
+
+
+def relabel_task(block: Mapping[str, Any], task: Task, test: bool) -> dict[str, Any]:
+    """The ``task`` block of the same texts with other labels.
+
+    Args:
+        block: The block of the run that read the texts.
+        task: The task with the other labels.
+        test: Whether its test split has the texts of that run's.
+    """
+
+    def other_labels(split: Split, of: Mapping[str, Any]) -> dict[str, Any]:
+        return {**of, "split": split.name, "dropped": dict(split.dropped), "fingerprint": split.fingerprint}
+
+    return {
+        **block,
+        **_describe_labels(task),
+        **other_labels(task.train, block),
+        "test": other_labels(task.test, block["test"]) if test and task.test else None,
+    }
+
+
+def identity(model: Mapping[str, Any], task: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """What the numbers of a run follow from, beside its settings; not where model and task came from.
+
+    Args:
+        model: The ``model`` block.
+        task: The ``task`` block.
+        dtype: Dtype of the forward pass.
+    """
+    return {
+        "architecture": model["architecture"],
+        "weights": model["weights"],
+        "dtype": dtype,
+        "texts": task["fingerprint"],
+        "tokens": task["tokens_fingerprint"],
+        "test_texts": task["test"] and task["test"]["fingerprint"],
     }
 
 

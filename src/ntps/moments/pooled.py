@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 PooledArrays = dict[int, Array]
 """``(n, d)`` float64 by layer, rows in the order of the texts."""
 
+POOLED = "pooled"
+"""Folder in a folder of results; in it, ``train`` and ``test`` hold the arrays of the texts of each kind."""
 PART = ".part"
 """What the name of a file ends with until all of its rows are there."""
 

@@ -11,7 +11,7 @@ from ntps.models import LanguageModel, TokenizedTexts, tokenize
 from ntps.moments.check import check_batching
 from ntps.moments.clock import PHASES, Clock
 from ntps.moments.collect import Pass, Progress
-from ntps.moments.describe import describe_model, describe_task
+from ntps.moments.describe import describe_model, describe_task, identity
 from ntps.moments.plan import ALL, Share
 from ntps.moments.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.tasks import Split, Task
@@ -73,15 +73,17 @@ class Prepared:
     @cached_property
     def settings_hash(self) -> str:
         """Not where model and task came from: the same weights and texts give the same numbers from any place."""
-        return self.settings.digest(
-            self.layers,
-            architecture=self.model.architecture,
-            weights=self.described["weights"],
-            dtype=str(self.model.dtype),
-            texts=self.task.train.fingerprint,
-            tokens=self.tokens.fingerprint,
-            test_texts=None if self.test is None else self.test.fingerprint,
-        )
+        return self.settings.digest(self.layers, **identity(self.described, self.described_task, self.dtype))
+
+    @cached_property
+    def described_task(self) -> dict[str, Any]:
+        """The ``task`` block."""
+        return describe_task(self.task, self.tokens, self.test_tokens)
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the forward pass."""
+        return str(self.model.dtype).removeprefix("torch.")
 
     def work(self, split: Split, tokens: TokenizedTexts, phase: str, share: Share = ALL) -> Pass:
         """A pass over one split, or over a share of its batches."""
@@ -109,12 +111,12 @@ class Prepared:
         return {
             "settings_hash": self.settings_hash,
             "model": self.described,
-            "task": describe_task(self.task, self.tokens, self.test_tokens),
+            "task": self.described_task,
             "settings": {
                 **self.settings.described(),
                 "layers": list(self.layers),
                 "tokens_per_batch": self.tokens_per_batch,
-                "dtype": str(self.model.dtype).removeprefix("torch."),
+                "dtype": self.dtype,
                 "device": self.model.device.type,
                 "attention_mask": "omitted" if self.check.causal else "passed",
                 "batching_deviation": self.check.deviation,

@@ -139,7 +139,7 @@ class _Run(Prepared):
             if out is not None and checkpoint is not None:
                 clear_folder(out)
                 if keep:
-                    write_moments(out / MOMENTS, moments, self.provenance())
+                    write_moments(out / MOMENTS, moments, {**self.provenance(), "warnings": list(self.warnings())})
                     checkpoint.commit(out / MOMENTS, batches, batches, whole=True)
                 else:
                     checkpoint.save(moments, batches, batches, whole=True)
@@ -216,7 +216,7 @@ class _Run(Prepared):
         del settings["tokens_per_batch"]
         return {
             **{f"model {name}": value for name, value in self.described.items()},
-            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "dtype": self.dtype,
             "texts": self.task.train.fingerprint,
             "test texts": None if self.test is None else self.test.fingerprint,
             "tokens": self.tokens.fingerprint,
