@@ -88,7 +88,7 @@ def test_what_was_stored_before_a_kill_is_still_there(tmp_path: Path) -> None:
         read_pooled(tmp_path)
     second = PooledTexts(4, tmp_path)
     second.put(1, np.array([1, 2]), torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
-    np.testing.assert_array_equal(second.finish()[1], np.repeat(np.arange(4.0), 2).reshape(4, 2))
+    np.testing.assert_array_equal(second.finish([1])[1], np.repeat(np.arange(4.0), 2).reshape(4, 2))
     assert not list(tmp_path.glob("*.part"))
 
 

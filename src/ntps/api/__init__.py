@@ -2,7 +2,8 @@
 
 from ntps.api.finetuning import finetune
 from ntps.api.probing import probe
+from ntps.api.rescoring import rescore
 from ntps.api.scoring import score
 from ntps.api.studying import run_study
 
-__all__ = ["finetune", "probe", "run_study", "score"]
+__all__ = ["finetune", "probe", "rescore", "run_study", "score"]

@@ -42,6 +42,7 @@ def score(
     tokens_per_batch: int | None = None,
     test: bool = True,
     keep_moments: bool = True,
+    keep_pooled: bool = False,
     resume: bool = True,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -75,6 +76,8 @@ def score(
         tokens_per_batch: Padded tokens a batch.
         test: Whether to measure held-out figures where there is a test split.
         keep_moments: Whether statistics are written to ``out``.
+        keep_pooled: Whether the pooled texts of every layer are written to ``out`` too: with them, :func:`ntps.rescore`
+            takes other labels.
         resume: Whether an interrupted run of the same call is continued from its progress in ``out``.
         overwrite: Whether a result in ``out``, or progress, may be replaced.
         reporter: Learns about progress.
@@ -128,6 +131,7 @@ def score(
             settings,
             out=at_hand.folder,
             keep_moments=keep_moments,
+            keep_pooled=keep_pooled,
             resume=resume,
             overwrite=overwrite,
             reporter=reporter,

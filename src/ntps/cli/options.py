@@ -153,6 +153,10 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.
 MomentsOption = Annotated[
     KeepOrDrop, typer.Option("--moments", help="Whether statistics stay in the folder.", rich_help_panel=OUTPUT)
 ]
+KeepPooled = Annotated[
+    bool,
+    typer.Option("--keep-pooled", help="Keep pooled texts too, for other labels with --from.", rich_help_panel=OUTPUT),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace a result or progress there.", rich_help_panel=OUTPUT)
 ]

@@ -10,6 +10,7 @@ from ntps.moments.moments import Moments
 from ntps.moments.pooled import collect_pooled, read_pooled
 from ntps.moments.prepared import Prepared, Reporter, gathered
 from ntps.moments.record import Record, ScoreRecord
+from ntps.moments.rescored import rescore_run
 from ntps.moments.rescoring import check_rescoring
 from ntps.moments.run import run_score
 from ntps.moments.score import LayerScore, score_moments
@@ -42,6 +43,7 @@ __all__ = [
     "parse_place",
     "process_rank",
     "read_pooled",
+    "rescore_run",
     "run_score",
     "run_words",
     "score_moments",

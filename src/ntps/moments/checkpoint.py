@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,10 +32,12 @@ class Checkpoint:
 
     Attributes:
         ledger: What is on disk now.
+        beforehand: Puts on disk what must be there before the ledger says that batches are done.
     """
 
     def __init__(self, out: Path, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.beforehand: Callable[[], None] = lambda: None
         self._out, self._folder = out, folder_of(out, ledger.rank)
         self._due = time.monotonic() + INTERVAL
         if ledger.place:
@@ -103,6 +105,7 @@ class Checkpoint:
     def commit(self, place: Path, done: int, batches: int, *, whole: bool = False) -> None:
         """Makes the sums that :func:`write_moments` wrote to ``place`` the progress; arguments as for :meth:`save`."""
         with writing(self._folder):
+            self.beforehand()
             self._folder.mkdir(parents=True, exist_ok=True)
             files = {path.name: _digest(path) for path in sorted(place.iterdir())}
             sync_folder(place.parent)

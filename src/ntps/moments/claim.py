@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from ntps.errors import InputError
 from ntps.moments.ledger import LEDGER, PROGRESS
-from ntps.moments.record import CURVES, INDEX, MOMENTS, RESULT
+from ntps.moments.record import CURVES, INDEX, MOMENTS, POOLED, RESULT
 from ntps.moments.storage import writing
 
 LOCK = ".lock"
@@ -57,7 +57,7 @@ def claim_folder(folder: Path, overwrite: bool) -> Iterator[None]:
 def _refuse_occupied(folder: Path) -> None:
     if (folder / RESULT).exists():
         raise InputError(f"{folder} already holds a result: use --overwrite to replace it, or another --out")
-    others = [name for name in (CURVES, MOMENTS) if (folder / name).exists()]
+    others = [name for name in (CURVES, MOMENTS, POOLED) if (folder / name).exists()]
     if others and not (folder / PROGRESS / LEDGER).exists():
         raise InputError(
             f"{folder} holds {others[0]}, and nothing says that a run of ntps wrote it: use --overwrite to replace it, "
@@ -67,20 +67,25 @@ def _refuse_occupied(folder: Path) -> None:
 
 def clear_folder(folder: Path) -> None:
     """Removes an older result, so that nothing of it stands beside the new one, whatever happens meanwhile."""
-    moments = folder / MOMENTS
+    moments, pooled = folder / MOMENTS, folder / POOLED
     with writing(folder):
-        for file in (folder / RESULT, folder / CURVES, *_moments_files(moments)):
+        for file in (folder / RESULT, folder / CURVES, *_moments_files(moments), *_pooled_files(pooled)):
             file.unlink(missing_ok=True)
-    _remove_empty([moments])
+    _remove_empty([moments, *pooled.glob("*"), pooled])
 
 
 def _moments_files(moments: Path) -> list[Path]:
     return [*moments.glob("layer.[0-9]*.safetensors"), moments / "targets.safetensors", moments / INDEX]
 
 
+def _pooled_files(pooled: Path) -> list[Path]:
+    # Not those that still lack rows: they belong to the run that is going on.
+    return [*pooled.glob("*/layer.[0-9]*.npy"), *pooled.glob(f"*/{INDEX}")]
+
+
 def _remove_halves(folder: Path) -> None:
     """Temporary files of a run that was killed."""
-    for pattern in (f".{RESULT}.*.tmp", f".{CURVES}.*.tmp", f"{MOMENTS}/.*.tmp"):
+    for pattern in (f".{RESULT}.*.tmp", f".{CURVES}.*.tmp", f"{MOMENTS}/.*.tmp", f"{POOLED}/*/.*.tmp"):
         for file in folder.glob(pattern):
             file.unlink(missing_ok=True)
 

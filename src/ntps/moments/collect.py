@@ -29,6 +29,12 @@ Progress = Callable[[int], None]
 """Told how many tokens have just been done."""
 Reduce = Callable[[int, RaggedBatch, Tensor, Batch], None]
 """``reduce(layer, rows, targets, texts)``: takes what it needs before the next layer or batch comes."""
+Store = Callable[[int, Batch, Tensor], None]
+"""``store(layer, texts, pooled)``: keeps pooled texts ``(B, d)``."""
+
+
+def forget(_layer: int, _texts: Batch, _pooled: Tensor) -> None:
+    """Keeps no pooled texts."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def collect_moments(
     outputs: int,
     checkpoint: Checkpoint | None = None,
     check: Callable[[], None] = lambda: None,
+    store: Store = forget,
 ) -> tuple[dict[int, Moments], tuple[float, float]]:
     """Fills the moments of every layer.
 
@@ -162,6 +169,7 @@ def collect_moments(
         outputs: Width c of the targets.
         checkpoint: Where to go on from, and where to leave the sums at intervals.
         check: Raises if another process that shares the plan has stopped.
+        store: Gets the pooled texts too.
 
     Returns:
         Moments by layer, and the seconds of :meth:`Pass.run`.
@@ -169,13 +177,14 @@ def collect_moments(
     moments: dict[int, Moments] = {}
     restored = checkpoint.restore() if checkpoint else {}
 
-    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, _texts: Batch) -> None:
+    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
         if layer not in moments:
             width, device = rows.pooled.shape[1], rows.pooled.device
             moments[layer] = Moments(width, outputs, pooling=work.pooling, device=device)
             if layer in restored:
                 moments[layer].merge(restored.pop(layer))
         moments[layer].add(rows, targets)
+        store(layer, texts, rows.pooled)
 
     def save(done: int, checkpoint: Checkpoint) -> None:
         work.watch.settle()
@@ -213,19 +222,27 @@ class HeldOut:
     accuracy: float
 
 
-def evaluate_probes(work: Pass, probes: dict[int, LinearProbe]) -> tuple[dict[int, Tally], tuple[float, float]]:
+def evaluate_probes(
+    work: Pass, probes: dict[int, LinearProbe], store: Store = forget
+) -> tuple[dict[int, Tally], tuple[float, float]]:
     """Applies the probe of each layer to held-out texts as they stream by.
 
     Args:
         work: The pass over the held-out texts.
         probes: The probe of each layer.
+        store: Gets the pooled texts too.
 
     Returns:
         Tallies by layer, and the seconds of :meth:`Pass.run`.
     """
     shift = work.targets(work.plan[0]).mean(axis=0)
     tallies = {layer: Tally(probe, shift) for layer, probe in probes.items()}
-    seconds = work.run(lambda layer, rows, targets, _texts: tallies[layer].add(rows.pooled, targets))
+
+    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
+        tallies[layer].add(rows.pooled, targets)
+        store(layer, texts, rows.pooled)
+
+    seconds = work.run(reduce)
     return tallies, seconds
 
 

@@ -7,7 +7,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +19,15 @@ from torch import Tensor
 
 from ntps.errors import InputError
 from ntps.moments.collect import Pass
+from ntps.moments.ledger import damaged
 from ntps.moments.plan import Batch
 from ntps.moments.record import INDEX, SCHEMA, write_text
-from ntps.moments.storage import sync_file, sync_folder, write_whole, writing
+from ntps.moments.storage import sync_folder, write_whole, writing
 
 Array = NDArray[np.float64]
 PooledArrays = dict[int, Array]
 """``(n, d)`` float64 by layer, rows in the order of the texts."""
 
-POOLED = "pooled"
-"""Folder in a folder of results; in it, ``train`` and ``test`` hold the arrays of the texts of each kind."""
 PART = ".part"
 """What the name of a file ends with until all of its rows are there."""
 
@@ -41,11 +41,13 @@ class PooledTexts:
     Attributes:
         texts: Number of texts n.
         folder: Where the files are; None for arrays in memory.
+        resumed: Whether a part of the rows must be there already.
     """
 
-    def __init__(self, texts: int, folder: Path | None = None) -> None:
+    def __init__(self, texts: int, folder: Path | None = None, *, resumed: bool = False) -> None:
         self.texts = texts
         self.folder = folder
+        self.resumed = resumed
         self._arrays: PooledArrays = {}
 
     def put(self, layer: int, texts: Batch, rows: Tensor) -> None:
@@ -69,8 +71,15 @@ class PooledTexts:
             if isinstance(array, np.memmap):
                 array.flush()
 
-    def finish(self, provenance: Mapping[str, Any] | None = None) -> PooledArrays:
-        """Gives the files their names, and says in an index what they are; the arrays, read-only if on disk.
+    def finish(self, layers: Sequence[int], provenance: Mapping[str, Any] | None = None) -> PooledArrays:
+        """Gives the files their names, and says in an index what they are; may be done again where it was interrupted.
+
+        Args:
+            layers: The layers, whose rows have all been stored.
+            provenance: What the index says about them.
+
+        Returns:
+            The arrays, read-only if on disk.
 
         Raises:
             InputError: The disk refuses.
@@ -78,29 +87,28 @@ class PooledTexts:
         if self.folder is None:
             return self._arrays
         self.sync()
-        layers = sorted(self._arrays)
         self._arrays.clear()
         with writing(self.folder):
-            for layer in layers:
-                path = _path(self.folder, layer)
-                part = path.with_name(path.name + PART)
-                sync_file(part)
-                part.replace(path)
+            for path in (_path(self.folder, layer) for layer in layers):
+                part = _part(path)
+                if part.exists():
+                    part.replace(path)
             sync_folder(self.folder)
-        index = {"schema": SCHEMA, "texts": self.texts, "layers": layers, **(provenance or {})}
+        index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), **(provenance or {})}
         write_whole(self.folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
         return read_pooled(self.folder)
 
     def _array(self, layer: int, width: int) -> Array:
         if self.folder is None:
             return np.empty((self.texts, width))
-        path = _path(self.folder, layer)
-        part = path.with_name(path.name + PART)
+        part = _part(_path(self.folder, layer))
         with writing(part):
             self.folder.mkdir(parents=True, exist_ok=True)
-            found = _open(part, "r+") if part.exists() else None
+            found = _opened(part) if part.exists() else None
             if found is not None and found.shape == (self.texts, width) and found.dtype == np.float64:
                 return found
+            if self.resumed:
+                raise damaged(part)
             return _create(part, (self.texts, width))
 
 
@@ -121,7 +129,17 @@ def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[s
     """
     pooled = PooledTexts(len(work.tokens), folder)
     work.run(lambda layer, rows, _targets, texts: pooled.put(layer, texts, rows.pooled))
-    return pooled.finish(provenance)
+    return pooled.finish(work.layers, provenance)
+
+
+def discard_parts(folder: Path) -> None:
+    """Removes the files, in folders of ``folder``, that a run that was given up left without all of their rows."""
+    with writing(folder):
+        for part in folder.glob(f"*/layer.*{PART}"):
+            part.unlink()
+        for place in (*folder.glob("*"), folder):
+            with suppress(OSError):
+                place.rmdir()
 
 
 def read_pooled(folder: Path) -> PooledArrays:
@@ -150,6 +168,18 @@ def _create(path: Path, shape: tuple[int, int]) -> Array:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
+
+
+def _opened(part: Path) -> Array | None:
+    """The array that a process that was killed left behind, if it got so far."""
+    try:
+        return _open(part, "r+")
+    except ValueError:
+        return None
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + PART)
 
 
 def _open(path: Path, mode: Literal["r", "r+"]) -> Array:

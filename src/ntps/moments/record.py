@@ -17,7 +17,7 @@ from ntps.moments.score import LayerScore
 from ntps.moments.storage import read_sums, write_sums, write_whole, writing
 
 SCHEMA = 1
-RESULT, CURVES, MOMENTS = "result.json", "curves.parquet", "moments"
+RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "pooled"
 INDEX = "index.json"
 TARGETS = ("target_gram", "target_sum")
 TARGETS_FILE = "targets.safetensors"

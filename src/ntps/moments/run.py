@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import pandas as pd
 import torch
 
-from ntps.errors import NumericalError
+from ntps.errors import InputError, NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
 from ntps.moments.change import change_block
 from ntps.moments.checkpoint import Checkpoint
 from ntps.moments.claim import clear_folder
-from ntps.moments.collect import Pass, collect_moments, evaluate_probes
+from ntps.moments.collect import Pass, collect_moments, evaluate_probes, forget
 from ntps.moments.describe import envelope, versions
 from ntps.moments.distributed import World
 from ntps.moments.exchange import agree, join_moments, join_tallies, share_probes, share_record
@@ -24,8 +24,9 @@ from ntps.moments.ledger import Ledger
 from ntps.moments.memory import back_off
 from ntps.moments.moments import Moments
 from ntps.moments.plan import Share
+from ntps.moments.pooled import PooledTexts, discard_parts
 from ntps.moments.prepared import Prepared, Reporter, gathered
-from ntps.moments.record import MOMENTS, ScoreRecord, layer_row, write_moments
+from ntps.moments.record import MOMENTS, POOLED, ScoreRecord, layer_row, write_moments
 from ntps.moments.resume import open_progress
 from ntps.moments.score import LayerScore
 from ntps.moments.settings import ScoreSettings
@@ -42,6 +43,7 @@ def run_score(
     *,
     out: Path | None = None,
     keep_moments: bool = True,
+    keep_pooled: bool = False,
     resume: bool = True,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -58,6 +60,7 @@ def run_score(
         out: Folder for the results, which the caller has claimed; nothing is written without it. Statistics are on
             disk at intervals, and in any case before scoring starts.
         keep_moments: Whether the statistics stay there.
+        keep_pooled: Whether pooled texts are kept there too, for other labels later.
         resume: Whether a run that was interrupted is continued.
         overwrite: Whether the progress of any other run is discarded.
         reporter: Learns about progress.
@@ -69,8 +72,11 @@ def run_score(
         InputError: An option does not fit the model or the task, or a file cannot be written.
         NumericalError: Hidden states are not finite.
     """
+    if keep_pooled and (out is None or (world and not world.alone)):
+        raise InputError("--keep-pooled needs --out, and a single process")
     run = _Run(model, task, settings, reporter, world or World())
     run.baseline, run.place = baseline, place
+    run.pooled = out / POOLED if out and keep_pooled else None
     return run.score(out, keep_moments, resume, overwrite)
 
 
@@ -80,6 +86,7 @@ class _Run(Prepared):
     largest: int | None = None
     baseline: ScoreRecord | None = None
     place: tuple[int, int] | None = None
+    pooled: Path | None = None
 
     def __init__(
         self, model: LanguageModel, task: Task, settings: ScoreSettings, reporter: Reporter | None, world: World
@@ -97,6 +104,8 @@ class _Run(Prepared):
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
             self.tokens_per_batch = checkpoint.ledger.tokens_per_batch
             self.largest = checkpoint.ledger.largest
+            if self.pooled is None:
+                discard_parts(out / POOLED)
         moments = self.collect(out, checkpoint, keep_moments)
         scores = self.closed_forms(moments)
         if self.test is not None and self.test_tokens is not None:
@@ -105,11 +114,20 @@ class _Run(Prepared):
 
     def collect(self, out: Path | None, checkpoint: Checkpoint | None, keep_moments: bool) -> dict[int, Moments]:
         """The moments of all texts, in the first process and on its disk; none in the others."""
+        pooled = self.pooled and PooledTexts(
+            len(self.task.train), self.pooled / "train", resumed=bool(checkpoint and checkpoint.ledger.place)
+        )
+        if checkpoint and pooled:
+            checkpoint.beforehand = pooled.sync
         if checkpoint is None or not checkpoint.ledger.whole:
             share = checkpoint.ledger.share if checkpoint else Share(self.world.rank, self.world.size)
             work = self.work(self.task.train, self.tokens, "train texts", share)
             moments, seconds = self.within_memory(
-                lambda work: collect_moments(work, self.task.outputs, checkpoint, self.world.check), work, checkpoint
+                lambda work: collect_moments(
+                    work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else forget
+                ),
+                work,
+                checkpoint,
             )
             self.count(seconds)
             with self.clock.phase("statistics"):
@@ -118,6 +136,8 @@ class _Run(Prepared):
             moments = checkpoint.restore()
         if checkpoint is not None and self.world.rank:
             checkpoint.remove()
+        if pooled:
+            pooled.finish(self.layers, self.provenance())
         return moments
 
     def join(
@@ -161,8 +181,12 @@ class _Run(Prepared):
         shape = (self.model.hidden_size, self.task.outputs)
         probes = share_probes(self.world, {score.layer: score.probe for score in scores}, self.layers, shape)
         work = self.work(split, tokens, "test texts", Share(self.world.rank, self.world.size))
-        tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes), work)
+        pooled = self.pooled and PooledTexts(len(split), self.pooled / "test")
+        store = pooled.put if pooled else forget
+        tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes, store), work)
         self.count(seconds)
+        if pooled:
+            pooled.finish(self.layers, self.provenance())
         join_tallies(self.world, tallies)
         classes = self.task.kind == "classes"
         figures = {score.layer: tallies[score.layer].result() for score in scores}
@@ -223,6 +247,7 @@ class _Run(Prepared):
             **settings,
             "layers": list(self.layers),
             "moments": "keep" if keep_moments else "drop",
+            "pooled": "keep" if self.pooled else "drop",
             **{f"version of {name}": version for name, version in versions().items()},
             "settings_hash": self.settings_hash,
         }

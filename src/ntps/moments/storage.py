@@ -42,7 +42,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             write(temporary)
             # Some writers make files that only their owner may read.
             temporary.chmod(0o666 & ~_umask())
-            sync_file(temporary)
+            _sync(temporary)
             temporary.replace(path)
             sync_folder(path.parent)
         finally:
@@ -52,11 +52,10 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 def sync_folder(folder: Path) -> None:
     """Makes new names in a folder survive a loss of power, on file systems that can."""
     with suppress(OSError):
-        sync_file(folder)
+        _sync(folder)
 
 
-def sync_file(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on disk."""
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,0 +1,54 @@
+"""``ntps.rescore``: a score from statistics on disk."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from ntps.errors import InputError
+from ntps.moments import claim_folder, clear_folder, rescore_run
+from ntps.moments.score import Convention
+from ntps.report import ScoreResult
+from ntps.tasks import Task, load_task
+
+
+def rescore(
+    folder: str | Path,
+    task: str | Path | Task | None = None,
+    *,
+    out: str | Path | None = None,
+    layers: str | None = None,
+    convention: Convention = "paper",
+    centered: bool = False,
+    test: bool = True,
+    overwrite: bool = False,
+) -> ScoreResult:
+    """Scores again from what :func:`ntps.score` wrote, without the model.
+
+    Args:
+        folder: Folder that a score was written to, with its statistics.
+        task: The same texts with other labels, which needs a score with ``keep_pooled``: a name, file, folder or a task
+            that :func:`ntps.load_task` loaded with the options of that score. The labels of that score by default.
+        out: Another folder, for ``result.json`` and ``curves.parquet``; nothing is written by default.
+        layers: Layers such as ``0,3,-1``; all that were scored by default.
+        convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
+        test: Whether to give held-out figures.
+        overwrite: Whether a result in ``out`` may be replaced.
+
+    Returns:
+        The result; its ``rescored`` block says where it comes from.
+
+    Raises:
+        InputError: Statistics or pooled texts are missing or damaged, or the texts are others.
+    """
+    source, target = Path(folder), None if out is None else Path(out)
+    if target is not None and target.resolve() == source.resolve():
+        raise InputError(f"{target} holds the statistics that the score comes from: choose another --out")
+    with nullcontext() if target is None else claim_folder(target, overwrite):
+        labels = load_task(task) if isinstance(task, str | Path) else task
+        record = rescore_run(source, labels, layers=layers, convention=convention, centered=centered, test=test)
+        if target is not None:
+            clear_folder(target)
+            record.write(target)
+    return ScoreResult(record)
