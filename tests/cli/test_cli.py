@@ -114,6 +114,29 @@ def test_options_reach_the_result(model: Path, tmp_path: Path, run: Run) -> None
     assert not (tmp_path / "run" / "moments").exists()
 
 
+def test_from_scores_again_without_the_model(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    assert run("score", model, task, "-q", "--keep-pooled", "--out", tmp_path / "run").status == 0
+    rows = [json.loads(line) for line in task.read_text().splitlines()]
+    other = save_rows(tmp_path / "other.jsonl", [row["text"] for row in rows], [row["label"] % 2 for row in rows])
+    same = run("score", "--from", tmp_path / "run", "--json", "--centered", "--layers", "1")
+    assert same.status == 0, same.err
+    assert json.loads(same.out)["settings"]["layers"] == [1]
+    done = run("score", "--from", tmp_path / "run", other, "--json", "--out", tmp_path / "again")
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert result["task"]["classes"] == 2 and result == ScoreResult.load(tmp_path / "again").to_dict()
+    assert result["rescored"] == {**result["rescored"], "from": str(tmp_path / "run"), "used": ["moments", "pooled"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [("--dtype float64", "--dtype"), ("--limit 5", "--limit"), ("--keep-pooled", "--keep-pooled"), ("a b", "no model")],
+)
+def test_from_refuses_what_has_no_effect(options: str, named: str, tmp_path: Path, run: Run) -> None:
+    done = run("score", "--from", tmp_path, *options.split(), "-q")
+    assert done.status == 2 and named in done.sentence
+
+
 def test_overwriting_must_be_asked_for(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
     arguments = ("score", model, task, "-q", "--no-test", "--out", tmp_path)
     assert run(*arguments).status == 0

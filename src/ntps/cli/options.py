@@ -51,8 +51,8 @@ class KeepOrDrop(StrEnum):
 
 def _not_a_task(context: typer.Context, model: str | None) -> str | None:
     """Refuses a task in the model's place, which is what a first call is likely to get wrong."""
-    if model is None:
-        return None
+    if model is None or context.params.get("from_folder"):
+        return model
     path = Path(model)
     named = model in TASK_NAMES and not path.exists()
     if named or (path.is_file() and extension(path)):
@@ -117,6 +117,17 @@ Centered = Annotated[
         "--centered",
         help="Covariances instead of second moments: both problems get an intercept.",
         rich_help_panel=COMPUTING,
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="Score again from what a run left in DIR, without the model; the one argument is then a TASK with other "
+        "labels for the same texts, which needs --keep-pooled.",
+        is_eager=True,
+        rich_help_panel=SELECTION,
     ),
 ]
 Dtype = Annotated[

@@ -69,9 +69,8 @@ def relabel_task(block: Mapping[str, Any], task: Task, test: bool) -> dict[str, 
         return {**of, "split": split.name, "dropped": dict(split.dropped), "fingerprint": split.fingerprint}
 
     return {
-        **block,
-        **_describe_labels(task),
         **other_labels(task.train, block),
+        **_describe_labels(task),
         "test": other_labels(task.test, block["test"]) if test and task.test else None,
     }
 
