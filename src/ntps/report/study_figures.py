@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,8 @@ def figures_1(results: StudyResults) -> Iterator[ReportFigure]:
     """Words in the planes of U and V, one figure for each result of kind ``words``."""
     for number, words in enumerate(results.words):
         frame, summary = pd.DataFrame(words["words"]), words["summary"]
-        title = f"{words['model']['id']} on {words['task']['id']}, layer {summary['layer']} ({summary['name']})"
+        model, task = (Path(words[each]["id"]).name for each in ("model", "task"))
+        title = f"{model} on {task}, layer {summary['layer']} ({summary['name']})"
         values = {"u": summary["perception_eigenvalues"], "v": summary["autoregressive_eigenvalues"]}
         yield ReportFigure(
             f"figure_1{f'_{number + 1}' if number else ''}",
