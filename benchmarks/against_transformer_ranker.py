@@ -22,9 +22,8 @@ from typing import Annotated, Any
 
 import typer
 
-from common import medians, random_model, ratio, show
+from common import medians, random_model_folder, ratio, show, write_texts
 from ntps import load_task
-from ntps.tasks import Task
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parent / ".venv-transformer-ranker"
@@ -45,21 +44,6 @@ def measure(command: Sequence[str | Path], folder: Path) -> dict[str, Any]:
     return {**measured, "output": said.stdout, "errors": said.stderr}
 
 
-def write_texts(task: Task, path: Path) -> Path:
-    """The training texts as JSON lines, for both."""
-    rows = zip(task.train.texts, task.train.labels.tolist(), strict=True)
-    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
-    return path
-
-
-def save_random_model(folder: Path) -> Path:
-    """A Qwen2-0.5B-shaped model with random weights, and its tokenizer."""
-    model: Any = random_model()
-    model.base.save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
-    return folder
-
-
 def main(
     task_name: Annotated[str, typer.Argument(metavar="TASK")],
     model: Annotated[Path | None, typer.Option(help="Model folder; random weights by default.")] = None,
@@ -76,8 +60,9 @@ def main(
         return
     with TemporaryDirectory() as name:
         folder = Path(name)
-        texts = write_texts(load_task(task_name, limit=limit), folder / "texts.jsonl")
-        saved = model or save_random_model(folder / "model")
+        train = load_task(task_name, limit=limit).train
+        texts = write_texts(train.texts, train.labels.tolist(), folder / "texts.jsonl")
+        saved = model or random_model_folder(folder / "model")
         worker = HERE / "transformer_ranker_worker.py"
         commands: dict[str, list[str | Path]] = {
             "transformer_ranker": [python, worker, saved, texts, aggregator, str(batch_size)],

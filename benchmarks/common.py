@@ -68,6 +68,21 @@ def random_model(width: int = 896, blocks: int = 24, vocabulary: int | None = No
     )
 
 
+def random_model_folder(folder: Path, width: int = 896, blocks: int = 24) -> Path:
+    """Saves a :func:`random_model` and its tokenizer."""
+    model: Any = random_model(width, blocks)
+    model.base.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_texts(texts: Sequence[str], labels: Sequence[int], path: Path) -> Path:
+    """Labelled texts as JSON lines, which any program reads."""
+    rows = zip(texts, labels, strict=True)
+    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    return path
+
+
 def whole_pass(
     model: LanguageModel, tokens: TokenizedTexts, targets: Array, tokens_per_batch: int
 ) -> tuple[dict[int, Moments], float]:

@@ -1,24 +1,41 @@
-"""How cost grows: with the number of texts, their length, the layers and the width d.
+"""How cost grows: with the number of texts, their length, the layers and the width d, and how it falls with workers.
 
     python benchmarks/scaling.py [--rounds 3] [--steps 4] [--texts 64] [--length 32] [--layers 2] [--width 256]
 
 Each quantity is doubled ``steps - 1`` times from the value given, the others stay where they are. Texts, length and
 layers are measured on the whole pass of a Qwen2-shaped model with random weights over random token ids; the width on
-the statistics of one batch and on the closed forms of one layer. The exponent is the slope of the logarithm of the
-median seconds over the logarithm of the quantity.
+the statistics of one batch and on the closed forms of one layer. Workers are processes of ``torchrun`` that share the
+pass of the longest row of texts, each with the same number of threads however many there are. The exponent is the slope
+of the logarithm of the median seconds over the logarithm of the quantity.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 import typer
+from transformers import AutoTokenizer
 
 from closed_forms import synthetic_means
-from common import interleaved, medians, random_model, show, whole_pass
+from common import (
+    Seconds,
+    interleaved,
+    medians,
+    random_model,
+    random_model_folder,
+    show,
+    whole_pass,
+    write_texts,
+)
 from ntps import Moments, score_moments
 from ntps.models import TokenizedTexts
 from ntps.moments.kernels import ragged_batch
@@ -67,7 +84,47 @@ def closed_forms_job(width: int) -> Callable[[], object]:
     return lambda: score_moments(means)
 
 
-def main(rounds: int = 3, steps: int = 4, texts: int = 64, length: int = 32, layers: int = 2, width: int = 256) -> None:
+def worker_pass(count: int, threads: int, model: Path, texts: Path, out: Path) -> float:
+    """Seconds of the pass that ``count`` processes share."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), "-m", "ntps"]
+    done = subprocess.run(
+        [*launcher, "score", model, texts, "--no-test", "--json", "-q", "--out", out, "--overwrite"],
+        env=os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    timing: dict[str, float] = json.loads(done.stdout)["timing"]
+    return timing["forward"] + timing["statistics"]
+
+
+def worker_growth(most: int, texts: int, length: int, layers: int, width: int, rounds: int) -> dict[str, Any]:
+    """Seconds of the same pass with 1, 2, 4 … workers, each with one ``most``-th of the machine's cores."""
+    counts = [1 << power for power in range(most.bit_length())]
+    threads = max(1, (os.cpu_count() or 1) // most)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        model = random_model_folder(folder / "model", width, layers)
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        ids = np.random.default_rng(0).integers(0, len(tokenizer), (texts, length))
+        labels = [index % CLASSES for index in range(texts)]
+        written = write_texts(tokenizer.batch_decode(ids, skip_special_tokens=True), labels, folder / "texts.jsonl")
+        seconds: Seconds = {str(count): [] for count in counts}
+        for _ in range(rounds):
+            for count in counts:
+                seconds[str(count)].append(worker_pass(count, threads, model, written, folder / f"result-{count}"))
+    middle = list(medians(seconds).values())
+    return {"sizes": counts, "threads_each": threads, "seconds": middle, "exponent": exponent(counts, middle)}
+
+
+def main(
+    rounds: int = 3,
+    steps: int = 4,
+    texts: int = 64,
+    length: int = 32,
+    layers: int = 2,
+    width: int = 256,
+    workers: int = os.cpu_count() or 1,
+) -> None:
     """Measure every growth and print sizes, seconds and exponents."""
 
     def doubled(first: int) -> list[int]:
@@ -81,6 +138,7 @@ def main(rounds: int = 3, steps: int = 4, texts: int = 64, length: int = 32, lay
             "layers": growth(doubled(layers), lambda size: pass_job(texts, length, size, width), rounds),
             "width_statistics": growth(doubled(width), lambda size: statistics_job(size, length), rounds),
             "width_closed_forms": growth(doubled(width), closed_forms_job, rounds),
+            "workers": worker_growth(workers, doubled(texts)[-1], length, layers, width, rounds),
         }
     )
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-import cached_probe
 import closed_forms
+import cost_of_methods
 import literal_procedure
 import scaling
 from common import interleaved, random_model, ratio, whole_pass
 from ntps import score_moments
-from ntps.models import tokenize
-from tiny import random_task, save_model, save_task
+from ntps.models import embedded_model_folder, tokenize
+from tiny import random_task, save_task
+
+
+def figures_of(command: Callable[..., None], *arguments: str) -> dict[str, Any]:
+    app = Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    figures: dict[str, Any] = json.loads(result.stdout)
+    assert figures["machine"]["cores"]
+    return figures
 
 
 def test_literal_procedure_gives_the_moments_of_the_pass() -> None:
@@ -57,25 +70,34 @@ def test_closed_forms_agree_with_the_sweep(width: int, classes: int) -> None:
 
 
 def test_closed_forms_command() -> None:
-    app = Typer()
-    app.command()(closed_forms.main)
-    result = CliRunner().invoke(app, ["--width", "24", "--rounds", "2"])
-    figures = json.loads(result.output)
-    assert result.exit_code == 0
+    figures = figures_of(closed_forms.main, "--width", "24", "--rounds", "2")
     assert figures["agree"]
     assert len(figures["sweep_over_ntps"]["rounds"]) == 2
 
 
-def test_cached_probe_command(tmp_path: Path) -> None:
-    app = Typer()
-    app.command()(cached_probe.main)
-    task = save_task(tmp_path / "words.jsonl", 30)
-    result = CliRunner().invoke(app, [str(save_model(tmp_path / "model")), str(task)])
-    figures = json.loads(result.output)
-    assert result.exit_code == 0
-    assert figures["texts"] == 30
-    assert figures["frozen_over_cached"] > 0
-    assert figures["largest_difference_of_heads"] < 1e-5
+def test_literal_procedure_command(tmp_path: Path) -> None:
+    task = str(save_task(tmp_path / "task.jsonl"))
+    sizes = ("--width", "16", "--blocks", "1", "--vocabulary", "8192", "--limit", "40", "--batch-size", "8")
+    figures = figures_of(literal_procedure.main, task, *sizes, "--rounds", "1")
+    assert figures["agree"]
+    assert figures["texts"] == 40
+
+
+@pytest.mark.slow
+def test_scaling_command_down_to_the_workers() -> None:
+    sizes = ("--width", "64", "--texts", "8", "--length", "8", "--layers", "1")
+    figures = figures_of(scaling.main, *sizes, "--rounds", "1", "--steps", "2", "--workers", "2")
+    for quantity in ("texts", "length", "layers", "width_statistics", "width_closed_forms", "workers"):
+        assert len(figures[quantity]["sizes"]) == len(figures[quantity]["seconds"]) == 2
+        assert np.isfinite(figures[quantity]["exponent"])
+
+
+@pytest.mark.slow
+def test_costs_of_methods_command(tmp_path: Path) -> None:
+    task, model = str(save_task(tmp_path / "task.jsonl")), str(embedded_model_folder())
+    figures = figures_of(cost_of_methods.main, task, "--model", model, "--limit", "30", "--steps", "2", "--rounds", "1")
+    assert figures["over_score"]["score"] == 1
+    assert figures["seconds"]["lora_5000_steps"] > figures["seconds"]["lora"]
 
 
 def test_jobs_take_turns() -> None:
