@@ -25,7 +25,7 @@ from transformers import (
     TrainingArguments,
     get_cosine_schedule_with_warmup,
 )
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from ntps.errors import InputError, NumericalError
 from ntps.hub import gist
@@ -102,7 +102,7 @@ def training_arguments(
 
 def _require_trackers(names: Sequence[str]) -> None:
     try:
-        for callback in get_reporting_integration_callbacks(list(names)):
+        for callback in get_reporting_integration_callbacks(list(names)):  # type: ignore[no-untyped-call]
             callback()
     except (ValueError, RuntimeError, ImportError) as error:
         raise InputError(f"--report-to {' '.join(names)} cannot be used: {gist(error)}") from error
