@@ -213,6 +213,41 @@ def test_half_a_checkpoint_is_none(folder: Path, tmp_path: Path) -> None:
     assert plain(record) == plain(expected)
 
 
+def test_interrupted_after_the_last_step(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run_finetune(folder, TASK, QUICK, out=tmp_path / "whole")
+
+    def interrupt(*_args: Any, **_options: Any) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(module, "save_classifier", interrupt)
+        run_finetune(folder, TASK, QUICK, out=tmp_path / "out")
+    reporter = After(13)
+    record = run_finetune(folder, TASK, QUICK, out=tmp_path / "out", reporter=reporter)
+    assert weights(tmp_path / "out") == weights(tmp_path / "whole")
+    assert plain(record) == plain(expected)
+    pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), torch.OutOfMemoryError("full")])
+def test_what_the_machine_refuses(
+    error: Exception, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(tuner.Tuner, "save_model", refuse)
+    with pytest.raises(InputError, match=r"No space left on device; free|out of memory in step 5: .* --accumulate"):
+        run_finetune(folder, TASK, QUICK, out=tmp_path)
+
+
+@pytest.mark.parametrize("tracker", ["nothing", "wandb"])
+def test_trackers_that_are_not_there(tracker: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.integrations.integration_utils.is_wandb_available", lambda: False)
+    with pytest.raises(InputError, match=f"--report-to {tracker} cannot be used: "):
+        run_finetune(folder, TASK, QUICK, report_to=[tracker])
+
+
 def test_progress_of_another_run(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run_finetune(folder, TASK, QUICK, out=tmp_path, reporter=After(9))

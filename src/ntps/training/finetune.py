@@ -129,8 +129,14 @@ class _Run(Prepared):
         advance = self.reporter.start("training", settings.total_steps, "steps")
         tuner = Tuner(classifier, arguments, settings, order, train, test, advance)
         found = last_checkpoint(folder)
-        with self.clock.phase("training"):
-            tuner.train(resume_from_checkpoint=None if found is None else str(found))
+        with self.clock.phase("training"), writing(folder):
+            try:
+                tuner.train(resume_from_checkpoint=None if found is None else str(found))
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"out of memory in step {tuner.state.global_step + 1}: take a step in more parts with a higher "
+                    "--accumulate, or lower --max-length"
+                ) from error
         with self.clock.phase("evaluation"):
             figures: dict[str, Figures | None] = {"train": None, "test": None}
             if test is None:

@@ -25,8 +25,10 @@ from transformers import (
     TrainingArguments,
     get_cosine_schedule_with_warmup,
 )
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from ntps.errors import InputError, NumericalError
+from ntps.hub import gist
 from ntps.moments.plan import plan_batches
 from ntps.training.batches import Collator
 from ntps.training.classifier import Classifier
@@ -56,8 +58,9 @@ def training_arguments(
         report_to: Trackers, such as ``tensorboard``.
 
     Raises:
-        InputError: A step cannot be divided among the processes.
+        InputError: A step cannot be divided among the processes, or there is no such tracker.
     """
+    _require_trackers(report_to)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=settings.total_steps,
@@ -95,6 +98,14 @@ def training_arguments(
     # Without torchrun, one process uses one device: the Trainer would spread a step over all that it sees.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
+
+
+def _require_trackers(names: Sequence[str]) -> None:
+    try:
+        for callback in get_reporting_integration_callbacks(list(names)):  # type: ignore[no-untyped-call]
+            callback()
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise InputError(f"--report-to {' '.join(names)} cannot be used: {gist(error)}") from error
 
 
 class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
