@@ -9,7 +9,7 @@ from importlib.metadata import version
 from ntps.api import finetune, probe, rescore, run_study, score
 from ntps.errors import InputError, NtpsError, NumericalError
 from ntps.models import LanguageModel, load_model
-from ntps.moments import Curves, LayerScore, Moments, Reporter, score_moments
+from ntps.moments import Curves, LayerScore, Moments, score_moments
 from ntps.report import FinetuneResult, ProbeResult, ScoreResult
 from ntps.tasks import Task, load_task, task_from_lists
 
@@ -25,7 +25,6 @@ __all__ = [
     "NtpsError",
     "NumericalError",
     "ProbeResult",
-    "Reporter",
     "ScoreResult",
     "Task",
     "finetune",

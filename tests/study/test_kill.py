@@ -20,7 +20,13 @@ MEASUREMENTS = {"score": None, "adamw": {"epochs": 2}}
 
 def start(grid: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "ntps", "study", str(grid), "--out", str(out), "-q", *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A shell starts what runs in the background with interrupts ignored, and children inherit that.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
