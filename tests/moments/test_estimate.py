@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ntps import Moments, estimate, load_model, score
+from ntps import Moments, load_model, score
+from ntps.api import estimate
 from ntps.models import LanguageModel
 from ntps.moments.estimate import grown_by
 from ntps.moments.moments import packed_bytes, statistics_bytes

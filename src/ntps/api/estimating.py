@@ -1,4 +1,4 @@
-"""``ntps.estimate``: what a score would take."""
+"""``ntps.api.estimate``: what a score would take."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def estimate_lines(estimate: Mapping[str, Any]) -> Iterator[str]:
-    """Lines of plain text, from what :func:`ntps.estimate` returns."""
+    """Lines of plain text, from what :func:`ntps.api.estimate` returns."""
     settings, memory, seconds = estimate["settings"], estimate["memory_bytes"], estimate["seconds"]
     model, processes = estimate["model"], estimate["processes"]
     yield (
