@@ -28,7 +28,8 @@ runpy.run_module("ntps", run_name="__main__", alter_sys=True)
 
 
 def start(model: Path, task: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", COMMAND, "score", model, task, "--tokens-per-batch", "100", "-q", "--out", out]
+    command = [sys.executable, "-c", COMMAND, "score", model, task, "--tokens-per-batch", "100", "-q", "--keep-pooled"]
+    command += ["--out", out]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

@@ -114,6 +114,26 @@ def test_options_reach_the_result(model: Path, tmp_path: Path, run: Run) -> None
     assert not (tmp_path / "run" / "moments").exists()
 
 
+def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(
+    model: Path, task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.scoring, "run_score", lambda *_a, **_o: pytest.fail("it ran"))
+    done = run("score", model, task, "--dry-run", "--out", tmp_path / "run", "--keep-pooled", "-q")
+    assert done.status == 0 and done.err == "", done.err
+    for word in ("train texts", "100,", "memory", "weights", "pooled", "time", "torchrun"):
+        assert word in done.out, word
+    as_json = run("score", model, task, "--dry-run", "--json", "--tokens-per-batch", "auto", "--out", tmp_path / "run")
+    said = json.loads(as_json.out)
+    assert said["texts"]["train"]["texts"] == 100 and said["settings"]["auto_budget"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_is_a_number_or_auto(model: Path, task: Path, run: Run) -> None:
+    for wrong in ("many", "-5", "0"):
+        done = run("score", model, task, "--tokens-per-batch", wrong, "-q")
+        assert done.status == 2 and "--tokens-per-batch" in done.sentence
+
+
 def test_from_scores_again_without_the_model(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
     assert run("score", model, task, "-q", "--keep-pooled", "--out", tmp_path / "run").status == 0
     rows = [json.loads(line) for line in task.read_text().splitlines()]

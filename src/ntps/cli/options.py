@@ -146,6 +146,15 @@ MaxLength = Annotated[
 TokensPerBatch = Annotated[
     int | None, typer.Option(help="Padded tokens a batch; by device.", rich_help_panel=COMPUTING)
 ]
+TokensPerBatchOrAuto = Annotated[
+    str | None,
+    typer.Option(
+        "--tokens-per-batch",
+        metavar="N|auto",
+        help="Padded tokens a batch; by device, or by a short trial (auto).",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Tokenizer = Annotated[
     str | None, typer.Option(help="Tokenizer to use instead of the model's own.", rich_help_panel=COMPUTING)
 ]
@@ -175,6 +184,14 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume/--no-resume", help="Continue an interrupted run of the same command.", rich_help_panel=OUTPUT
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what the run would take: tokens, memory, disk, time; run nothing.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print result.json instead of a table.", rich_help_panel=OUTPUT)]

@@ -6,6 +6,7 @@ from ntps.moments.claim import FolderInUse, claim_folder, clear_folder
 from ntps.moments.curves import Curves
 from ntps.moments.describe import envelope, versions
 from ntps.moments.distributed import World, join_world, process_rank
+from ntps.moments.estimate import estimate_score
 from ntps.moments.moments import Moments
 from ntps.moments.pooled import collect_pooled, read_pooled
 from ntps.moments.prepared import Prepared, Reporter, gathered
@@ -38,6 +39,7 @@ __all__ = [
     "clear_folder",
     "collect_pooled",
     "envelope",
+    "estimate_score",
     "gathered",
     "join_world",
     "parse_place",

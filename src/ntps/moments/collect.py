@@ -114,7 +114,7 @@ class Pass:
             if done > start:
                 try:
                     for part in cut(batch, lengths, self.largest):
-                        inside += self._run_batch(part, reduce)
+                        inside += self.run_batch(part, reduce)
                 except OutOfMemory:
                     self.progress(-told)
                     raise
@@ -127,8 +127,8 @@ class Pass:
         self.watch.settle()
         return time.perf_counter() - began - inside, inside
 
-    def _run_batch(self, batch: Batch, reduce: Reduce) -> float:
-        """Runs one batch, and returns the seconds in ``reduce``."""
+    def run_batch(self, batch: Batch, reduce: Reduce) -> float:
+        """Runs one batch, and returns the seconds in ``reduce``; errors as for :meth:`run`."""
         device = self.model.device
         ids = torch.as_tensor(self.tokens.padded(batch, self.model.pad_id), device=device)
         layout = Layout.of_lengths(self.tokens.lengths[batch], ids.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from ntps.moments.storage import SYMMETRIC, read_sums, write_sums
 from ntps.moments.workspace import Workspace
 
 Array = NDArray[np.float64]
+FLOAT = 8
+"""Bytes of a float64."""
 
 
 class NonFiniteStates(NumericalError):
@@ -280,6 +283,25 @@ class Moments:
             raise InputError(f"mask must have shape {tuple(hidden.shape[:2])}, not {tuple(mask.shape)}")
         if targets.shape != (len(hidden), self.targets):
             raise InputError(f"targets must have shape ({len(hidden)}, {self.targets}), not {tuple(targets.shape)}")
+
+
+def statistics_bytes(d: int, c: int) -> int:
+    """Memory of the moments of one layer.
+
+    Args:
+        d: Width of the hidden states.
+        c: Width of the targets.
+    """
+    return FLOAT * sum(math.prod(shape) for shape in _shapes(d, c).values())
+
+
+def packed_bytes(d: int, c: int, layers: int) -> int:
+    """What the sums of some layers take on disk, without the headers of their files; arguments as above."""
+    shapes = _shapes(d, c)
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    sizes |= {name: shape[0] * (shape[0] + 1) // 2 for name, shape in shapes.items() if name in SYMMETRIC}
+    shared = sum(sizes[name] for name in ("target_gram", "target_sum"))
+    return FLOAT * (layers * (sum(sizes.values()) - shared) + shared)
 
 
 def _shapes(d: int, c: int) -> dict[str, tuple[int, ...]]:

@@ -85,8 +85,8 @@ class Prepared:
         """Dtype of the forward pass."""
         return str(self.model.dtype).removeprefix("torch.")
 
-    def work(self, split: Split, tokens: TokenizedTexts, phase: str, share: Share = ALL) -> Pass:
-        """A pass over one split, or over a share of its batches."""
+    def work(self, split: Split, tokens: TokenizedTexts, phase: str | None, share: Share = ALL) -> Pass:
+        """A pass over one split, or over a share of its batches; the reporter is not told of one without a phase."""
         work = Pass(
             model=self.model,
             tokens=tokens,
@@ -98,6 +98,8 @@ class Prepared:
             progress=lambda _done: None,
             share=share,
         )
+        if phase is None:
+            return work
         tokens_here = sum(int(tokens.lengths[batch].sum()) for batch in work.batches)
         return replace(work, progress=self.reporter.start(phase, tokens_here, "tokens"))
 

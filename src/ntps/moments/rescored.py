@@ -71,7 +71,7 @@ def rescore_run(
         "settings_hash": settings.digest(tuple(chosen), **identity(model, labelled.task, then["dtype"])),
         "model": model,
         "task": labelled.task,
-        "settings": {**then, **settings.described(), "layers": chosen, "tokens_per_batch": then["tokens_per_batch"]},
+        "settings": {**then, "layers": chosen, "convention": convention, "centered": centered, "test": settings.test},
         "rescored": {"from": str(folder), "settings_hash": run.index["settings_hash"], "used": used},
     }
     warnings = gathered({score.name: score.warnings for score in scores})

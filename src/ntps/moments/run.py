@@ -12,6 +12,7 @@ import torch
 
 from ntps.errors import InputError, NumericalError
 from ntps.models import LanguageModel, TokenizedTexts
+from ntps.moments.calibration import measured_budget
 from ntps.moments.change import change_block
 from ntps.moments.checkpoint import Checkpoint
 from ntps.moments.claim import clear_folder
@@ -97,6 +98,10 @@ class _Run(Prepared):
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
         run = agree(self.world, self.identity(keep_moments))
+        if self.settings.auto_budget:
+            with self.clock.phase("forward"):
+                trial = self.work(self.task.train, self.tokens, None)
+                self.tokens_per_batch = self.world.share(lambda: measured_budget(trial, self.task.outputs))
         checkpoint = None
         if out is not None:
             fresh = Ledger(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
@@ -236,8 +241,7 @@ class _Run(Prepared):
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        settings = self.settings.described()
-        del settings["tokens_per_batch"]
+        settings = {n: value for n, value in self.settings.described().items() if n not in self.settings.aside}
         return {
             **{f"model {name}": value for name, value in self.described.items()},
             "dtype": self.dtype,

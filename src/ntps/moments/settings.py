@@ -72,10 +72,14 @@ class ScoreSettings(PassSettings):
     Attributes:
         convention: Whose curves to report.
         centered: Whether both problems get an intercept: covariances instead of second moments.
+        auto_budget: Whether a trial chooses ``tokens_per_batch``.
     """
+
+    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "auto_budget")
 
     convention: Convention = "paper"
     centered: bool = False
+    auto_budget: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
