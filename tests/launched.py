@@ -10,4 +10,6 @@ from workers import Ambush, paced_main
 if __name__ == "__main__":
     planned = Ambush(**json.loads(os.environ["AMBUSH"])) if "AMBUSH" in os.environ else None
     first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+    if not first:
+        print("started again")
     paced_main(planned if planned and first and os.environ["RANK"] == str(planned.rank) else None)
