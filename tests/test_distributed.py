@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from ntps.moments import World
+from ntps.moments.exchange import join_moments
 from ntps.moments.record import read_moments
 from same import assert_same
-from tiny import random_texts, save_model, save_rows
+from tiny import moments_of, random_texts, save_model, save_rows
 from workers import Ambush, Ended, run_workers
 
 TOLERANCE = 1e-12
@@ -130,6 +133,29 @@ def test_without_a_folder(setting: Setting) -> None:
     assert printed["summary"]["area"] == pytest.approx(result(setting.whole(2))["summary"]["area"], rel=1e-12)
 
 
+def test_the_order_of_the_exchange_is_that_of_no_dictionary() -> None:
+    """A process that goes on in the middle has made its sums itself; one that had done its share has read them."""
+    texts = [np.ones((length, 4)) for length in (1, 3, 2)]
+    moments = moments_of(texts, np.eye(3))
+
+    class Recorder(World):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+
+        def gather(self, tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+            self.seen.append(tensor.numel())
+            return iter(())
+
+    orders = []
+    for turned in (False, True):
+        moments.sums = dict(reversed(moments.sums.items())) if turned else moments.sums
+        world = Recorder()
+        join_moments(world, {0: moments})
+        orders.append(world.seen)
+    assert orders[0] == orders[1]
+
+
 # --- death ------------------------------------------------------------------------------------------------------------
 
 # In the pass, in a checkpoint before and after its ledger, while sums are sent and received, while the joint sums are
@@ -154,9 +180,9 @@ AMBUSHES = [
 def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Setting, tmp_path: Path) -> None:
     out = tmp_path / "run"
     ended = setting.run(out, 2, ambush=ambush)
-    assert ended.codes[ambush.rank] == -9
+    assert ended.codes[ambush.rank] == -9, ended
     other = 1 - ambush.rank
-    assert ended.codes[other] == 1
+    assert ended.codes[other] == 1, ended
     if other == 0:
         assert "process 1 of 2 on" in ended.said[0] and "give the same command again" in ended.said[0]
     else:

@@ -18,7 +18,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     ["ntps.cli", "transformers.models.llama.modeling_llama", "torch.distributed.rendezvous"]
 )
-DEADLINE = 90.0
+DEADLINE = 300.0
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,18 @@ def _run(place: dict[str, int], arguments: list[str], log: Path, ambush: Ambush 
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    sys.argv = ["ntps", *arguments]
+    paced_main(ambush)
+
+
+def paced_main(ambush: Ambush | None) -> None:
+    """What ``python -m ntps`` does, with a checkpoint after every batch."""
     from ntps.cli import main
     from ntps.moments import checkpoint
 
     checkpoint.INTERVAL, checkpoint.SHARE = 0.0, float("inf")
     if ambush is not None:
         _lay(ambush)
-    sys.argv = ["ntps", *arguments]
     main()
 
 

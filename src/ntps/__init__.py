@@ -6,7 +6,7 @@ training.
 
 from importlib.metadata import version
 
-from ntps.api import finetune, probe, rescore, run_study, score
+from ntps.api import finetune, merge, probe, rescore, run_study, score
 from ntps.errors import InputError, NtpsError, NumericalError
 from ntps.models import LanguageModel, load_model
 from ntps.moments import Curves, LayerScore, Moments, score_moments
@@ -30,6 +30,7 @@ __all__ = [
     "finetune",
     "load_model",
     "load_task",
+    "merge",
     "probe",
     "rescore",
     "run_study",

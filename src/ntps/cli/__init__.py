@@ -12,6 +12,7 @@ import typer
 from ntps.cli.console import err, out, say
 from ntps.cli.doctor import doctor
 from ntps.cli.finetune import finetune
+from ntps.cli.merge import merge
 from ntps.cli.models import models
 from ntps.cli.paper import paper
 from ntps.cli.probe import probe
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, probe, finetune, words, study, report, tasks, models, paper, doctor):
+for command in (score, probe, finetune, words, merge, study, report, tasks, models, paper, doctor):
     app.command()(command)
 
 

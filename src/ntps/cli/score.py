@@ -68,7 +68,7 @@ def score(
             test=test,
             overwrite=overwrite,
         )
-        show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+        show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
         return
     if not quiet:
         doing = "Trying" if dry_run else "Scoring"
@@ -112,7 +112,7 @@ def score(
                 reporter=reporter,
             )
     if not dry_run:
-        show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+        show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
     elif as_json:
         out.print_json(json.dumps(estimate))
     else:
@@ -120,7 +120,8 @@ def score(
             out.print(line, soft_wrap=True)
 
 
-def _print(record: dict[str, Any]) -> None:
+def print_scores(record: dict[str, Any]) -> None:
+    """The table of layers, and what it says in words."""
     out.print(layer_table(record))
     for line in plain_words(record):
         out.print(line, soft_wrap=True)

@@ -7,6 +7,7 @@ from ntps.moments.curves import Curves
 from ntps.moments.describe import envelope, versions
 from ntps.moments.distributed import World, join_world, process_rank
 from ntps.moments.estimate import estimate_score
+from ntps.moments.merge import merge_runs
 from ntps.moments.moments import Moments
 from ntps.moments.pooled import collect_pooled, read_pooled
 from ntps.moments.prepared import Prepared, Reporter, gathered
@@ -42,6 +43,7 @@ __all__ = [
     "estimate_score",
     "gathered",
     "join_world",
+    "merge_runs",
     "parse_place",
     "process_rank",
     "read_pooled",

@@ -93,7 +93,7 @@ class Checkpoint:
         # Never a name that the ledger holds now: the number grows for as long as the run lasts.
         place = self._folder / ("whole" if whole else f"batch.{len(self.ledger.earlier) + done}")
         try:
-            write_moments(place, moments, self.ledger.run)
+            write_moments(place, moments.items(), self.ledger.run)
         except InputError:
             # Half of the sums would only keep the disk full.
             shutil.rmtree(place, ignore_errors=True)

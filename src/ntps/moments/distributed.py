@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from ntps.errors import InputError, NtpsError
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-POLL = 0.05
-"""Seconds between two looks at what others have said."""
+POLL = 0.5
+"""Seconds between two looks at whether the others live."""
 GRACE = 1.0
 """Seconds after which the lines tell whose end it was that broke another connection."""
 
@@ -58,10 +61,15 @@ class World:
     def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
         self.rank, self.size = rank, size
         self.device = torch.device("cpu")
-        self._store = store
-        self._lines = None if store is None else Lines(rank, size, store)
+        self._lines: Lines | None = None
+        self._store: Store | None = None
+        if store is not None:
+            self._lines = Lines(rank, size, store)
+            # The launcher's store may hold what others said before a restart.
+            self._store = PrefixStore(self._lines.session, store)
         self._meetings = 0
         self._exchange_device: torch.device | None = None
+        self._formed = False
 
     @property
     def alone(self) -> bool:
@@ -163,8 +171,6 @@ class World:
 
     def _connect(self) -> torch.device:
         """Forms the process group: NCCL where every process has a CUDA device of its own, gloo otherwise."""
-        from torch.distributed.distributed_c10d import PrefixStore
-
         assert self._store is not None
         names = self.meet(_name_of(self.device))
         backend = "nccl" if None not in names and len(set(names)) == self.size else "gloo"
@@ -174,16 +180,28 @@ class World:
             store = PrefixStore("group", self._store)
             with self._network():
                 dist.init_process_group(backend, timeout=PATIENCE, world_size=self.size, rank=self.rank, store=store)
+            self._formed = True
         return self.device if backend == "nccl" else torch.device("cpu")
 
     def _wait(self, key: str) -> Any:
-        assert self._store is not None
+        """What a key holds, once it does."""
         while True:
-            self.check()
-            with self._network():
-                if self._store.check([key]):
-                    return json.loads(self._store.get(key))
-            time.sleep(POLL)
+            fetched = Future[bytes]()
+            # The store may be on a host that is gone, and would not answer for a quarter of an hour.
+            threading.Thread(target=self._fetch, args=(key, fetched), daemon=True).start()
+            while not fetched.done():
+                self.check()
+                wait([fetched], POLL)
+            if not isinstance(fetched.exception(), dist.DistStoreError):
+                with self._network():
+                    return json.loads(fetched.result())
+
+    def _fetch(self, key: str, fetched: Future[bytes]) -> None:
+        assert self._store is not None
+        try:
+            fetched.set_result(self._store.get(key))
+        except RuntimeError as error:
+            fetched.set_exception(error)
 
     @contextmanager
     def _network(self) -> Iterator[None]:
@@ -216,7 +234,7 @@ class World:
             if isinstance(error, NtpsError):
                 error.told = self._is_told(sentence)
         self._lines.close(finished=error is None)
-        if self._exchange_device is not None and error is None:
+        if self._formed:
             dist.destroy_process_group()
 
 

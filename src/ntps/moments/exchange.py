@@ -14,7 +14,7 @@ import torch
 from ntps.errors import InputError
 from ntps.moments.collect import Tally
 from ntps.moments.distributed import World
-from ntps.moments.moments import Moments
+from ntps.moments.moments import SUMS, Moments
 from ntps.moments.record import ScoreRecord
 from ntps.theory import LinearProbe
 
@@ -53,7 +53,9 @@ def join_moments(world: World, moments: dict[int, Moments]) -> None:
     world.meet()
     for layer in sorted(moments):
         own = moments[layer]
-        for total in own.sums.values():
+        # Not in the order of the dictionary: sums that were read from a file have another one.
+        for name in SUMS:
+            total = own.sums[name]
             for part in world.gather(total):
                 total += part.to(total.device)
         for texts, tokens in world.gather(torch.tensor([own.texts, own.tokens])):

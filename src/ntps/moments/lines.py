@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(minutes=10)
 """How long to wait for a process to appear, or for one matrix of its sums."""
 AGAIN = "give the same command again, and each process goes on from its own progress"
+SESSION = "ntps/session"
+"""Where the first process says how to reach it, and under which name the processes of now tell each other facts."""
+ANSWER = 60.0
+"""Seconds that a process which is there may take to answer."""
+PAUSE = 0.2
+"""Seconds between two calls."""
 LEFT = ""
 """What a process says that has finished."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
@@ -33,6 +40,7 @@ class Lines:
     """The connections of one process: to all others in the first one, to the first one in all others.
 
     Attributes:
+        session: A name that only the processes of now know.
         trouble: What has happened to another process, if anything.
     """
 
@@ -46,6 +54,7 @@ class Lines:
         self._rank, self._size = rank, size
         self._name = f"process {rank} of {size} on {socket.gethostname()}"
         self._closing = False
+        self.session = uuid.uuid4().hex
         try:
             self._sockets = self._accept(store) if rank == 0 else {"process 0": self._call(store)}
         except (OSError, RuntimeError) as error:
@@ -79,19 +88,32 @@ class Lines:
         deadline = time.monotonic() + PATIENCE.total_seconds()
         sockets: dict[str, socket.socket] = {}
         with socket.create_server(("", 0), family=family, dualstack_ipv6=both, backlog=self._size) as server:
-            store.set("port", str(server.getsockname()[1]))
+            store.set(SESSION, json.dumps([self.session, server.getsockname()[1]]))
             while len(sockets) < self._size - 1:
                 server.settimeout(max(deadline - time.monotonic(), 0.1))
                 end, _address = server.accept()
-                end.settimeout(PATIENCE.total_seconds())
-                sockets[json.loads(end.makefile().readline())] = _kept_alive(end)
+                with suppress(OSError, ValueError):
+                    end.settimeout(ANSWER)
+                    name = json.loads(_read_line(end))
+                    end.sendall(_line(self.session))
+                    sockets[name] = _kept_alive(end)
         return sockets
 
     def _call(self, store: Store) -> socket.socket:
-        store.wait(["port"], PATIENCE)
-        end = socket.create_connection((os.environ["MASTER_ADDR"], int(store.get("port"))), PATIENCE.total_seconds())
-        end.sendall(_line(self._name))
-        return _kept_alive(end)
+        deadline = time.monotonic() + PATIENCE.total_seconds()
+        store.wait([SESSION], PATIENCE)
+        while True:
+            self.session, port = json.loads(store.get(SESSION))
+            try:
+                end = socket.create_connection((os.environ["MASTER_ADDR"], port), ANSWER)
+                end.sendall(_line(self._name))
+                if json.loads(_read_line(end)) == self.session:
+                    return _kept_alive(end)
+            except (OSError, ValueError):
+                # A session of before a restart: the first process of now has not come yet.
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE)
 
     def _listen(self, name: str, end: socket.socket) -> None:
         left = False
@@ -118,6 +140,14 @@ class Lines:
 
 def _line(text: str) -> bytes:
     return (json.dumps(text) + "\n").encode()
+
+
+def _read_line(end: socket.socket) -> bytes:
+    """One line and no byte more, which belongs to whoever listens next."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := end.recv(1)):
+        line += byte
+    return line
 
 
 def _kept_alive(end: socket.socket) -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -72,17 +72,20 @@ class ScoreRecord(Record):
     kind = "score"
 
 
-def write_moments(folder: Path, moments: Mapping[int, Moments], provenance: Mapping[str, Any]) -> None:
-    """Writes the sums of every layer, the targets' sums, and an index with their provenance."""
+def write_moments(folder: Path, moments: Iterable[tuple[int, Moments]], provenance: Mapping[str, Any]) -> None:
+    """Writes the sums of layers as they come, the targets' sums, and an index with their provenance."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    for layer, layer_moments in moments.items():
+    layers = []
+    for layer, layer_moments in moments:
         sums = {name: value for name, value in layer_moments.sums.items() if name not in TARGETS}
-        counts = {"texts": str(layer_moments.texts), "tokens": str(layer_moments.tokens)}
-        write_sums(folder / LAYER_FILE.format(layer), sums, {**counts, "pooling": layer_moments.pooling})
-    first = next(iter(moments.values()))
-    write_sums(folder / TARGETS_FILE, {name: first.sums[name] for name in TARGETS}, {"texts": str(first.texts)})
-    index = {"schema": SCHEMA, "texts": first.texts, "tokens": first.tokens, "layers": list(moments), **provenance}
+        counts = {"texts": layer_moments.texts, "tokens": layer_moments.tokens}
+        kind = {name: str(count) for name, count in counts.items()} | {"pooling": layer_moments.pooling}
+        write_sums(folder / LAYER_FILE.format(layer), sums, kind)
+        layers.append(layer)
+        targets = {name: layer_moments.sums[name] for name in TARGETS}
+    write_sums(folder / TARGETS_FILE, targets, {"texts": str(counts["texts"])})
+    index = {"schema": SCHEMA, **counts, "layers": layers, **provenance}
     write_whole(folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
 
 

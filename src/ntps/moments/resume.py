@@ -101,7 +101,7 @@ def _dealt_anew(out: Path, parts: list[Ledger], fresh: Ledger) -> Checkpoint:
     place = places[0]
     if len(parts) > 1 or parts[0].rank:
         place = folder_of(out, 0) / f"batch.{len(earlier)}"
-        write_moments(place, _sum(places), fresh.run)
+        write_moments(place, _sum(places).items(), fresh.run)
     # From here on the first process holds them, and the folders of the others mean nothing any more.
     checkpoint.commit(place, 0, parts[0].batches)
     for path in (out / PROGRESS).glob(f"{OTHERS}*"):

@@ -164,7 +164,9 @@ class _Run(Prepared):
             if out is not None and checkpoint is not None:
                 clear_folder(out)
                 if keep:
-                    write_moments(out / MOMENTS, moments, {**self.provenance(), "warnings": list(self.warnings())})
+                    write_moments(
+                        out / MOMENTS, moments.items(), {**self.provenance(), "warnings": list(self.warnings())}
+                    )
                     checkpoint.commit(out / MOMENTS, batches, batches, whole=True)
                 else:
                     checkpoint.save(moments, batches, batches, whole=True)

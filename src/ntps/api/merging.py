@@ -1,0 +1,43 @@
+"""``ntps.merge``: statistics that were computed apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ntps.errors import InputError
+from ntps.moments import claim_folder, merge_runs
+from ntps.moments.score import Convention
+from ntps.report import ScoreResult
+
+
+def merge(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    *,
+    convention: Convention = "paper",
+    centered: bool = False,
+    overwrite: bool = False,
+) -> ScoreResult:
+    """Adds up the statistics of runs of one model on texts that no two of them share, and scores the sum.
+
+    Args:
+        folders: Folders that scores were written to, with their statistics.
+        out: Another folder, for ``result.json``, ``curves.parquet`` and ``moments/``.
+        convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
+        overwrite: Whether a result in ``out`` may be replaced.
+
+    Returns:
+        The result, without held-out figures; its ``merged`` block lists the parts.
+
+    Raises:
+        InputError: The runs differ in model, labels or settings, or hold the same texts.
+    """
+    target, sources = Path(out), [Path(folder) for folder in folders]
+    if target.resolve() in [source.resolve() for source in sources]:
+        raise InputError(f"{target} is one of the parts: choose another --out")
+    with claim_folder(target, overwrite):
+        record = merge_runs(sources, target, convention=convention, centered=centered)
+        record.write(target)
+    return ScoreResult(record)
