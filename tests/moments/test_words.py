@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, load_model
-from ntps.moments import ScoreRecord, ScoreSettings, run_score, run_words
+from ntps.moments import ScoreRecord, ScoreSettings, WordSettings, run_score, run_words
 from ntps.moments.record import read_layer_moments
 from ntps.moments.spectra import Spectra
 from ntps.moments.words import turned
@@ -36,7 +36,7 @@ def scored(model: LanguageModel, folder: Path, classes: int = 3) -> Path:
 @pytest.mark.parametrize("layer", range(DEPTH + 1))
 def test_coordinates_are_projections_of_pooled_states(layer: int, model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path)
-    result = run_words(folder, model, LISTS, layer=layer)
+    result = run_words(folder, model, WordSettings(LISTS, layer))
     spectra = Spectra.of(read_layer_moments(folder / "moments", layer).means())
     assert [(row["list"], row["word"]) for row in result["words"]] == [(k, w) for k, ws in LISTS.items() for w in ws]
     assert result["summary"]["perception_eigenvalues"] == spectra.perception.values[:2].tolist()
@@ -58,14 +58,14 @@ def test_coordinates_are_projections_of_pooled_states(layer: int, model: Languag
 def test_there_are_as_many_coordinates_as_directions(model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path, classes=2)
     record = ScoreRecord.read(folder).result
-    names = set(run_words(folder, model, LISTS)["words"][0])
+    names = set(run_words(folder, model, WordSettings(LISTS))["words"][0])
     rank = record["layers"][record["summary"]["layer"]]["rank_perception"]
     assert {"v1", "v2"} <= names and sum(name.startswith("u") for name in names) == min(rank, 2)
 
 
 def test_the_result_lies_where_it_is_asked_for(model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path)
-    result = run_words(folder, model, LISTS, out=folder / "words")
+    result = run_words(folder, model, WordSettings(LISTS), out=folder / "words")
     assert json.loads((folder / "words" / "result.json").read_text()) == result
     assert (
         result["kind"] == "words" and result["summary"]["layer"] == ScoreRecord.read(folder).result["summary"]["layer"]
@@ -75,16 +75,16 @@ def test_the_result_lies_where_it_is_asked_for(model: LanguageModel, tmp_path: P
 def test_what_cannot_be_measured_is_said(model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path / "run")
     with pytest.raises(InputError, match="no score of layer 9"):
-        run_words(folder, model, LISTS, layer=9)
+        run_words(folder, model, WordSettings(LISTS, 9))
     with pytest.raises(InputError, match="'none' is empty"):
-        run_words(folder, model, {**LISTS, "none": []})
+        WordSettings({**LISTS, "none": []})
     with pytest.raises(InputError, match="other weights"):
-        run_words(folder, load_model(save_model(tmp_path / "other", seed=5)), LISTS)
+        run_words(folder, load_model(save_model(tmp_path / "other", seed=5)), WordSettings(LISTS))
     for file in (folder / "moments").iterdir():
         file.unlink()
     (folder / "moments").rmdir()
     with pytest.raises(InputError, match="--moments keep"):
-        run_words(folder, model, LISTS)
+        run_words(folder, model, WordSettings(LISTS))
 
 
 coordinates = arrays(np.float64, (len(WORDS) // 8, 2), elements=st.floats(-5, 5, allow_subnormal=False))

@@ -76,6 +76,15 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"ols": {"kind": "adamw"}}), 8, ("no such key",)),
         (define(measurements={"lora": {"learning_rate": "fast"}}), 8, ("'fast' is not a number",)),
         (define(measurements={"lora": {"epsilons": [1]}}), 8, ("a list of 2, each entry a number",)),
+        (define(measurements={"score": {"tasks": ["imdb"]}}), 9, ("tasks.1", "no task is called imdb", "docstrings")),
+        (define(measurements={"score": {"tasks": []}}), 8, ("score.tasks", "no task is named")),
+        (define(measurements={"score": {"tasks": "docstrings"}}), 8, ("score.tasks", "a list")),
+        (define(measurements={"words": {"lists": {"a": ["b"]}}}), 7, ("continues score", "listed too")),
+        (define(measurements={"score": None, "words": None}), 8, ("words", "the key lists is missing")),
+        (define(measurements={"score": None, "words": {"lists": {"a": []}}}), 8, ("the word list 'a' is empty",)),
+        (define(measurements={"score": None, "words": {"lists": {}}}), 8, ("no list of words",)),
+        (define(measurements={"score": None, "words": {"lists": ["a"]}}), 9, ("a mapping of names, each to a list",)),
+        (define(measurements={"score": None, "words": {"lists": {"a": [True]}}}), 9, ("each entry a text",)),
         (define(measurements=None), 6, ("no measurement", "score")),
         (define(models=[]), 2, ("--model",)),
         (define(models="demo"), 2, ("a list",)),
@@ -123,6 +132,23 @@ def test_a_measurement_that_compares_takes_over_the_settings() -> None:
     study = parse_study(define(measurements={"score-after-lora": None, "lora": None, "score": {"layers": "1"}}), "g")
     assert list(study.measurements) == ["score", "lora", "score-after-lora"]
     assert study.measurements["score-after-lora"] == study.measurements["score"]
+
+
+def test_a_measurement_of_some_tasks_takes_along_what_continues_it(tmp_path: Path) -> None:
+    text = define(
+        tasks=["emotion", "imdb", "sst2"],
+        measurements={
+            "score": {"tasks": ["emotion", "imdb"]},
+            "words": {"tasks": ["imdb", "sst2"], "lists": {"Be": ["am", "is"]}},
+            "ols": None,
+        },
+        moments="drop",
+    )
+    runs = plan_runs(parse_study(text, "g"), tmp_path)
+    made = {name: [run.task.name for run in runs if run.measurement == name] for name in ("score", "words", "ols")}
+    assert made == {"score": ["emotion", "imdb"], "words": ["imdb"], "ols": ["emotion", "imdb", "sst2"]}
+    # Words are placed with the statistics of their score, which would else be dropped.
+    assert [run.task.name for run in runs if run.keep_moments] == ["imdb"]
 
 
 def test_anchors_and_merges_may_repeat_a_key() -> None:

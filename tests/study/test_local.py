@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from grid import Heard, begin, run_grid, save_grid, stamps
 from ntps.errors import InputError
 from ntps.moments import claim_folder
+from ntps.report.reader import read_results
 from ntps.study import Overwrite, Run, Status, runs
 from ntps.study.engines import Job, run_in_workers
 from ntps.study.measure import MEASUREMENTS, Bench
@@ -64,6 +66,25 @@ def test_what_a_kill_left_beside_a_result_is_cleared_away(grid: Path, tmp_path: 
     (out / FOLDERS[0] / ".lock").touch()
     run_grid(grid, out)
     assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+
+
+def test_words_are_placed_with_statistics_that_stay_for_them(grid: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(grid.read_text())
+    content["measurements"] = {
+        **content["measurements"],
+        "words": {"tasks": ["second"], "lists": {"first": ["red", "blue"], "others": ["one", "two"]}, "layer": 1},
+    }
+    grid.write_text(yaml.safe_dump({**content, "moments": "drop"}))
+    outcomes = run_grid(grid, tmp_path / "out")
+    assert list(outcomes) == ["first/score", "second/score", "second/words"]
+    assert {outcome.state.status for outcome in outcomes.values()} == {Status.done}
+    assert [(tmp_path / "out" / folder / "moments").exists() for folder in FOLDERS] == [False, True]
+    words = read_results(tmp_path / "out").words
+    assert len(words) == 1 and words[0]["summary"]["layer"] == 1
+    assert [row["word"] for row in words[0]["words"]] == ["red", "blue", "one", "two"]
+    # Also where the runs lie elsewhere.
+    begin(grid, tmp_path / "other", results=tmp_path / "out" / "results").run(Heard())
+    assert read_results(tmp_path / "other").words == words
 
 
 def test_a_planted_failure_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:

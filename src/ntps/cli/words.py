@@ -11,7 +11,7 @@ from ntps.cli import options
 from ntps.cli.console import out
 from ntps.errors import InputError
 from ntps.models import load_model
-from ntps.moments import ScoreRecord, run_words
+from ntps.moments import ScoreRecord, WordSettings, run_words
 
 
 def words(
@@ -35,7 +35,7 @@ def words(
 
     `ntps report` draws it.
     """
-    named = dict(_named(each) for each in lists)
+    settings = WordSettings(dict(_named(each) for each in lists), layer)
     score = ScoreRecord.read(scored).result
     block = score["model"]
     model = load_model(
@@ -46,7 +46,7 @@ def words(
         trust_remote_code=trust_remote_code,
     )
     target = out_folder or scored / "words"
-    result = run_words(scored, model, named, layer=layer, out=target)
+    result = run_words(scored, model, settings, out=target)
     summary = result["summary"]
     out.print(f"{len(result['words'])} words in layer {summary['layer']} ({summary['name']}) are in {target}")
 

@@ -17,7 +17,7 @@ from ntps.moments.rescoring import check_rescoring
 from ntps.moments.run import run_score
 from ntps.moments.score import LayerScore, score_moments
 from ntps.moments.settings import PassSettings, ScoreSettings, check_choice
-from ntps.moments.words import run_words
+from ntps.moments.words import WordSettings, run_words
 
 __all__ = [
     "BatchingCheck",
@@ -31,6 +31,7 @@ __all__ = [
     "Reporter",
     "ScoreRecord",
     "ScoreSettings",
+    "WordSettings",
     "World",
     "change_block",
     "check_batching",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from ntps.moments.spectra import Spectra
 from ntps.moments.storage import write_whole, writing
 
 Array = NDArray[np.float64]
-WordLists = Mapping[str, Sequence[str]]
 
 AXES = 2
 SIGN_RULE = (
@@ -32,16 +32,33 @@ SIGN_RULE = (
 )
 
 
-def run_words(
-    scored: Path, model: LanguageModel, lists: WordLists, *, layer: int | None = None, out: Path | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class WordSettings:
+    """Which words, and in which planes.
+
+    Attributes:
+        lists: Words by the name of their list; the first one turns the axes.
+        layer: Index of the layer; that of the score's summary by default.
+    """
+
+    lists: Mapping[str, Sequence[str]]
+    layer: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.lists:
+            raise InputError("there is no list of words: name at least one")
+        for name, words in self.lists.items():
+            if not words or not all(word.strip() for word in words):
+                raise InputError(f"the word list {name!r} is empty, or one of its words is: name at least one word")
+
+
+def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out: Path | None = None) -> dict[str, Any]:
     """Measures where words lie in the planes of U and V of a layer that was scored.
 
     Args:
         scored: Folder of the score, with its moments: they define U and V.
         model: The model that was scored.
-        lists: Words by the name of their list; the first one turns the axes.
-        layer: Index of the layer; that of the score's summary by default.
+        settings: The words and the layer.
         out: Folder for ``result.json``; nothing is written without it.
 
     Returns:
@@ -50,13 +67,14 @@ def run_words(
         not exist.
 
     Raises:
-        InputError: There is no score or no moments of that layer, they are another model's, or a list is empty.
+        InputError: There is no score or no moments of that layer, they are another model's, or a word has no
+            token.
     """
     clock, score = Clock(), ScoreRecord.read(scored).result
     if model.weights() != score["model"]["weights"]:
         raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
     names = {row["layer"]: row["name"] for row in score["layers"]}
-    layer = score["summary"]["layer"] if layer is None else layer
+    layer = score["summary"]["layer"] if settings.layer is None else settings.layer
     if layer not in names:
         raise InputError(f"{scored} holds no score of layer {layer}: choose one of {', '.join(map(str, names))}")
     if not (scored / MOMENTS).is_dir():
@@ -64,15 +82,17 @@ def run_words(
     with clock.phase("theory"):
         spectra = Spectra.of(read_layer_moments(scored / MOMENTS, layer).means())
     with clock.phase("forward"):
-        frame, states = word_states(model, lists, layer, score["settings"]["pooling"])
+        frame, states = word_states(model, settings.lists, layer, score["settings"]["pooling"])
     first = (frame["list"] == frame["list"].iloc[0]).to_numpy()
     for letter, subspace in (("u", spectra.perception), ("v", spectra.autoregressive)):
         for axis, values in enumerate(turned(states @ subspace.basis[:, :AXES], first).T, start=1):
             frame[f"{letter}{axis}"] = values
     provenance = {name: score[name] for name in ("settings_hash", "model", "task")}
-    settings = {"lists": {name: list(words) for name, words in lists.items()}, "pooling": score["settings"]["pooling"]}
+    lists = {name: list(words) for name, words in settings.lists.items()}
     result = {
-        **envelope("words", {**provenance, "settings": settings}, clock),
+        **envelope(
+            "words", {**provenance, "settings": {"lists": lists, "pooling": score["settings"]["pooling"]}}, clock
+        ),
         "summary": {
             "layer": layer,
             "name": names[layer],
@@ -92,18 +112,17 @@ def run_words(
     return result
 
 
-def word_states(model: LanguageModel, lists: WordLists, layer: int, pooling: Pooling) -> tuple[pd.DataFrame, Array]:
+def word_states(
+    model: LanguageModel, lists: Mapping[str, Sequence[str]], layer: int, pooling: Pooling
+) -> tuple[pd.DataFrame, Array]:
     """Hidden states of words, each a text of its own, pooled as the texts of a task are.
 
     Returns:
         ``list, word, tokens`` by row, and ``(words, d)``.
 
     Raises:
-        InputError: A list has no word, or a word no token.
+        InputError: A word has no token.
     """
-    for name, words in lists.items():
-        if not words:
-            raise InputError(f"the word list {name!r} is empty: name at least one word")
     frame = pd.DataFrame([(name, word) for name, words in lists.items() for word in words], columns=["list", "word"])
     tokens = tokenize(model, frame["word"].tolist())
     work = Pass(

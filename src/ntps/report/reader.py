@@ -99,7 +99,9 @@ def read_results(folder: Path) -> StudyResults:
                 run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
         rows["runs"].append(run)
     tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
-    beside = {(folder / entry["folder"] / WORDS / RESULT).resolve() for entry in entries if entry.get("folder")}
+    # A score has its words beside it, a study in a run of their own; and runs may lie outside the folder.
+    runs = [folder / entry["folder"] for entry in entries if entry.get("folder")]
+    beside = {(run / below / RESULT).resolve() for run in runs for below in (WORDS, "")}
     places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
     words = tuple(result for result in map(_json, places) if result.get("kind") == "words")
     return StudyResults(name=name, words=words, **tables)

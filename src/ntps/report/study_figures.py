@@ -68,7 +68,7 @@ def figures_1(results: StudyResults) -> Iterator[ReportFigure]:
             draw_words(frame, title, values),
         )
     if not results.words:
-        missing = "no words were measured: run `ntps words` on the folder of a score"
+        missing = "no words were measured: list `words` in a study, or run `ntps words` on the folder of a score"
         yield ReportFigure("figure_1", "Figure 1: words in the planes of U and V", "", pd.DataFrame(), missing=missing)
 
 

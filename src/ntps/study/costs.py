@@ -84,10 +84,12 @@ def needed(cost: Cost, resources: Resources) -> Resources:
 
 
 def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cost:
-    steps, batch = MEASUREMENTS[run.measurement].training(run.settings)
+    measurement = MEASUREMENTS[run.measurement]
+    steps, batch = measurement.training(run.settings)
     if size is None or texts is None:
         return Cost(steps=steps)
-    seen = texts.tokens_per_text * (texts.train * (steps == 0) + texts.test)
+    passed = 0 if measurement.on_moments else texts.train * (steps == 0) + texts.test
+    seen = texts.tokens_per_text * passed
     trained = steps * batch * texts.tokens_per_text
     width, layers = size.hidden_size, size.num_layers + 1
     # Two operations a parameter and token forwards, four more backwards.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,6 +18,8 @@ from ntps.tasks.files import EXTENSIONS
 
 STUDIES = ("demo", "small", "paper")
 """Studies that come with the package."""
+TASKS = "tasks"
+"""Key of a measurement that is made on some tasks only."""
 LOCAL = "local"
 """The revision of what lies in a folder."""
 
@@ -102,6 +104,7 @@ class Study:
         models: Models, with names that differ.
         tasks: Tasks, with names that differ.
         measurements: The settings of each measurement, in the order in which they run.
+        only: The tasks of each measurement that is not made on all.
         resources: What one run needs.
         moments: Whether the statistics of a score stay in its folder.
     """
@@ -110,8 +113,17 @@ class Study:
     models: tuple[ModelSpec, ...]
     tasks: tuple[TaskSpec, ...]
     measurements: Mapping[str, Any]
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resources: Resources = Resources()
     moments: Literal["keep", "drop"] = "keep"
+
+    def measured(self, task: TaskSpec) -> dict[str, Any]:
+        """The settings of each measurement that is made on a task, and so is all that it continues."""
+        found: dict[str, Any] = {}
+        for name, settings in self.measurements.items():
+            if task.name in self.only.get(name, (task.name,)) and found.keys() >= set(MEASUREMENTS[name].after):
+                found[name] = settings
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The definition in JSON types, with every default spelled out."""
@@ -120,6 +132,7 @@ class Study:
             "models": [asdict(model) for model in self.models],
             "tasks": [asdict(task) for task in self.tasks],
             "measurements": {name: asdict(settings) for name, settings in self.measurements.items()},
+            "only": {name: list(tasks) for name, tasks in self.only.items()},
             "resources": asdict(self.resources),
             "moments": self.moments,
         }
@@ -177,11 +190,14 @@ def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
     tasks = _specs(document, TaskSpec, top.tasks, "tasks", limits)
     if not tasks:
         raise document.error(("tasks",), "no task is named: list at least one")
+    named = _named(document, tasks, "tasks")
+    measurements, only = _measurements(document, top.measurements, [task.name for task in named])
     return Study(
         name=top.name or Path(name).stem,
         models=_named(document, listed, "models"),
-        tasks=_named(document, tasks, "tasks"),
-        measurements=_measurements(document, top.measurements),
+        tasks=named,
+        measurements=measurements,
+        only=only,
         resources=document.build(Resources, top.resources, ("resources",)),
         moments=top.moments,
     )
@@ -230,26 +246,42 @@ def _short(name: str, model: bool) -> str:
     return (known.hub_id if known else repository).replace("/", "__")
 
 
-def _measurements(document: Document, entries: Any) -> dict[str, Any]:
+def _measurements(
+    document: Document, entries: Any, tasks: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """The settings of each measurement, and the tasks of those that name some."""
     asked = document.mapping(entries, ("measurements",))
     if not asked:
         raise document.error(("measurements",), f"no measurement is named: take some of {', '.join(MEASUREMENTS)}")
     for name in asked:
         document.known(name, MEASUREMENTS, ("measurements",))
-    found = {}
+    found: dict[str, Any] = {}
+    only: dict[str, tuple[str, ...]] = {}
     for name, measurement in MEASUREMENTS.items():
         if name not in asked:
             continue
         place = ("measurements", name)
+        settings = dict(document.mapping(asked[name], place))
+        if TASKS in settings:
+            only[name] = _some_of(document, settings.pop(TASKS), tasks, (*place, TASKS))
         for needed in measurement.after:
             if needed not in asked:
                 raise document.error(place, f"{name} continues {needed}, which must be listed too")
         if measurement.like is None:
-            found[name] = document.build(measurement.settings, asked[name], place, measurement.fixed)
+            found[name] = document.build(measurement.settings, settings, place, measurement.fixed)
             continue
-        for key in document.mapping(asked[name], place):
+        for key in settings:
             raise document.error(
                 (*place, key), f"{name} takes over the settings of {measurement.like}: set {key} there"
             )
         found[name] = found[measurement.like]
-    return found
+    return found, only
+
+
+def _some_of(document: Document, chosen: Any, tasks: Sequence[str], place: tuple[str, ...]) -> tuple[str, ...]:
+    for index, name in enumerate(listed := document.sequence(chosen, place)):
+        if name not in tasks:
+            raise document.error((*place, index), f"no task is called {name}; the tasks here are {', '.join(tasks)}")
+    if not listed:
+        raise document.error(place, "no task is named: list some, or remove the key to measure all")
+    return tuple(listed)

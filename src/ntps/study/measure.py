@@ -9,7 +9,7 @@ from typing import Any
 
 from ntps.models import LanguageModel, load_model
 from ntps.models.adapter import ADAPTER
-from ntps.moments import Reporter, ScoreRecord, ScoreSettings, run_score
+from ntps.moments import Reporter, ScoreRecord, ScoreSettings, WordSettings, run_score, run_words
 from ntps.tasks import Task, load_task
 from ntps.training import FinetuneSettings, ProbeSettings, run_finetune, run_probe
 
@@ -77,6 +77,7 @@ class Measurement:
         fixed: Settings that make the measurement what it is.
         after: The measurements that it continues.
         like: The measurement whose settings it takes over; it has none of its own then.
+        on_moments: Whether, instead of texts, it reads the statistics of the score that it continues.
         training: Training steps and texts a step, from the settings.
     """
 
@@ -85,6 +86,7 @@ class Measurement:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     like: str | None = None
+    on_moments: bool = False
     training: Callable[[Any], tuple[int, int]] = lambda _settings: (0, 0)
 
 
@@ -97,6 +99,10 @@ def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
         keep_moments=run.keep_moments,
         reporter=reporter,
     )
+
+
+def _words(bench: Bench, run: Any, _reporter: Reporter | None) -> object:
+    return run_words(run.needs[0].folder, bench.model(run.model), run.settings, out=run.folder)
 
 
 def _probe(bench: Bench, run: Any, reporter: Reporter | None) -> object:
@@ -138,6 +144,7 @@ def _training(settings: FinetuneSettings) -> tuple[int, int]:
 SCRATCH = {"method": "full", "from_scratch": True}
 MEASUREMENTS: Mapping[str, Measurement] = {
     "score": Measurement(ScoreSettings, _score),
+    "words": Measurement(WordSettings, _words, after=("score",), on_moments=True),
     "ols": Measurement(ProbeSettings, _probe, {"kind": "ols"}),
     "logistic": Measurement(ProbeSettings, _probe, {"kind": "logistic"}),
     "adamw": Measurement(ProbeSettings, _probe, {"kind": "adamw"}),

@@ -47,14 +47,18 @@ def plan_runs(study: Study, results: Path, data_dir: str | None = None) -> list[
 def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data_dir: str | None) -> Iterator[Run]:
     made: dict[str, Run] = {}
     shared = {"model": _model_identity(model), "task": _task_identity(task, data_dir)}
-    for name, settings in study.measurements.items():
+    measured = study.measured(task)
+    # Whatever becomes of the others, statistics stay that another measurement reads.
+    read = {needed for name in measured if MEASUREMENTS[name].on_moments for needed in MEASUREMENTS[name].after}
+    for name, settings in measured.items():
         needs = tuple(made[needed] for needed in MEASUREMENTS[name].after)
         numbers = {key: value for key, value in asdict(settings).items() if key not in ASIDE}
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = {run.measurement: run.digest for run in needs}
         folder = results / model.name / model.revision / task.name / name
-        made[name] = Run(model, task, name, settings, folder, identity, needs, study.moments == "keep")
+        keep_moments = study.moments == "keep" or name in read
+        made[name] = Run(model, task, name, settings, folder, identity, needs, keep_moments)
     yield from made.values()
 
 

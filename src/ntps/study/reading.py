@@ -135,6 +135,11 @@ def _fitted(value: Any, hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return value if value in arguments else _Misfit
+    if origin is Mapping:
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            return _Misfit
+        entries = {key: _fitted(item, arguments[1]) for key, item in value.items()}
+        return _Misfit if _Misfit in entries.values() else entries
     if origin in (tuple, Sequence):
         if not isinstance(value, list) or (origin is tuple and ... not in arguments and len(value) != len(arguments)):
             return _Misfit
@@ -163,6 +168,8 @@ def _words(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
+    if origin is Mapping:
+        return f"a mapping of names, each to {_words(arguments[1])}"
     if origin in (tuple, Sequence):
         count = "" if origin is Sequence or ... in arguments else f" of {len(arguments)}"
         return f"a list{count}, each entry {_words(arguments[0])}"
