@@ -30,6 +30,8 @@ ANSWER = 60.0
 """Seconds that a process which is there may take to answer."""
 PAUSE = 0.2
 """Seconds between two calls."""
+LAST_WORDS = 10.0
+"""Seconds that the first process gets to save its sums and to speak: a launcher kills it once another one has ended."""
 LEFT = ""
 """What a process says that has finished."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
@@ -71,12 +73,17 @@ class Lines:
         self._send(f"{self._name} stopped: {sentence}")
 
     def close(self, finished: bool) -> None:
-        """Ends all connections; the first process stays until the others have gone, if it has finished."""
+        """Ends all connections.
+
+        Who has finished stays until the others have gone, if it is the first process; who has not, until the first one
+        has, if it is another.
+        """
         self._closing = True
         if finished:
             self._send(LEFT)
-            for thread in self._threads if self._rank == 0 else ():
-                thread.join(PATIENCE.total_seconds())
+        if finished == (self._rank == 0):
+            for thread in self._threads:
+                thread.join(PATIENCE.total_seconds() if finished else LAST_WORDS)
         for end in self._sockets.values():
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

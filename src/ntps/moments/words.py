@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ class WordSettings:
         lists: Words by the name of their list; the first one turns the axes.
         layer: Index of the layer; that of the score's summary by default.
     """
+
+    # What changes no number beyond rounding.
+    aside: ClassVar[tuple[str, ...]] = ()
 
     lists: Mapping[str, Sequence[str]]
     layer: int | None = None

@@ -19,8 +19,6 @@ from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.load import local_copy
 from ntps.tasks.registry import REGISTRY
 
-ASIDE = ("tokens_per_batch", "accumulate", "eval_every", "save_every")
-"""Settings that change no numbers but those of rounding."""
 PROSE = (".md", ".gitattributes", ".gitignore")
 """Files beside a model that do not change it."""
 
@@ -52,7 +50,7 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
     read = {needed for name in measured if MEASUREMENTS[name].on_moments for needed in MEASUREMENTS[name].after}
     for name, settings in measured.items():
         needs = tuple(made[needed] for needed in MEASUREMENTS[name].after)
-        numbers = {key: value for key, value in asdict(settings).items() if key not in ASIDE}
+        numbers = {key: value for key, value in asdict(settings).items() if key not in settings.aside}
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = {run.measurement: run.digest for run in needs}
