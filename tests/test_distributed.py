@@ -15,7 +15,9 @@ import torch
 
 from ntps.moments import World
 from ntps.moments.exchange import join_moments
+from ntps.moments.ledger import Ledger
 from ntps.moments.record import read_moments
+from ntps.moments.resume import open_progress
 from same import assert_same
 from tiny import moments_of, random_texts, save_model, save_rows
 from workers import Ambush, Ended, run_workers
@@ -242,6 +244,22 @@ def test_hosts_without_a_common_folder(setting: Setting, tmp_path: Path) -> None
     assert run_workers(commands, tmp_path / "log").codes == (0, 0)
     assert_same(hosts[0], setting.whole(2))
     assert not hosts[1].exists()
+
+
+def test_a_process_that_begins_leaves_the_folders_of_others_alone(tmp_path: Path) -> None:
+    """They may be empty because another process of the host is about to write there."""
+    fresh = Ledger({"model": "m"}, {}, 40, rank=1, world=2)
+
+    class Begun(World):
+        def share(self, _fact: object) -> Any:
+            return {**fresh.deal, "whole": False}
+
+    (tmp_path / "progress").mkdir()
+    checkpoint = open_progress(Begun(1, 2), tmp_path, fresh, None, resume=True, overwrite=False)
+    assert (tmp_path / "progress").is_dir()
+    # When the sums are in the first process, nobody needs them any more.
+    checkpoint.leave()
+    assert not tmp_path.exists()
 
 
 # --- clear sentences --------------------------------------------------------------------------------------------------

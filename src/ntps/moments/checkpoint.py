@@ -121,17 +121,23 @@ class Checkpoint:
         self.ledger = replace(self.ledger, largest=largest)
 
     def remove(self) -> None:
-        """Leaves no progress."""
+        """Leaves no progress of this process."""
         with writing(self._folder):
             # First the ledger: without it the rest means nothing.
             (self._folder / LEDGER).unlink(missing_ok=True)
             if self._folder.exists():
                 shutil.rmtree(self._folder)
-        if self.ledger.rank:
-            # On a host of its own, nobody else needs the folders around it.
-            with suppress(OSError):
-                (self._out / PROGRESS).rmdir()
-                self._out.rmdir()
+
+    def leave(self) -> None:
+        """Removes the progress of a process that is not the first, when the sums are in the first one.
+
+        On a host of its own, nobody else needs the folders around it either; before that, another process of the host
+        may be about to write there.
+        """
+        self.remove()
+        with suppress(OSError):
+            (self._out / PROGRESS).rmdir()
+            self._out.rmdir()
 
     def _sweep(self) -> None:
         """Removes what the ledger does not name: older sums, and half-written ones of a run that was killed."""

@@ -140,7 +140,7 @@ class _Run(Prepared):
         else:
             moments = checkpoint.restore()
         if checkpoint is not None and self.world.rank:
-            checkpoint.remove()
+            checkpoint.leave()
         if pooled:
             pooled.finish(self.layers, self.provenance())
         return moments
