@@ -393,9 +393,12 @@ def test_bad_devices(device: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "peft" else name)
-    with pytest.raises(InputError, match=r"needs the package peft: install it with `pip install '.\[train\]'`"):
+    monkeypatch.setattr("ntps.models.adapter.find_spec", lambda name: None if name == "peft" else name)
+    sentence = r"needs the package peft: install it with `pip install '.\[train\]'`"
+    with pytest.raises(InputError, match=f"fine-tuning {sentence}"):
         run_finetune(folder, TASK, QUICK)
+    with pytest.raises(InputError, match=f"an adapter {sentence}"):
+        load_model(folder, adapter=folder)
 
 
 def test_bfloat16_trains_float32_weights(folder: Path, spied: list[Any]) -> None:

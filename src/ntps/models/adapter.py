@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def adapter_tensors(peft_model: Any) -> tuple[dict[str, Tensor], dict[str, Any]]
     return weights, plain
 
 
+def require_training(what: str) -> None:
+    """Makes sure that the libraries of the extra ``train`` are installed.
+
+    Raises:
+        InputError: One is missing; ``what`` says what needs it.
+    """
+    for name in ("accelerate", "peft"):
+        if find_spec(name) is None:
+            raise InputError(f"{what} needs the package {name}: install it with `pip install '.[train]'`")
+
+
 def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
     """Puts a trained adapter on a base transformer, in place.
 
@@ -96,6 +108,7 @@ def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
     Raises:
         InputError: The folder holds no LoRA adapter, or one of another model.
     """
+    require_training("an adapter")
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
     folder = adapter_folder(folder)

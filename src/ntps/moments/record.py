@@ -58,7 +58,8 @@ class Record:
             result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
             curves = pd.read_parquet(folder / CURVES)
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read a result from {folder}: {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"cannot read a result from {folder}: {reason}; give a folder that ntps wrote") from error
         if not isinstance(result, dict) or result.get("kind") != cls.kind or result.get("schema") != SCHEMA:
             raise InputError(
                 f"{folder / RESULT} is not a {cls.kind} of schema {SCHEMA}: give a folder that ntps {cls.kind} wrote"

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import torch
 
 from ntps.errors import InputError
 from ntps.models import load_model
+from ntps.models.adapter import require_training
 from ntps.models.load import SPREAD
 from ntps.models.quiet import quiet_transformers
 from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, versions
@@ -81,7 +81,7 @@ def run_finetune(
         InputError: Something that was given cannot be used, a library is missing, or a file cannot be written.
         NumericalError: The loss is no number.
     """
-    _require_libraries()
+    require_training("fine-tuning")
     from ntps.training.tuner import training_arguments
 
     cpu, bfloat16 = _device(device, settings)
@@ -212,12 +212,6 @@ class _Run(Prepared):
         if self.test is None:
             yield "there are no test texts: the figures are those of the training texts, which flatter"
         yield from super().warnings()
-
-
-def _require_libraries() -> None:
-    for name in ("accelerate", "peft"):
-        if find_spec(name) is None:
-            raise InputError(f"fine-tuning needs the package {name}: install it with `pip install '.[train]'`")
 
 
 def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
