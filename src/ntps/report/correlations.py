@@ -100,9 +100,7 @@ def correlate(results: StudyResults, probe_layer: ProbeLayer = "same") -> Correl
         for measure in MEASURES:
             scores = model_scores(results, model, measure, probe_layer)
             if scores is None:
-                reasons[model, measure.key] = (
-                    "there is no score, or the probe or fine-tuning beside it was not run"
-                )
+                reasons[model, measure.key] = "there is no score, or the probe or fine-tuning beside it was not run"
                 continue
             case = _Case.of(results, model, measure, scores, probe_layer)
             if not case.kept.any():
