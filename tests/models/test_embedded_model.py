@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
+from ntps import InputError, load_model
 from ntps.models.embedded import embedded_model_folder
+from ntps.study.definition import parse_study
 from ntps.tasks.docstrings import heldout_texts
 
 FOLDER = embedded_model_folder()
@@ -83,3 +86,14 @@ def test_beats_the_unigram_of_the_same_tokens() -> None:
     frequencies = torch.bincount(targets[kept]) / kept.sum()
     unigram = torch.special.entr(frequencies).sum().item()
     assert loss < unigram - 0.5
+
+
+def test_a_folder_of_its_name_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in (None, "demo"):
+        assert load_model(name).id == "demo"
+    study = parse_study("models: [demo]\ntasks: [imdb]\nmeasurements: {score: }\n", "study")
+    assert study.models[0].id == "demo"
+    with pytest.raises(InputError, match="demo is a folder without a model"):
+        load_model("./demo")

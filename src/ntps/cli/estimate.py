@@ -32,7 +32,7 @@ def estimate_lines(estimate: Mapping[str, Any]) -> Iterator[str]:
     shown = ", ".join(
         f"{name.replace('_', ' ')} {duration(value)}" for name, value in seconds.items() if name != "total"
     )
-    yield f"{'time':14} about {duration(seconds['total'])}: {shown}"
+    yield f"{'time':14} about {duration(seconds['total'])} after loading: {shown}"
     yield (
         f"{'processes':14} {processes}; with N of them under torchrun, the texts take an N-th of the time of one, and "
         "each needs the memory"

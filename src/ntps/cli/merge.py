@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ntps import api
 from ntps.cli import options
+from ntps.cli.console import out
 from ntps.cli.results import show
 from ntps.cli.score import print_scores
 
@@ -32,4 +33,11 @@ def merge(
     The model is not needed, so there are no held-out figures.
     """
     result = api.merge(folders, out_folder, convention=convention.value, centered=centered, overwrite=overwrite)
-    show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+    show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def _print(record: dict[str, Any]) -> None:
+    """The parts before the table."""
+    for part in record["merged"]:
+        out.print(f"{part['texts']:,} texts of {part['folder']}", soft_wrap=True)
+    print_scores(record)

@@ -31,7 +31,8 @@ def show(
         verbose: Whether to say where the seconds went.
     """
     record = result.to_dict()
-    if not quiet:
+    # What was noticed about the parts of a merger was said when they were made.
+    if not quiet and "merged" not in record:
         for note in record["task"]["notes"]:
             err.print(note, soft_wrap=True)
     for warning in result.warnings:

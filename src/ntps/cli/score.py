@@ -122,6 +122,8 @@ def score(
 
 def print_scores(record: dict[str, Any]) -> None:
     """The table of layers, and what it says in words."""
+    if record["settings"].get("auto_budget"):
+        out.print(f"Batches of up to {record['settings']['tokens_per_batch']:,} padded tokens, by a short trial")
     out.print(layer_table(record))
     for line in plain_words(record):
         out.print(line, soft_wrap=True)

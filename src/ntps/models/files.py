@@ -65,15 +65,13 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
 
     Args:
         name: Folder, hub id or ``id@revision``, or the short name of a model of the paper. An existing folder wins
-            over a name, and then no network is touched.
+            over a name, and then no network is touched; only ``demo`` is always the embedded model (``./demo`` is not).
         kind: What is looked for.
 
     Raises:
         InputError: There is no such folder or repository, or the hub cannot be used.
     """
-    path = Path(name).expanduser()
-    if name == EMBEDDED and not path.exists():
-        path = embedded_model_folder()
+    path = embedded_model_folder() if name == EMBEDDED else Path(name).expanduser()
     if path.is_dir():
         return ModelFiles(name, kind, path, _listed(path))
     if path.exists():

@@ -46,7 +46,8 @@ def load_model(
 
     Args:
         model: Folder, hub id or ``id@revision``, or the short name of a model of the paper; the embedded model by
-            default. An existing folder wins over a name, and then no network is touched.
+            default. An existing folder wins over a name, and then no network is
+            touched; only ``demo`` is always the embedded model.
         dtype: ``float32``, ``bfloat16``, ``float16`` or ``float64``.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` spreads the layers over all devices; by default CUDA if there
             is one.

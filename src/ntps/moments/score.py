@@ -190,7 +190,7 @@ def _warnings(spectra: Spectra) -> Iterator[str]:
     if 5 * rank > texts:
         yield (
             f"{texts} texts are few for {rank} dimensions: in-sample figures flatter (use at least {5 * rank} texts, "
-            "or look at adjusted and held-out figures)"
+            "or trust held-out figures only)"
         )
     if not spectra.autoregressive.rank:
         yield "no text has two tokens that differ from zero: there is nothing autoregressive, and its curves are empty"

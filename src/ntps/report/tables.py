@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-
-CAPTION = (
-    "R² of the least-squares probe in sample, adjusted and held out; acc.: its held-out accuracy. "
-    "area: share of that R² kept by next-token directions. ntps: Algorithm 1 where they carry 95 % of the objective."
-)
 
 
 def layer_table(result: Mapping[str, Any]) -> Table:
@@ -23,7 +18,8 @@ def layer_table(result: Mapping[str, Any]) -> Table:
     columns = [("R²", "r2"), ("adj.", "r2_adjusted"), ("test", "r2_test"), ("acc.", "accuracy_test")]
     columns = [(title, key) for title, key in columns if any(row[key] is not None for row in result["layers"])]
     columns += [("area", "area"), ("chance", "chance_area"), ("ntps", "ntps_share95"), ("chance", "chance_ntps")]
-    table = Table(caption=CAPTION, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    caption = _caption([title for title, _ in columns])
+    table = Table(caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("layer", no_wrap=True)
     for title, _ in columns:
         table.add_column(title, justify="right", no_wrap=True)
@@ -32,6 +28,16 @@ def layer_table(result: Mapping[str, Any]) -> Table:
         name = f"{row['layer']} {row['name']}{' ←' if chosen else ''}"
         table.add_row(name, *(_three_decimals(row[key]) for _, key in columns), style="bold" if chosen else None)
     return table
+
+
+def _caption(titles: Sequence[str]) -> str:
+    """What the columns are that are there."""
+    kinds = ["in sample", *(words for title, words in (("adj.", "adjusted"), ("test", "held out")) if title in titles)]
+    accuracy = "; acc.: its held-out accuracy" if "acc." in titles else ""
+    return (
+        f"R² of the least-squares probe {', '.join(kinds)}{accuracy}. area: share of that R² kept by next-token "
+        "directions. ntps: Algorithm 1 where they carry 95 % of the objective."
+    )
 
 
 CHANGES: tuple[tuple[str, str], ...] = (("R²", "r2"), ("area", "area"), ("ntps", "ntps"))

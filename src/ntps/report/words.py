@@ -59,10 +59,8 @@ def _what_next(summary: Mapping[str, Any]) -> str:
     if summary["area"] is None:
         return "This suggests nothing about probe or LoRA."
     if summary["few_texts"]:
-        return (
-            "No advice: there are too few texts for the width of the model, so in-sample figures flatter; "
-            "look at the held-out figures, or add texts."
-        )
+        rather = "add texts" if summary["r2_test"] is None else "look at the held-out figures, or add texts"
+        return f"No advice: there are too few texts for the width of the model, so in-sample figures flatter; {rather}."
     if summary["r2_test"] is not None and summary["r2_test"] <= 0:
         return (
             "The probe explains nothing on held-out texts, so its directions are mostly noise: add texts, or expect "

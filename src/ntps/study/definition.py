@@ -222,7 +222,7 @@ def _absolute(spec: S) -> S:
 
 def _resolved(name: str) -> str:
     path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
+    return str(path.resolve()) if path.exists() and name != EMBEDDED else name
 
 
 def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:

@@ -128,7 +128,7 @@ def _fit_layers(
 
 def _few_texts(texts: int, width: int) -> Iterator[str]:
     if 5 * width > texts:
-        yield f"{texts} training texts are few for {width} dimensions: figures on them flatter, look at the test texts"
+        yield f"{texts} training texts are few for {width} dimensions: trust figures of test texts only"
 
 
 def _row(layer: int, name: str, fitted: Fitted) -> dict[str, Any]:
