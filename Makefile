@@ -14,11 +14,11 @@ demo: $(VENV)/.installed
 
 ## Install the test dependencies and run the whole suite.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ## Without the tests that take a minute or more.
 test-quick: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

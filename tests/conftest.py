@@ -12,6 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, those of whole runs at the top of the folder among them: no process ends with them alone."""
+    items.sort(key=lambda item: ("slow" not in item.keywords, len(item.path.parts)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with local copies of data and models; tests that need it are skipped where it is absent."""
