@@ -41,7 +41,7 @@ def test_ten_times_the_texts_take_no_more_memory(tmp_path: Path) -> None:
     assert large - small < 0.05 * small + many.stat().st_size
 
 
-BATCH = 2048
+BATCH = 1024
 MEASURE_PASS = """
 import resource, sys
 import numpy as np
@@ -49,31 +49,35 @@ from common import random_model, whole_pass
 from ntps.models import TokenizedTexts
 from ntps.moments.plan import plan_batches
 from ntps.moments.workspace import retained_memory
-model = random_model(width=768, blocks=6)
-lengths = np.random.default_rng(0).integers(8, 64, 600)
+model = random_model(width=768, blocks=12)
+lengths = np.random.default_rng(0).integers(8, 64, 120)
 ids = np.random.default_rng(1).integers(0, model.vocabulary, lengths.sum(), dtype=np.int32)
 tokens = TokenizedTexts(ids, np.concatenate([[0], np.cumsum(lengths)]), truncated=0)
 if sys.argv[1] == "pass":
-    whole_pass(model, tokens, np.eye(4)[np.arange(600) % 4], BATCH)
+    whole_pass(model, tokens, np.eye(4)[np.arange(120) % 4], BATCH)
 else:
     import torch
     with retained_memory():
         for batch in plan_batches(tokens.lengths, BATCH):
-            model.visit_layers(torch.as_tensor(tokens.padded(batch, 0)), None, range(7), lambda layer, hidden: None)
+            model.visit_layers(torch.as_tensor(tokens.padded(batch, 0)), None, range(13), lambda layer, hidden: None)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """.replace("BATCH", str(BATCH))
 
 
 @pytest.mark.slow
 def test_statistics_take_their_own_size_and_a_fifth() -> None:
-    """Beyond the weights and what one batch needs anyway: prefix_gram, prefix_next and pooled_gram of seven layers."""
+    """Beyond the weights and what one batch needs anyway: prefix_gram, prefix_next and pooled_gram of thirteen layers."""
 
     def peak_of(what: str) -> int:
+        """The middle one of three: how a heap falls into pieces is a matter of chance."""
+        return sorted(once(what) for _ in range(3))[1]
+
+    def once(what: str) -> int:
         command = [sys.executable, "-c", MEASURE_PASS, what]
         path = os.pathsep.join(sys.path)
         environment = {**os.environ, "PYTHONPATH": path}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         return int(done.stdout.splitlines()[-1])
 
-    statistics = 7 * 3 * 768**2 * 8
+    statistics = 13 * 3 * 768**2 * 8
     assert peak_of("pass") - peak_of("forward") <= 1.2 * statistics
