@@ -66,7 +66,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 @pytest.mark.slow
 def test_statistics_take_their_own_size_and_a_fifth() -> None:
-    """Beyond the weights and what one batch needs anyway: prefix_gram, prefix_next and pooled_gram of thirteen layers."""
+    """Beyond the weights and what one batch needs anyway: three d × d sums of thirteen layers each."""
 
     def peak_of(what: str) -> int:
         """The middle one of three: how a heap falls into pieces is a matter of chance."""
