@@ -279,9 +279,11 @@ def _measurements(
 
 
 def _some_of(document: Document, chosen: Any, tasks: Sequence[str], place: tuple[str, ...]) -> tuple[str, ...]:
-    for index, name in enumerate(listed := document.sequence(chosen, place)):
+    """The names of tasks that a list holds, which must be among those of the study."""
+    names = document.sequence(chosen, place)
+    if not names:
+        raise document.error(place, "no task is named: list some, or remove the key to measure all")
+    for index, name in enumerate(names):
         if name not in tasks:
             raise document.error((*place, index), f"no task is called {name}; the tasks here are {', '.join(tasks)}")
-    if not listed:
-        raise document.error(place, "no task is named: list some, or remove the key to measure all")
-    return tuple(listed)
+    return tuple(names)
