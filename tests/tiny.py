@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordLevel
+from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Whitespace
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
@@ -69,8 +70,9 @@ def tokenizer_of(kind: str = "qwen2", *, pad: bool = False) -> PreTrainedTokeniz
     """A tokenizer of one token a word; BERT's adds ``[CLS]`` and ``[SEP]``; without a pad token unless asked for."""
     extra = {"pad_token": END if kind == "qwen2" else "[UNK]"} if pad else {}
     if kind == "qwen2":
-        # Transformers makes a byte-level BPE of whatever tokenizer stands beside a Qwen2.
+        # As the tokenizers of Qwen2 are: of others, transformers makes byte-level BPEs.
         model = Tokenizer(BPE())
+        model.normalizer = NFC()
         model.pre_tokenizer = ByteLevel(add_prefix_space=False)
         trainer = BpeTrainer(special_tokens=[END], initial_alphabet=ByteLevel.alphabet(), show_progress=False)
         model.train_from_iterator([*WORDS, *(f" {word}" for word in WORDS)], trainer)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ntps.errors import InputError
 from ntps.hub import Kind, causes, gist, hub_refusal
@@ -43,6 +44,10 @@ class ModelFiles:
     repo: str | None = None
     commit: str | None = None
     notes: tuple[str, ...] = ()
+
+    def options(self, trust_remote_code: bool) -> dict[str, Any]:
+        """How transformers loads them: off the network, but for code that a hub model takes from another repository."""
+        return {"trust_remote_code": trust_remote_code, "local_files_only": self.repo is None or not trust_remote_code}
 
     def with_weights(self) -> ModelFiles:
         """Downloads the weights if they are on the hub.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ import torch
 from ntps.errors import InputError, NumericalError
 from ntps.models.adapter import merge_adapter
 from ntps.models.architecture import find_blocks, has_final_norm, layer_names
+from ntps.models.explained import explained
 from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
-from ntps.models.registry import LLAMA2_TOKENIZER
+from ntps.models.tokenizer import load_tokenizer
 
 SPREAD = "auto"
 """Device that means: layers on as many devices as it takes."""
@@ -68,7 +67,7 @@ def load_model(
     register()
     files, words = find_model(model, tokenizer)
     config = _load_config(files, trust_remote_code)
-    loaded_tokenizer = _load_tokenizer(words, config.model_type, trust_remote_code)
+    loaded_tokenizer, told = load_tokenizer(words, config.model_type, trust_remote_code)
     described = None
     if fresh is not None:
         base = _fresh_base(files, config, fresh, trust_remote_code).to(device=target, dtype=DTYPES[dtype])
@@ -93,7 +92,7 @@ def load_model(
         context=_context(base, text_config, loaded_tokenizer),
         dtype=DTYPES[dtype],
         tokenizer_id=words.name,
-        notes=files.notes if words is files else files.notes + words.notes,
+        notes=(files.notes if words is files else files.notes + words.notes) + told,
         adapter=described,
     )
 
@@ -135,34 +134,14 @@ def _load_config(files: ModelFiles, trust_remote_code: bool) -> Any:
         raise InputError(
             f"{files.name} is a {where} without a model: it has no config.json; give one that save_pretrained wrote"
         )
-    with _explained(files.name, "configuration"), quiet_transformers():
-        config = AutoConfig.from_pretrained(files.folder, **_options(files, trust_remote_code))
+    with explained(files, "configuration"), quiet_transformers():
+        config = AutoConfig.from_pretrained(files.folder, **files.options(trust_remote_code))
     if config.is_encoder_decoder:
         raise InputError(
             f"{files.name} is an encoder-decoder model ({config.model_type}), which has no single stack of layers; "
             "give a decoder (causal language model) or an encoder"
         )
     return config
-
-
-def _options(files: ModelFiles, trust_remote_code: bool) -> dict[str, bool]:
-    """Keeps off the network, but for code that a hub model takes from another repository."""
-    return {"trust_remote_code": trust_remote_code, "local_files_only": files.repo is None or not trust_remote_code}
-
-
-def _load_tokenizer(files: ModelFiles, model_type: str, trust_remote_code: bool) -> Any:
-    from transformers import AutoTokenizer
-
-    hint = f", such as {LLAMA2_TOKENIZER} (gated on the hub)" if model_type == "openelm" else ""
-    missing = InputError(f"{files.name} comes without a tokenizer: name a folder or hub id with --tokenizer{hint}")
-    if not any("token" in name or name.startswith("vocab") or name.endswith(".model") for name in files.names):
-        raise missing
-    with _explained(files.name, "tokenizer"), quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, **_options(files, trust_remote_code))
-    # Some tokenizers load without their vocabulary, and then have no words for any text.
-    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
-        raise missing
-    return tokenizer
 
 
 def _load_base(
@@ -172,8 +151,8 @@ def _load_base(
 
     options: dict[str, Any] = {} if device else {"device_map": "auto"}
     options |= {"config": config, "dtype": dtype, "output_loading_info": True}
-    with _explained(files.name, "weights"), quiet_transformers():
-        base, report = AutoModel.from_pretrained(files.folder, **options, **_options(files, trust_remote_code))
+    with explained(files, "weights"), quiet_transformers():
+        base, report = AutoModel.from_pretrained(files.folder, **options, **files.options(trust_remote_code))
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNUSED))
     if missing:
         raise InputError(
@@ -187,7 +166,7 @@ def _load_base(
 def _fresh_base(files: ModelFiles, config: Any, seed: int, trust_remote_code: bool) -> Any:
     from transformers import AutoModel
 
-    with _explained(files.name, "architecture"), quiet_transformers(), torch.random.fork_rng():
+    with explained(files, "architecture"), quiet_transformers(), torch.random.fork_rng():
         torch.manual_seed(seed)
         base = AutoModel.from_config(  # type: ignore[no-untyped-call]
             config, dtype=torch.float32, trust_remote_code=trust_remote_code
@@ -214,20 +193,3 @@ def _context(base: Any, config: Any, tokenizer: Any) -> int | None:
     # Tokenizers without a limit say so with a number of thirty digits.
     known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
     return min(known) if known else None
-
-
-@contextmanager
-def _explained(name: str, what: str) -> Iterator[None]:
-    """Turns the many exceptions of loading into one sentence."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # libraries raise nearly everything here
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "trust_remote_code" in reason:
-            raise InputError(
-                f"the {what} of {name} needs code that comes with it: read that code, and let it run with "
-                "--trust-remote-code if you trust it"
-            ) from error
-        raise InputError(f"cannot load the {what} of {name}: {reason[:300]}") from error
