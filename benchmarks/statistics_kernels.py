@@ -2,14 +2,16 @@
 
     python benchmarks/statistics_kernels.py [--width 896] [--tokens 2048] [--length 32] [--rounds 9]
 
-For each job: median milliseconds of interleaved runs. `gram by N bands` are the ways to add a symmetric product, of
-which the library takes one; `dsyrk` is SciPy's. `prefix sums` come step by step or by one cumulative sum over a padded
-copy. `linear` is a float32 layer of the model, with the C library's usual memory and with memory that is kept.
+For each job: median milliseconds of interleaved runs. `prefix_next` and `gram`, a general and a symmetric product, are
+taken by PyTorch and by NumPy, between which the processor decides; `dsyrk` is SciPy's. `prefix sums` come step by step
+or by one cumulative sum over a padded copy. `linear` is a float32 layer of the model, with the C library's usual memory
+and with memory that is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,12 +19,13 @@ import typer
 from scipy.linalg.blas import dsyrk
 
 from common import interleaved, medians, show
-from ntps.moments import kernels
-from ntps.moments.kernels import add_gram, ragged_batch
+from ntps.moments import kernels, products
+from ntps.moments.kernels import ragged_batch
 from ntps.moments.layout import Layout
+from ntps.moments.products import Library, add_gram, add_product
 from ntps.moments.workspace import Workspace, retained_memory
 
-BANDS = (1, 2, 4, 8, 16)
+LIBRARIES = get_args(Library)
 
 
 def main(width: int = 896, tokens: int = 2048, length: int = 32, rounds: int = 9) -> None:
@@ -37,12 +40,12 @@ def main(width: int = 896, tokens: int = 2048, length: int = 32, rounds: int = 9
     sums, triangle = torch.empty_like(batch.prefix), np.zeros((width, width), order="F")
     weights = torch.randn(width * 38 // 7, width)
 
-    def by_bands(count: int) -> Callable[[], None]:
-        def job() -> None:
-            kernels.BANDS = count
-            add_gram(gram, batch.prefix)
+    def by(library: Library, job: Callable[[], None]) -> Callable[[], None]:
+        def chosen() -> None:
+            products._fastest = lambda: library
+            job()
 
-        return job
+        return chosen
 
     def kept() -> None:
         with retained_memory():
@@ -50,8 +53,11 @@ def main(width: int = 896, tokens: int = 2048, length: int = 32, rounds: int = 9
                 torch.nn.functional.linear(hidden, weights)
 
     jobs: dict[str, Callable[[], object]] = {
-        "prefix_next": lambda: cross.addmm_(batch.prefix.T, batch.following),
-        **{f"gram by {count} bands": by_bands(count) for count in BANDS},
+        **{
+            f"prefix_next by {each}": by(each, lambda: add_product(cross, batch.prefix, batch.following))
+            for each in LIBRARIES
+        },
+        **{f"gram by {each}": by(each, lambda: add_gram(gram, batch.prefix)) for each in LIBRARIES},
         "gram by dsyrk": lambda: dsyrk(1.0, batch.prefix.numpy().T, beta=1.0, c=triangle, overwrite_c=1, lower=1),
         "gather, cast, prefix sums": lambda: ragged_batch(hidden, layout, "mean", workspace),
         "prefix sums by step": lambda: kernels._prefix_sums_by_step(states.numpy(), layout.sizes, sums.numpy()),

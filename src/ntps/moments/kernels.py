@@ -16,10 +16,6 @@ from ntps.moments.workspace import Workspace
 Array = NDArray[np.float64]
 Pooling = Literal["mean", "sum", "last"]
 
-BANDS = 8
-SMALLEST_BAND = 64
-"""Narrower bands cost more in calls than they save in work."""
-
 
 @dataclass(frozen=True)
 class RaggedBatch:
@@ -64,25 +60,8 @@ def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Wo
     return RaggedBatch(prefix, following, _pool(total, last, layout, pooling), finite)
 
 
-def add_gram(gram: Tensor, rows: Tensor) -> None:
-    """``gram += rowsᵀ rows``, in place; only the upper triangle of ``gram`` is kept up to date.
-
-    Bands of rows of the upper triangle take 56 % of a general product's work. BLAS ``dsyrk`` would take 50 %, but it
-    comes with SciPy's threads, and those that wait for work slow PyTorch's forward pass down by far more.
-
-    Args:
-        gram: ``(d, d)`` float64.
-        rows: ``(m, d)`` float64.
-    """
-    width = len(gram)
-    band = max(-(-width // BANDS), SMALLEST_BAND)
-    for start in range(0, width, band):
-        part = gram[start : start + band, start:]
-        part.addmm_(rows[:, start : start + band].T, rows[:, start:])
-
-
 def symmetric(gram: Tensor) -> Tensor:
-    """The full matrix whose upper triangle :func:`add_gram` kept."""
+    """The full matrix whose upper triangle :func:`~ntps.moments.products.add_gram` kept."""
     return torch.triu(gram) + torch.triu(gram, diagonal=1).T
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.errors import InputError, NumericalError
-from ntps.moments.kernels import Pooling, RaggedBatch, add_gram, ragged_batch, symmetric
+from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch, symmetric
 from ntps.moments.layout import Layout
+from ntps.moments.products import add_gram, add_product
 from ntps.moments.storage import SYMMETRIC, read_sums, write_sums
 from ntps.moments.workspace import Workspace
 
@@ -165,16 +166,18 @@ class Moments:
             batch: What :func:`ragged_batch` made of the hidden states of some texts.
             y: ``(B, c)`` their float64 targets, finite too and on the same device.
         """
+        # Into memory of our own: where that of NumPy begins is a matter of chance.
+        y = y.clone(memory_format=torch.contiguous_format)
         sums = self.sums
         add_gram(sums["prefix_gram"], batch.prefix)
-        sums["prefix_next"].addmm_(batch.prefix.T, batch.following)
+        add_product(sums["prefix_next"], batch.prefix, batch.following)
         sums["prefix_sum"] += batch.prefix.sum(dim=0)
         sums["next_sum"] += batch.following.sum(dim=0)
         following = batch.following.flatten()
         sums["next_energy"] += following @ following
         norm2 = batch.pooled.square().sum(dim=1)
         add_gram(sums["pooled_gram"], batch.pooled)
-        sums["pooled_target"].addmm_(batch.pooled.T, y)
+        add_product(sums["pooled_target"], batch.pooled, y)
         sums["pooled_sum"] += batch.pooled.sum(dim=0)
         sums["pooled_norm4"] += norm2.square().sum()
         sums["pooled_norm2_sum"] += norm2 @ batch.pooled
@@ -257,7 +260,10 @@ class Moments:
         if {name: tuple(value.shape) for name, value in sums.items()} != _shapes(width, targets):
             raise InputError(f"the sums in {path} do not fit together: the file is damaged, compute the moments again")
         moments = cls(width, targets, pooling=kind["pooling"])  # type: ignore[arg-type]  # checked by the constructor
-        moments.sums, moments.texts, moments.tokens = sums, int(kind["texts"]), int(kind["tokens"])
+        moments.texts, moments.tokens = int(kind["texts"]), int(kind["tokens"])
+        for name, total in moments.sums.items():
+            # Into memory of our own: in a file, sums begin anywhere.
+            total.copy_(sums[name])
         return moments
 
     def _combine(self, other: Moments, sign: int) -> Moments:

@@ -27,6 +27,7 @@ from ntps.moments.moments import Moments
 from ntps.moments.plan import Share
 from ntps.moments.pooled import PooledTexts, discard_parts
 from ntps.moments.prepared import Prepared, Reporter, gathered
+from ntps.moments.products import products_library
 from ntps.moments.record import MOMENTS, POOLED, ScoreRecord, layer_row, write_moments
 from ntps.moments.resume import open_progress
 from ntps.moments.score import LayerScore
@@ -260,7 +261,8 @@ class _Run(Prepared):
 
     def provenance(self) -> dict[str, Any]:
         found = super().provenance()
-        return {**found, "settings": {**found["settings"], "world_size": self.world.size}}
+        aside = {"world_size": self.world.size, "products": products_library(self.model.device)}
+        return {**found, "settings": {**found["settings"], **aside}}
 
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
@@ -268,6 +270,7 @@ class _Run(Prepared):
             "device": self.model.device.type,
             "threads": torch.get_num_threads(),
             "processes": self.world.size,
+            "products": products_library(self.model.device),
         }
 
     def result(self, scores: Sequence[LayerScore]) -> dict[str, Any]:

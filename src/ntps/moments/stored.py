@@ -148,7 +148,8 @@ def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
     other = Moments(moments.hidden_size, targets.shape[1], pooling=moments.pooling)
     # All other sums know nothing of labels.
     known = {"pooled_target": pooled.T @ targets, "target_gram": targets.T @ targets, "target_sum": targets.sum(axis=0)}
-    other.sums = {**moments.sums, **{name: torch.from_numpy(np.asarray(sums)) for name, sums in known.items()}}
+    for name, total in other.sums.items():
+        total.copy_(torch.from_numpy(np.asarray(known[name])) if name in known else moments.sums[name])
     other.texts, other.tokens = moments.texts, moments.tokens
     return other
 
