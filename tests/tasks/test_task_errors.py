@@ -59,7 +59,7 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
         json_lines(*GOOD, {"text": "x", "label": "spam"}),
         ("line 5", "line 1", "mixes", "'spam'"),
     ),
-    "mixed CSV labels": ("a.csv", b"text,label\na,0\nb,1\nc,n/a\n", ("line 4", "mixes", "'n/a'")),
+    "words among decimals": ("a.csv", b"text,label\na,0\nb,1.5\nc,bad\n", ("line 4", "mixes", "'bad'", "line 3")),
     "object as label": ("a.jsonl", json_lines(GOOD[0], {"text": "x", "label": {"a": 1}}), ("line 2", "no label")),
     "empty file": ("a.jsonl", b"", ("no rows",)),
     "empty CSV": ("a.csv", b"", ("empty",)),
@@ -82,7 +82,7 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "all labels missing": ("a.csv", b"text,label\na,\nb,\n", ("no row can be used", "2 with missing label")),
     "all texts empty": ("a.csv", b"text,label\n,1\n  ,0\n", ("no column of texts",)),
     "one class": ("a.csv", b"text,label\na,1\nb,1\n", ("one class", "'1'")),
-    "one class beside unlabelled": ("a.csv", b"text,label\na,1\nb,-1\n", ("one class", "1 with negative label")),
+    "one class beside unlabelled": ("a.csv", b"text,label\na,1\nb,N/A\n", ("one class", "1 with missing label")),
     "text is a number": ("a.jsonl", json_lines(*GOOD, {"text": 5, "label": 1}), ("line 5", "'5' (int)")),
     "text is a number in Parquet": ("a.parquet", parquet([{"text": 5, "label": 1}]), ("no column of texts",)),
     "infinite label": (
@@ -102,9 +102,23 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     ),
     "label beyond float64 in a list": (
         "a.jsonl",
-        json_lines({"text": "a", "label": [0, 5]}, {"text": "b", "label": [0, 10**400]}),
+        json_lines({"text": "a", "label": [0.5, 5]}, {"text": "b", "label": [0, 10**400]}),
         ("line 2", "not a finite float64"),
     ),
+    "class of 400 digits": (
+        "a.jsonl",
+        json_lines({"text": "a", "label": 1}, {"text": "b", "label": 10**400}),
+        ("line 2", "more than 300 digits"),
+    ),
+    "class of 400 digits in a list": (
+        "a.jsonl",
+        json_lines({"text": "a", "label": [0, 5]}, {"text": "b", "label": [0, 10**400]}),
+        ("line 2", "more than 300 digits"),
+    ),
+    "empty lists": ("a.jsonl", json_lines({"text": "a", "label": []}, {"text": "b", "label": []}), ("list", "empty")),
+    "null in a list": ("a.jsonl", json_lines({"text": "a", "label": ["x", None]}), ("neither", "NoneType")),
+    "truth values among numbers": ("a.jsonl", json_lines({"text": "a", "label": [True, 0.5]}), ("neither", "bool")),
+    "lists in lists": ("a.jsonl", json_lines({"text": "a", "label": [["x"]]}), ("neither", "list")),
     "half a character": (
         "a.jsonl",
         json_lines(GOOD[0], {"text": "\ud83d", "label": 1}),

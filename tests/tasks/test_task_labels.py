@@ -45,7 +45,8 @@ def test_known_names_may_outnumber_the_texts() -> None:
 
 
 def test_unusable_rows_are_dropped_and_counted_by_reason() -> None:
-    task = task_from_lists(["a", "", "c", "d", " ", "f"], [0, 1, None, -1, None, 1])
+    labels = [0, 1, None, -1, None, 1]
+    task = task_from_lists(["a", "", "c", "d", " ", "f"], labels, label_names=["x", "y"])
     assert task.train.texts == ("a", "f")
     assert task.train.dropped == {"empty text": 2, "missing label": 1, "negative label": 1}
 
@@ -78,7 +79,7 @@ def test_decimals_in_csv(tmp_path: Path) -> None:
     [
         (["3", "nan", "1", "NaN"], ("1", "3")),
         (["1_0", "2_0", "1_0", "1_0"], ("1_0", "2_0")),
-        (["00", "1", "0", "+1"], ("0", "1")),
+        (["00", "1", "0", "+1"], ("+1", "0", "00", "1")),
         (["99999999999999999999", "1", "1", "1"], ("1", "99999999999999999999")),
     ],
 )
@@ -103,12 +104,11 @@ def test_lists_of_names_are_multilabel() -> None:
     assert task.train.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
 
-def test_lists_of_indices_need_names() -> None:
-    labels = [[0, 2], [1], []]
-    task = task_from_lists("abc", labels, label_names=["x", "y", "z"])
+@pytest.mark.parametrize("names", [("x", "y", "z"), None])
+def test_lists_of_class_numbers_are_multilabel(names: tuple[str, ...] | None) -> None:
+    task = task_from_lists("abc", [[0, 2], [1], []], label_names=names)
+    assert (task.kind, task.label_names) == ("multilabel", names or ("0", "1", "2"))
     assert task.train.labels.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
-    with pytest.raises(InputError, match="row 2: 1 labels"):
-        task_from_lists("abc", labels)
 
 
 def test_class_label_lists_are_indices_even_when_they_look_like_flags(tmp_path: Path) -> None:

@@ -133,6 +133,11 @@ class Prepared:
                 f"batching changes hidden states by up to {self.check.deviation:.1e} (rounding explains "
                 f"{self.check.tolerance:.0e}): score with --tokens-per-batch 1 to take texts one by one"
             )
+        if self.test is not None and (shared := self.task.shared_texts):
+            yield (
+                f"{shared:,} of {len(self.test):,} test texts are among the training texts: held-out figures flatter "
+                f"by what the probe remembers of them"
+            )
         for kind, part in (("texts", self.tokens), ("test texts", self.test_tokens)):
             if part is not None and part.truncated:
                 yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"

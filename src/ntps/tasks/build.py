@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ntps.errors import InputError
 from ntps.tasks.columns import choose_columns
 from ntps.tasks.encoded import Encoded
+from ntps.tasks.forms import without_hidden
 from ntps.tasks.labels import encode_labels
 from ntps.tasks.rows import Rows, usable_rows
 from ntps.tasks.source import Source
@@ -60,11 +61,12 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
 
     parts: dict[str, Rows] = {options.split: usable_rows(table, columns)}
     names, indices = _class_names(table, columns.label, source)
-    encoded = encode_labels(parts, columns.label, names, indices)
+    named = (options.label_column or source.label) is not None
+    encoded = encode_labels(parts, columns.label, names, indices, named)
     held_out = () if source.hold_out else source.held_out(options.split)
     for name in held_out:
-        with_test = {**parts, name: usable_rows(source.read(name), columns)}
-        candidate = encode_labels(with_test, columns.label, names, indices)
+        rows = without_hidden(usable_rows(source.read(name), columns), parts[options.split])
+        candidate = encode_labels({**parts, name: rows}, columns.label, names, indices, named)
         if len(candidate.splits[name]):
             encoded = candidate
             if name != "test":
@@ -73,18 +75,11 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
         notes.append(f"The split '{name}' has no labelled texts and is left out.")
     train, test, more = _train_and_test(encoded, options.split, source.hold_out)
     _check(train, encoded, table.origin)
-    notes += [*encoded.notes, *_real_vectors(encoded), *more, *_compare(train, test, encoded)]
+    _check_common(train, test, encoded)
+    notes += [*encoded.notes, *_real_vectors(encoded), *more]
 
     chosen = replace(options, text_columns=columns.text, label_column=columns.label)
-    selection = chosen.selection(len(train))
-    train = limited(train, options.limit, options.limit_first, options.seed)
-    test = test and options.test_part(test)
-    if encoded.kind == "classes" and len(np.unique(train.labels)) < 2:
-        raise InputError(
-            f"{task_id}: the {len(train)} texts that --limit leaves are all of one class; raise --limit"
-            f"{', or leave out --limit-first' if options.limit_first else ''}."
-        )
-    return Task(
+    task = Task(
         id=task_id,
         source=source.description,
         revision=source.revision,
@@ -93,8 +88,25 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
         train=train,
         test=test,
         notes=tuple(notes),
-        selection=selection,
     )
+    return limited_task(task, chosen)
+
+
+def limited_task(task: Task, options: Options) -> Task:
+    """What the limits leave of a task, with its selection and a note on classes that are left without texts.
+
+    Raises:
+        InputError: All labels that are left are of one class.
+    """
+    train = limited(task.train, options.limit, options.limit_first, options.seed)
+    test = task.test and options.test_part(task.test)
+    if task.kind == "classes" and len(np.unique(train.labels)) < 2:
+        raise InputError(
+            f"{task.id}: the {len(train)} texts that --limit leaves are all of one class; raise --limit"
+            f"{', or leave out --limit-first' if options.limit_first else ''}."
+        )
+    left = replace(task, train=train, test=test, selection=options.selection(len(task.train)))
+    return replace(left, notes=(*task.notes, *_untaught(left)))
 
 
 def _class_names(table: Table, column: str, source: Source) -> tuple[tuple[str, ...] | None, bool]:
@@ -110,7 +122,7 @@ def _train_and_test(encoded: Encoded, scored: str, split_now: bool) -> tuple[Spl
         return encoded.splits[scored], test, []
     train, test = hold_out(encoded.splits[scored], encoded.kind)
     note = "The source has no test split, so 30 % of its rows were held out (stratified, seed 42)."
-    return (train, test, [note]) if scored == "train" else (test, None, [note])
+    return (train, test, [note]) if scored == "train" else (replace(test, dropped=train.dropped), None, [note])
 
 
 def _check(scored: Split, encoded: Encoded, origin: str) -> None:
@@ -122,7 +134,7 @@ def _check(scored: Split, encoded: Encoded, origin: str) -> None:
         left_out = f" once rows are dropped ({dropped})" if dropped else ""
         raise InputError(
             f"{origin}: all labels are of one class, '{encoded.names[int(present[0])]}'{left_out}; a task needs two "
-            f"classes at least, and labels that are not negative."
+            f"classes at least."
         )
 
 
@@ -136,18 +148,34 @@ def _real_vectors(encoded: Encoded) -> list[str]:
     ]
 
 
-def _compare(train: Split, test: Split | None, encoded: Encoded) -> list[str]:
-    """Tells which classes of the test split have no text to learn from."""
-    if test is None or encoded.kind != "classes":
+def _check_common(train: Split, test: Split | None, encoded: Encoded) -> None:
+    """Refuses a test split that has none of the classes of the scored one."""
+    if test is None or encoded.kind != "classes" or np.isin(test.labels, train.labels).any():
+        return
+    names = _listed(np.unique(test.labels).tolist(), encoded.names)
+    raise InputError(
+        f"The splits '{train.name}' and '{test.name}' have no class in common (the latter has {names}): "
+        f"write their labels alike."
+    )
+
+
+def _untaught(task: Task) -> list[str]:
+    """Tells which classes have no text to learn from."""
+    if task.kind != "classes":
         return []
-    unseen = sorted(set(test.labels.tolist()) - set(train.labels.tolist()))
-    if not unseen:
-        return []
-    names = ", ".join(f"'{encoded.names[int(label)]}'" for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-    if len(unseen) == len(np.unique(test.labels)):
-        raise InputError(
-            f"The splits '{train.name}' and '{test.name}' have no class in common (the latter has {names}): "
-            f"write their labels alike."
-        )
-    occur = "1 class occurs" if len(unseen) == 1 else f"{len(unseen)} classes occur"
-    return [f"{occur} in the split '{test.name}' only: {names}."]
+    names = task.label_names
+    absent = set(range(task.outputs)) - set(task.train.labels.tolist())
+    notes = []
+    if task.test is not None and (tested := absent & set(task.test.labels.tolist())):
+        absent -= tested
+        occur = "1 class occurs" if len(tested) == 1 else f"{len(tested)} classes occur"
+        notes.append(f"{occur} in the split '{task.test.name}' only: {_listed(tested, names)}.")
+    if absent:
+        have = "1 class has" if len(absent) == 1 else f"{len(absent)} classes have"
+        notes.append(f"{have} no text at all: {_listed(absent, names)}.")
+    return notes
+
+
+def _listed(labels: Collection[int], names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{names[label]}'" for label in sorted(labels)[:5])
+    return shown + (", ..." if len(labels) > 5 else "")

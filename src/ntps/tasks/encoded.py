@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ntps.errors import InputError
 from ntps.tasks.rows import Rows
 from ntps.tasks.task import Split, TargetKind
 
@@ -47,5 +48,16 @@ def encoded(
 
 def short(value: object) -> str:
     """A value as errors show it."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # a whole number with more digits than Python writes
+        shown = "a number of thousands of digits"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def mixed(column: str, former: tuple[str, object], latter: tuple[str, object]) -> InputError:
+    """The error for two kinds of labels in one column, each as the place and the value where it first occurs."""
+    return InputError(
+        f"{latter[0]}: label column '{column}' mixes kinds, {short(latter[1])} here and {short(former[1])} at "
+        f"{former[0]}; write all labels the same way, and leave unknown ones empty."
+    )

@@ -1,15 +1,12 @@
-"""The form in which labels are written: whole numbers, decimals, texts, truth values or lists."""
+"""The form that labels have: whole numbers, decimals, texts, truth values or lists."""
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Literal, cast
 
 from ntps.errors import InputError
-from ntps.tasks.encoded import Parts, short
+from ntps.tasks.encoded import Parts, mixed, short
 from ntps.tasks.rows import Rows
-from ntps.tasks.table import is_number
 
 Form = Literal["truth value", "whole number", "decimal", "text", "list"]
 
@@ -20,7 +17,6 @@ FORMS: dict[type, Form] = {
     str: "text",
     list: "list",
 }
-WHOLE = re.compile(r"\s*[+-]?\d{1,300}\s*")
 
 
 def label_form(parts: Parts, column: str) -> Form:
@@ -43,60 +39,24 @@ def label_form(parts: Parts, column: str) -> Form:
     if first.keys() == {"whole number", "decimal"}:
         return "decimal"
     if len(first) > 1:
-        raise _mixed(column, *list(first.values())[:2])
+        raise mixed(column, *list(first.values())[:2])
     return next(iter(first), "text")
 
 
-def read_untyped(parts: Parts, column: str, known: tuple[str, ...] | None) -> Parts:
-    """Gives the strings of CSV files the type that they are written in.
-
-    Args:
-        parts: Rows by split.
-        column: Name of the label column, for messages.
-        known: Class names; strings that are all among them stay as they are.
-
-    Raises:
-        InputError: Some of the strings are numbers and some are not.
-    """
-    untyped = {name: rows for name, rows in parts.items() if not rows.table.typed}
-    places = [(rows, row, str(label)) for rows in untyped.values() for row, label in enumerate(rows.labels)]
-    if known and all(written.strip() in known for _, _, written in places):
-        return parts
-    numeric = [is_number(written) for _, _, written in places]
-    if not any(numeric):
-        return parts
-    if not all(numeric):
-        kinds = (places[numeric.index(True)], places[numeric.index(False)])
-        raise _mixed(column, *((rows.at(row), written) for rows, row, written in kinds))
-    whole = all(WHOLE.fullmatch(written) for _, _, written in places if not _is_nan(written))
-    return {**parts, **{name: _read_numbers(rows, whole) for name, rows in untyped.items()}}
-
-
-def whole_texts(parts: Parts) -> bool:
-    """Whether there are labels and all of them, texts, are written as whole numbers."""
-    labels = [str(label) for rows in parts.values() for label in rows.labels]
-    return bool(labels) and all(WHOLE.fullmatch(label) for label in labels)
-
-
 def as_integers(parts: Parts) -> Parts:
-    """The same parts with texts or decimals read as whole numbers."""
+    """The same parts with truth values or whole decimals read as whole numbers."""
     return {
-        name: rows.with_labels(int(label) for label in cast("list[str | float]", rows.labels))
-        for name, rows in parts.items()
+        name: rows.with_labels(int(label) for label in cast("list[float]", rows.labels)) for name, rows in parts.items()
     }
 
 
-def _read_numbers(rows: Rows, whole: bool) -> Rows:
-    rows = rows.where([not _is_nan(str(label)) for label in rows.labels], "missing label")
-    return rows.with_labels(int(str(label)) if whole else float(str(label)) for label in rows.labels)
+def without_hidden(rows: Rows, scored: Rows) -> Rows:
+    """A held-out split without its rows if all labels are -1, as benchmarks hide them, and none is that is scored."""
+    hidden = {_is_hidden(label) for label in rows.labels} == {True}
+    if not hidden or any(_is_hidden(label) for label in scored.labels):
+        return rows
+    return rows.where([False] * len(rows), "hidden label")
 
 
-def _is_nan(written: str) -> bool:
-    return math.isnan(float(written))
-
-
-def _mixed(column: str, former: tuple[str, object], latter: tuple[str, object]) -> InputError:
-    return InputError(
-        f"{latter[0]}: label column '{column}' mixes kinds, {short(latter[1])} here and {short(former[1])} at "
-        f"{former[0]}; write all labels the same way, and leave unknown ones empty."
-    )
+def _is_hidden(label: object) -> bool:
+    return label == -1 or (isinstance(label, str) and label.strip() in ("-1", "-1.0"))

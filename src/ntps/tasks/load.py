@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.tasks.build import Options, build_task
+from ntps.tasks.build import Options, build_task, limited_task
 from ntps.tasks.files import EXTENSIONS
 from ntps.tasks.hub import hub_source
 from ntps.tasks.local import path_source, split_files
 from ntps.tasks.registry import REGISTRY, Entry
 from ntps.tasks.source import Source
-from ntps.tasks.splits import limited
 from ntps.tasks.task import Task
 
 EMBEDDED = "docstrings"
@@ -153,9 +152,4 @@ def _embedded(options: Options) -> Task:
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
             "--text-column, --label-column and --split."
         )
-    return replace(
-        task,
-        train=limited(task.train, options.limit, options.limit_first, options.seed),
-        test=task.test and options.test_part(task.test),
-        selection=options.selection(len(task.train)),
-    )
+    return limited_task(task, options)

@@ -22,7 +22,8 @@ def hold_out(whole: Split, kind: TargetKind) -> tuple[Split, Split]:
     """
     groups = [np.arange(len(whole))]
     if kind == "classes":
-        groups = [np.flatnonzero(whole.labels == label) for label in np.unique(whole.labels)]
+        order = np.argsort(whole.labels, kind="stable")
+        groups = np.split(order, np.flatnonzero(np.diff(whole.labels[order])) + 1)
     chooser = random.Random(SPLIT_SEED)
     test: list[int] = []
     for group in groups:

@@ -79,6 +79,14 @@ class Task:
     selection: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def shared_texts(self) -> int:
+        """Test texts that are training texts too, but for blanks around them."""
+        if self.test is None:
+            return 0
+        trained = {text.strip() for text in self.train.texts}
+        return sum(text.strip() in trained for text in self.test.texts)
+
+    @property
     def outputs(self) -> int:
         """Width c of a target vector."""
         return len(self.label_names)
@@ -102,4 +110,6 @@ class Task:
         """Texts of each class in a split (or with each label set, for multi-label tasks); None for regression."""
         if self.kind == "regression":
             return None
-        return tuple(int(count) for count in self.targets(split.labels).sum(axis=0))
+        if self.kind == "classes":
+            return tuple(np.bincount(split.labels.astype(np.int64), minlength=self.outputs).tolist())
+        return tuple(int(count) for count in split.labels.sum(axis=0))

@@ -1,4 +1,4 @@
-"""Labels that are real vectors: regression targets and several labels for one text."""
+"""Labels that are real vectors: regression targets, and zeros and ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps.errors import InputError
-from ntps.tasks.classes import unknown_class
 from ntps.tasks.encoded import Encoded, Parts, encoded, short
 from ntps.tasks.task import TargetKind
 
@@ -24,42 +23,33 @@ def regression(parts: Parts, column: str, known: tuple[str, ...] | None) -> Enco
     whole = all(np.array_equal(array, np.rint(array)) for array in arrays)
     note = f"Label column '{column}' holds decimals, so this is a regression task"
     note += "; all are whole numbers, which would be classes without their decimal points." if whole else "."
-    return encoded("regression", known if known and len(known) == 1 else (column,), parts, arrays, (note,))
+    names, more = _output_names((column,), column, known)
+    return encoded("regression", names, parts, arrays, (note, *more))
 
 
-def label_lists(parts: Parts, column: str, known: tuple[str, ...] | None, indices: bool) -> Encoded:
-    """Lists of class names, of class indices, of zeros and ones, or of several real targets.
-
-    Args:
-        parts: Rows by split, each label a list.
-        column: Name of the label column.
-        known: Class names, if something says them.
-        indices: The lists are known to hold class indices.
+def vectors(parts: Parts, column: str, known: tuple[str, ...] | None, zeros_and_ones: bool) -> Encoded:
+    """Lists of numbers, all of one length, as they are.
 
     Raises:
-        InputError: Lists of mixed kinds, of unequal lengths, with unknown classes or infinite numbers.
+        InputError: Lists of unequal lengths, or infinite numbers.
     """
-    lists = [cast("list[object]", label) for rows in parts.values() for label in rows.labels]
-    kinds = {type(item) for items in lists for item in items}
-    if kinds == {str}:
-        names = known or tuple(sorted({str(item) for items in lists for item in items}))
-        return _label_sets(parts, column, names, {name: place for place, name in enumerate(names)})
-    if not kinds or not kinds <= {bool, int, float}:
-        raise InputError(
-            f"{next(iter(parts.values())).table.origin}: the lists in label column '{column}' hold neither only texts "
-            f"nor only numbers; write lists of class names, or lists of zeros and ones of one length."
-        )
-    widths = {len(items) for items in lists}
-    zeros_and_ones = all(item in (0, 1) for items in lists for item in items)
-    if known and kinds == {int} and (indices or not (zeros_and_ones and widths == {len(known)})):
-        return _label_sets(parts, column, known, {place: place for place in range(len(known))})
     width = _one_width(parts, column)
-    names = known if known and len(known) == width else tuple(f"{column}.{index}" for index in range(width))
     kind: TargetKind = "multilabel" if zeros_and_ones else "regression"
     note = f"The lists in label column '{column}' are not zeros and ones, so this is a regression task."
     if zeros_and_ones:
-        note = f"Each text has {width} labels that are 0 or 1."
-    return encoded(kind, names, parts, _arrays(parts, width, column), (note,))
+        note = f"Each text has {width} {'label that is' if width == 1 else 'labels that are'} 0 or 1."
+    names, more = _output_names(tuple(f"{column}.{index}" for index in range(width)), column, known)
+    return encoded(kind, names, parts, _arrays(parts, width, column), (note, *more))
+
+
+def _output_names(
+    own: tuple[str, ...], column: str, known: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the outputs, and a note if those that are known do not fit."""
+    if known is None or len(known) == len(own):
+        return known or own, ()
+    counted = f"{len(known)} known names do not fit the {len(own)} real targets"
+    return own, (f"The {counted} in label column '{column}' and are left out.",)
 
 
 def _arrays(parts: Parts, width: int, column: str) -> list[NDArray[np.float64]]:
@@ -79,20 +69,6 @@ def _arrays(parts: Parts, width: int, column: str) -> list[NDArray[np.float64]]:
     return arrays
 
 
-def _label_sets(parts: Parts, column: str, names: tuple[str, ...], places: dict[str, int] | dict[int, int]) -> Encoded:
-    find = cast("dict[object, int]", places)
-    arrays = []
-    for rows in parts.values():
-        array = np.zeros((len(rows), len(names)))
-        for row, items in enumerate(cast("list[list[object]]", rows.labels)):
-            for item in items:
-                if item not in find:
-                    raise unknown_class(rows.at(row), item, column, names)
-                array[row, find[item]] = 1.0
-        arrays.append(array)
-    return encoded("multilabel", names, parts, arrays, ("Each text has a list of its labels.",))
-
-
 def _one_width(parts: Parts, column: str) -> int:
     first: tuple[str, int] | None = None
     for rows in parts.values():
@@ -101,6 +77,6 @@ def _one_width(parts: Parts, column: str) -> int:
             if len(items) != first[1]:
                 raise InputError(
                     f"{rows.at(row)}: {len(items)} labels in column '{column}' but {first[1]} at {first[0]}; give "
-                    f"every row a list of one length, or lists of class names."
+                    f"every row a list of one length, or lists of classes, each once."
                 )
     return first[1] if first else 0
