@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,10 @@ def test_padded_rows_hold_their_texts_on_the_left(rows: list[list[int]], data: s
     width = max(len(rows[index]) for index in chosen)
     expected = [rows[index] + [-7] * (width - len(rows[index])) for index in chosen]
     assert tokens.padded(np.array(chosen), -7).tolist() == expected
+
+
+def test_lengths_and_fingerprint_are_computed_once() -> None:
+    tokens = TokenizedTexts(np.arange(5, dtype=np.int32), np.array([0, 2, 5]), 0)
+    assert tokens.lengths is tokens.lengths and tokens.lengths.tolist() == [2, 3]
+    assert tokens.fingerprint is tokens.fingerprint
+    assert tokens.fingerprint == sha256(tokens.ids.tobytes() + tokens.offsets.tobytes()).hexdigest()

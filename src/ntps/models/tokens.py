@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
@@ -32,15 +33,17 @@ class TokenizedTexts:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """``(n,)`` tokens of each text."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over all ids, in hexadecimal."""
-        return sha256(self.ids.tobytes() + self.offsets.tobytes()).hexdigest()
+        digest = sha256(self.ids)
+        digest.update(self.offsets)
+        return digest.hexdigest()
 
     def padded(self, texts: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
         """Token ids of some texts, padded on the right to the longest: ``(B, T)``."""
