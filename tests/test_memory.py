@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
 
+from common import random_model, whole_pass
+from ntps.models import TokenizedTexts
+from ntps.moments.plan import plan_batches
 from tiny import random_texts, save_model, save_rows
 
 MEASURE = """
@@ -41,43 +47,29 @@ def test_ten_times_the_texts_take_no_more_memory(tmp_path: Path) -> None:
     assert large - small < 0.05 * small + many.stat().st_size
 
 
-BATCH = 1024
-MEASURE_PASS = """
-import resource, sys
-import numpy as np
-from common import random_model, whole_pass
-from ntps.models import TokenizedTexts
-from ntps.moments.plan import plan_batches
-from ntps.moments.workspace import retained_memory
-model = random_model(width=768, blocks=12)
-lengths = np.random.default_rng(0).integers(8, 64, 120)
-ids = np.random.default_rng(1).integers(0, model.vocabulary, lengths.sum(), dtype=np.int32)
-tokens = TokenizedTexts(ids, np.concatenate([[0], np.cumsum(lengths)]), truncated=0)
-if sys.argv[1] == "pass":
-    whole_pass(model, tokens, np.eye(4)[np.arange(120) % 4], BATCH)
-else:
-    import torch
-    with retained_memory():
-        for batch in plan_batches(tokens.lengths, BATCH):
-            model.visit_layers(torch.as_tensor(tokens.padded(batch, 0)), None, range(13), lambda layer, hidden: None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-""".replace("BATCH", str(BATCH))
+def peak_of_tensors(action: Callable[[], object]) -> int:
+    """Bytes that live tensors took at most while something ran, by what PyTorch allocates and frees."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        action()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    live = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
+    return int(live.max())
 
 
-@pytest.mark.slow
-def test_statistics_take_their_own_size_and_a_fifth() -> None:
+@pytest.mark.parametrize("library", ["torch", "numpy"])
+def test_statistics_take_their_own_size_and_a_fifth(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the weights and what one batch needs anyway: three d × d sums of thirteen layers each."""
+    monkeypatch.setattr("ntps.moments.products._fastest", lambda: library)
+    width, layers, budget = 256, 13, 256
+    model = random_model(width=width, blocks=layers - 1)
+    lengths = np.random.default_rng(0).integers(8, 64, 12)
+    ids = np.random.default_rng(1).integers(0, model.vocabulary, lengths.sum(), dtype=np.int32)
+    tokens = TokenizedTexts(ids, np.concatenate([[0], np.cumsum(lengths)]), truncated=0)
 
-    def peak_of(what: str) -> int:
-        """The middle one of three: how a heap falls into pieces is a matter of chance."""
-        return sorted(once(what) for _ in range(3))[1]
+    def forward() -> None:
+        for batch in plan_batches(tokens.lengths, budget):
+            model.visit_layers(torch.as_tensor(tokens.padded(batch, 0)), None, range(layers), lambda *_: None)
 
-    def once(what: str) -> int:
-        command = [sys.executable, "-c", MEASURE_PASS, what]
-        path = os.pathsep.join(sys.path)
-        environment = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        return int(done.stdout.splitlines()[-1])
-
-    statistics = 13 * 3 * 768**2 * 8
-    assert peak_of("pass") - peak_of("forward") <= 1.2 * statistics
+    statistics = layers * 3 * width**2 * 8
+    taken = peak_of_tensors(lambda: whole_pass(model, tokens, np.eye(4)[np.arange(12) % 4], budget))
+    assert statistics < taken - peak_of_tensors(forward) <= 1.2 * statistics
