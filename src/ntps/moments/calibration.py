@@ -15,6 +15,7 @@ from ntps.moments.kernels import RaggedBatch
 from ntps.moments.memory import OutOfMemory
 from ntps.moments.moments import Moments
 from ntps.moments.plan import Batch, plan_batches
+from ntps.moments.stopwatch import Stopwatch, await_devices
 from ntps.moments.workspace import retained_memory
 
 SAMPLES = 3
@@ -43,9 +44,9 @@ class Trial:
             OutOfMemory: It does not fit.
         """
         began = time.perf_counter()
-        self._work.run_batch(batch, self._reduce)
-        if self._work.model.device.type == "cuda":
-            torch.cuda.synchronize()
+        self._work.run_batch(batch, self._reduce, Stopwatch())
+        # The layers of a model may lie on several devices.
+        await_devices([self._work.model.device, *(device for _, device in self._moments)])
         return time.perf_counter() - began
 
     def _reduce(self, _layer: int, rows: RaggedBatch, targets: Tensor, _texts: Batch) -> None:

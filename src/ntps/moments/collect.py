@@ -21,10 +21,12 @@ from ntps.moments.layout import Layout
 from ntps.moments.memory import OutOfMemory, explained_memory
 from ntps.moments.moments import Moments
 from ntps.moments.plan import ALL, Batch, Share, cut, plan_batches
+from ntps.moments.stopwatch import Stopwatch
 from ntps.moments.workspace import Workspace, retained_memory
 from ntps.theory import LinearProbe, variance_explained
 
 Array = NDArray[np.float64]
+HOST = torch.device("cpu")
 Progress = Callable[[int], None]
 """Told how many tokens have just been done."""
 Reduce = Callable[[int, RaggedBatch, Tensor, Batch], None]
@@ -108,51 +110,47 @@ class Pass:
             OutOfMemory: A batch does not fit the memory; some of its layers may have been reduced.
         """
         lengths = self.tokens.lengths
-        told, inside = 0, 0.0
+        told, inside = 0, Stopwatch()
         began = time.perf_counter()
         for done, batch in enumerate(self.batches, start=1):
             if done > start:
                 try:
                     for part in cut(batch, lengths, self.largest):
-                        inside += self.run_batch(part, reduce)
+                        self.run_batch(part, reduce, inside)
                 except OutOfMemory:
                     self.progress(-told)
                     raise
-                after = time.perf_counter()
-                finished(done)
-                inside += time.perf_counter() - after
+                with inside.counting(HOST):
+                    finished(done)
             tokens = int(lengths[batch].sum())
             told += tokens
             self.progress(tokens)
         self.watch.settle()
-        return time.perf_counter() - began - inside, inside
+        seconds = inside.seconds()
+        return time.perf_counter() - began - seconds, seconds
 
-    def run_batch(self, batch: Batch, reduce: Reduce) -> float:
-        """Runs one batch, and returns the seconds in ``reduce``; errors as for :meth:`run`."""
+    def run_batch(self, batch: Batch, reduce: Reduce, inside: Stopwatch) -> None:
+        """Runs one batch, and counts the seconds in ``reduce``; errors as for :meth:`run`."""
         device = self.model.device
         ids = torch.as_tensor(self.tokens.padded(batch, self.model.pad_id), device=device)
         layout = Layout.of_lengths(self.tokens.lengths[batch], ids.shape[1])
         mask = _right_mask(layout, device) if self.masked else None
         targets = torch.as_tensor(self.targets(batch))
-        inside = 0.0
 
         @cache  # copied to each device once a batch, not once a layer
         def on(place: torch.device) -> tuple[Layout, Tensor]:
             return layout.to(place), targets.to(place)
 
         def sink(layer: int, hidden: Tensor) -> None:
-            nonlocal inside
-            start = time.perf_counter()
-            layout, targets = on(hidden.device)
-            rows = ragged_batch(hidden, layout, self.pooling, self.workspace)
-            self.watch.look(layer, batch, rows.finite, hidden.dtype)
-            reduce(layer, rows, targets, batch)
-            inside += time.perf_counter() - start
+            with inside.counting(hidden.device):
+                layout, targets = on(hidden.device)
+                rows = ragged_batch(hidden, layout, self.pooling, self.workspace)
+                self.watch.look(layer, batch, rows.finite, hidden.dtype)
+                reduce(layer, rows, targets, batch)
 
         with explained_memory(len(batch), ids.numel()):
             self.model.visit_layers(ids, mask, self.layers, sink)
             self.watch.turn()
-        return inside
 
 
 def collect_moments(
