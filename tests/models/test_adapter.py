@@ -17,7 +17,9 @@ from transformers import AutoModelForCausalLM
 
 from ntps import InputError, LanguageModel, load_model
 from ntps.models import check_adapter
-from ntps.models.adapter import CONFIG, ORIGIN, WEIGHTS, adapter_tensors, add_lora, attach_adapter
+from ntps.models.adapter import attach_adapter
+from ntps.models.adapter_files import CONFIG, ORIGIN, WEIGHTS
+from ntps.models.lora import adapter_tensors, add_lora
 from openelm import save_openelm
 from tiny import DEPTH, config_of, save_model, tokenizer_of
 

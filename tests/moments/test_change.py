@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from ntps import InputError, ScoreResult, load_model, score
-from ntps.models.adapter import CONFIG, WEIGHTS, adapter_tensors, add_lora
+from ntps.models.adapter_files import CONFIG, WEIGHTS
+from ntps.models.lora import adapter_tensors, add_lora
 from ntps.moments import parse_place
 from ntps.report import change_table
 from tiny import DEPTH, WIDTH, random_task, save_model

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ntps import FinetuneResult, InputError, NumericalError, finetune, load_model, task_from_lists
-from ntps.models.adapter import WEIGHTS
+from ntps.models.adapter_files import WEIGHTS
 from ntps.training import FinetuneRecord, FinetuneSettings, load_classifier, run_finetune, tuner
 from ntps.training import finetune as module
 from ntps.training.batches import Collator

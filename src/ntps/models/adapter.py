@@ -1,12 +1,9 @@
-"""LoRA adapters in PEFT's format: where they go, how they are written, read and merged."""
+"""Trained LoRA adapters: put on a base transformer as they were trained on the whole model, and merged into it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import copy
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,72 +12,33 @@ from torch import Tensor, nn
 
 from ntps.errors import InputError
 from ntps.hub import gist
+from ntps.models.adapter_files import CONFIG, AdapterFiles, read_adapter
 from ntps.models.fingerprint import weights_fingerprint
+from ntps.models.lora import peft_is_quiet
 from ntps.models.model import LanguageModel
 
-ADAPTER = "adapter"
-"""Folder of the adapter in the results of a fine-tuning run."""
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-ORIGIN = "classifier.json"
-"""What ntps writes beside an adapter: among other things, the weights that it was trained on."""
-
-TARGETS: tuple[tuple[str, ...], ...] = (
-    ("q_proj", "k_proj", "v_proj"),
-    ("c_attn",),
-    ("qkv_proj",),
-    ("query_key_value",),
-    ("query", "key", "value"),
-)
-"""Names of the query, key and value projections: one for each family of architectures."""
+_ROOT = "base_model.model."
+"""What PEFT's names begin with."""
 
 
-def add_lora(model: LanguageModel, *, rank: int, alpha: float, dropout: float, start_layer: int) -> nn.Module:
-    """Puts fresh LoRA matrices on the query, key and value projections of the model's blocks, in place.
+class _Headless(nn.Module):
+    """A model without its head, in which the base transformer has the name that it has in a model with one.
 
-    The rest of the model is frozen. The matrices are float32 whatever the dtype of the model.
-
-    Args:
-        model: The model; its base is changed.
-        rank: Rank of the matrices.
-        alpha: Their product counts ``alpha / rank`` times.
-        dropout: Dropout before the first of them.
-        start_layer: The first block that gets any; blocks count from 0.
-
-    Returns:
-        PEFT's model around the base.
-
-    Raises:
-        InputError: The projections have unknown names, or there is no such block.
+    Whatever names modules by their path (targets, patterns of ranks, excluded modules) means this path.
     """
-    from peft import LoraConfig, get_peft_model
 
-    if not 0 <= start_layer < model.num_layers:
-        raise InputError(f"--start-layer must be 0 to {model.num_layers - 1} for {model.id}, not {start_layer}")
-    targets = _targets(model)
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do
-        lora_dropout=dropout,
-        bias="none",
-        target_modules=list(targets),
-        layers_to_transform=list(range(start_layer, model.num_layers)) if start_layer else None,
-        layers_pattern=_path(model.base, model.blocks) if start_layer else None,
-        # GPT-2 stores its projections transposed.
-        fan_in_fan_out=targets == ("c_attn",),
-    )
-    with _peft_is_quiet():
-        return get_peft_model(model.base, config)
+    def __init__(self, base: Any) -> None:
+        super().__init__()
+        self.config = base.config
+        self.place = base.base_model_prefix
+        self.add_module(self.place, base)
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, self.place)(*args, **kwargs)
 
-def adapter_tensors(peft_model: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights of an adapter by PEFT's names, and its configuration in JSON types."""
-    from peft import get_peft_model_state_dict
-
-    # Not "auto", which asks the hub.
-    weights = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
-    config = {**peft_model.active_peft_config.to_dict(), "inference_mode": True}
-    plain = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
-    return weights, plain
+    def get_input_embeddings(self) -> nn.Module:
+        found: nn.Module = getattr(self, self.place).get_input_embeddings()
+        return found
 
 
 def require_training(what: str) -> None:
@@ -99,7 +57,8 @@ def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
 
     Args:
         base: The base transformer.
-        folder: Folder in PEFT's format; from :func:`add_lora`, or trained on the causal language model with its head.
+        folder: Folder in PEFT's format; from :func:`ntps.models.lora.add_lora`, or trained with PEFT on the model with
+            or without its head.
         name: What the user calls the model, for messages.
 
     Returns:
@@ -109,115 +68,169 @@ def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:
         InputError: The folder holds no LoRA adapter, or one of another model.
     """
     require_training("an adapter")
+    files = read_adapter(folder)
+    _require_origin(base, files, name)
+    return _attach(base, files, name).eval()
+
+
+def check_adapter(model: LanguageModel, folder: Path) -> None:
+    """Raises what :func:`merge_adapter` would, and leaves the model as it is."""
+    require_training("an adapter")
+    from accelerate import init_empty_weights
+
+    files = read_adapter(folder)
+    _require_origin(model.base, files, model.id)
+    with init_empty_weights():
+        empty = type(model.base)(copy.deepcopy(model.base.config))
+    _merge(empty, files, model.id)
+
+
+def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Adds a trained adapter to the weights of a base transformer, which should be float32, in place.
+
+    Args and errors are those of :func:`attach_adapter`.
+
+    Returns:
+        What the adapter is, for ``result.json``, and what a reader must know about it.
+    """
+    require_training("an adapter")
+    files = read_adapter(folder)
+    _require_origin(base, files, name)
+    vocabulary = _vocabulary(base)
+    config = _merge(base, files, name)
+    targets = config.target_modules
+    described = {
+        "id": str(folder),
+        "rank": config.r,
+        "alpha": config.lora_alpha,
+        "targets": sorted([targets] if isinstance(targets, str) else targets),
+        "weights": files.digest,
+    }
+    notes = []
+    root = _root(base, files.tensors)
+    heads = sorted({key.removeprefix(_ROOT).split(".")[0] for key in files.tensors if not key.startswith(root)})
+    if heads:
+        notes.append(
+            f"the adapter's part for the head ({', '.join(heads)}) is left out: no hidden state passes through it"
+        )
+    if (now := _vocabulary(base)) != vocabulary:
+        notes.append(
+            f"the adapter comes with a vocabulary of {now} tokens where the model has {vocabulary}: the tokenizer must "
+            "be the one that it was trained with (--tokenizer)"
+        )
+    return described, tuple(notes)
+
+
+def _merge(base: Any, files: AdapterFiles, name: str) -> Any:
+    """Merges in place; PEFT's configuration of the adapter."""
+    if getattr(base.config, "quantization_config", None):
+        raise InputError(
+            f"the weights of {name} are quantized, and an adapter cannot be merged into them: name the model with the "
+            "weights that they were made of"
+        )
+    peft_model = _attach(base, files, name)
+    config = peft_model.active_peft_config
+    weights = [id(module.get_base_layer().weight) for module in peft_model.modules() if hasattr(module, "lora_A")]
+    if len(set(weights)) < len(weights):
+        raise InputError(
+            f"the adapter in {files.folder} changes layers that share their weights, each in its own way: it cannot be "
+            "merged into them"
+        )
+    with peft_is_quiet():
+        try:
+            peft_model.merge_and_unload()
+        except Exception as error:  # each variant of LoRA raises its own
+            raise InputError(f"the adapter in {files.folder} cannot be merged: {_reason(error)}") from error
+    return config
+
+
+def _attach(base: Any, files: AdapterFiles, name: str) -> Any:
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-    folder = adapter_folder(folder)
-    found = _read(folder)
-    wrong = InputError(f"the adapter in {folder} belongs to another model than {name}")
-    trained_on = _trained_on(folder)
-    dtype = str(next(base.parameters()).dtype).removeprefix("torch.")
-    # The weights of another dtype are others.
-    if trained_on and trained_on["dtype"] == dtype and trained_on["weights"] != weights_fingerprint(base):
-        raise InputError(f"{wrong}: it was trained on {trained_on['id']}, whose weights differ; name that model")
-    with _peft_is_quiet():
+    wrong = f"the adapter in {files.folder} belongs to another model than {name}"
+    root = _root(base, files.tensors)
+    found = {key: tensor for key, tensor in files.tensors.items() if root == _ROOT or key.startswith(root)}
+    with peft_is_quiet():
         try:
-            config = LoraConfig.from_pretrained(str(folder))
-            config.modules_to_save, config.task_type, config.inference_mode = None, None, False
-            peft_model = get_peft_model(base, config)
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{wrong}: {gist(error).partition('. ')[0]}") from error
-        wanted = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
-        headless = f"base_model.model.{getattr(base, 'base_model_prefix', '')}."
-        found = {key.replace(headless, "base_model.model.", 1): value for key, value in found.items()}
+            embedding = _fit_vocabulary(base, found, root)
+            whole = base if root == _ROOT else _Headless(base)
+            config = LoraConfig.from_pretrained(str(files.folder))
+            config.task_type, config.inference_mode = None, False
+            _leave_out_heads(config, whole)
+            if next(base.parameters()).is_meta:
+                # Principal components of weights that are not there cannot be found.
+                config.init_lora_weights = True
+            peft_model = get_peft_model(whole, config)
+            wanted = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
+        except Exception as error:  # whatever stands in the configuration may fail anywhere
+            raise InputError(f"{wrong}, or its {CONFIG} was changed: {_reason(error)}") from error
+        weights = peft_model.state_dict()
+        wanted |= {key: weights[key] for key in embedding if key in weights}
         for key in sorted({*wanted, *found}):
             if key not in wanted or key not in found:
                 where = "the model has no place for" if key in found else "the adapter lacks"
                 raise InputError(f"{wrong}: {where} {key}")
             if wanted[key].shape != found[key].shape:
                 shapes = f"{tuple(found[key].shape)} in the adapter, {tuple(wanted[key].shape)} expected"
-                raise InputError(f"{wrong}, or its configuration was changed: {key} is {shapes}")
+                raise InputError(f"{wrong}, or its {CONFIG} was changed: {key} is {shapes}")
         set_peft_model_state_dict(peft_model, found)
-    return peft_model.eval()
+    return peft_model
 
 
-def check_adapter(model: LanguageModel, folder: Path) -> None:
-    """Raises what :func:`attach_adapter` would, and leaves the model as it is."""
-    attach_adapter(model.base, folder, model.id).unload()
+def _root(base: Any, names: Iterable[str]) -> str:
+    """What the names of the base transformer's weights begin with: adapters are trained with a head or without one."""
+    prefix: str = base.base_model_prefix
+    headed = f"{_ROOT}{prefix}."
+    return headed if not hasattr(base, prefix) and any(name.startswith(headed) for name in names) else _ROOT
 
 
-def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """Adds a trained adapter to the weights of a base transformer, which should be float32, in place.
+def _fit_vocabulary(base: Any, found: dict[str, Tensor], root: str) -> list[str]:
+    """Resizes the embedding to the one that came with the adapter, if one did: its names, of which it has one at most.
 
-    Args and errors are those of :func:`attach_adapter`.
-
-    Returns:
-        The base transformer, and what the adapter is, for ``result.json``.
+    PEFT saves the whole embedding where tokens were added or it was trained, by the name that it had then.
     """
-    peft_model = attach_adapter(base, folder, name)
-    config = peft_model.active_peft_config
-    described = {
-        "id": str(folder),
-        "rank": config.r,
-        "alpha": config.lora_alpha,
-        "targets": sorted(config.target_modules),
-        "weights": hashlib.sha256((adapter_folder(folder) / WEIGHTS).read_bytes()).hexdigest(),
-    }
-    return peft_model.merge_and_unload(), described
+    embedding = base.get_input_embeddings()
+    name = next(name for name, module in base.named_modules() if module is embedding)
+    # Where it is trained whole, PEFT saves it once more, and what it was before.
+    for copied in ("modules_to_save", "original_module"):
+        found.pop(f"{root}{name}.{copied}.weight", None)
+    saved = [f"{root}{name}.{wrapped}weight" for wrapped in ("", "base_layer.", "token_adapter.base_layer.")]
+    saved = [key for key in saved if key in found]
+    for key in saved:
+        if len(found[key]) != embedding.num_embeddings:
+            base.resize_token_embeddings(len(found[key]), mean_resizing=False)
+    return saved
 
 
-def _targets(model: LanguageModel) -> tuple[str, ...]:
-    names = {name.rpartition(".")[2] for name, _module in model.blocks.named_modules()}
-    for targets in TARGETS:
-        if names >= set(targets):
-            return targets
-    raise InputError(
-        f"the query, key and value projections of {model.id} ({model.architecture}) have unknown names: LoRA knows "
-        f"{'; '.join(', '.join(targets) for targets in TARGETS)}; use --method full"
-    )
+def _leave_out_heads(config: Any, whole: nn.Module) -> None:
+    """PEFT refuses to look for modules that are not there, and the head is not."""
+    names = [name for name, _module in whole.named_modules()]
+
+    def there(wanted: str) -> bool:
+        return any(name.endswith(wanted) for name in names)
+
+    config.modules_to_save = [wanted for wanted in config.modules_to_save or () if there(wanted)] or None
+    if isinstance(config.trainable_token_indices, dict):
+        config.trainable_token_indices = {
+            wanted: tokens for wanted, tokens in config.trainable_token_indices.items() if there(wanted)
+        }
 
 
-def _path(base: nn.Module, blocks: nn.ModuleList) -> str:
-    names: dict[nn.Module, str] = {module: name for name, module in base.named_modules()}
-    return names[blocks]
+def _vocabulary(base: Any) -> int:
+    return int(base.get_input_embeddings().num_embeddings)
 
 
-def adapter_folder(folder: Path) -> Path:
-    """The folder of the adapter itself, where that of a fine-tuning run is given."""
-    return folder / ADAPTER if (folder / ADAPTER / CONFIG).is_file() else folder
+def _reason(error: Exception) -> str:
+    return gist(error).partition(". ")[0]
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not folder.is_dir():
-        raise InputError(f"--adapter {folder} is not a folder: give the one that holds {CONFIG}")
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(f"--adapter {folder} has no {name}: give a folder that ntps finetune or PEFT wrote")
-    try:
-        kind = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["peft_type"]
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
-        raise InputError(f"the adapter in {folder} cannot be read ({gist(error)}): train it again") from error
-    if kind != "LORA":
-        raise InputError(f"the adapter in {folder} is of the kind {kind}: only LoRA adapters can be merged")
-    return weights
-
-
-def _trained_on(folder: Path) -> Mapping[str, Any] | None:
-    try:
-        found: Mapping[str, Any] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["model"]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{folder / ORIGIN} cannot be read ({gist(error)}): train the adapter again") from error
-    return found
-
-
-@contextmanager
-def _peft_is_quiet() -> Iterator[None]:
-    """PEFT calls methods of transformers that are deprecated, and gives advice that does not concern us."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _require_origin(base: nn.Module, files: AdapterFiles, name: str) -> None:
+    """An adapter of ours belongs to the very weights that it was trained on."""
+    origin = files.trained_on
+    dtype = str(next(base.parameters()).dtype).removeprefix("torch.")
+    # The weights of another dtype are others.
+    if origin and origin["dtype"] == dtype and origin["weights"] != weights_fingerprint(base):
+        raise InputError(
+            f"the adapter in {files.folder} belongs to another model than {name}: it was trained on {origin['id']}, "
+            "whose weights differ; name that model"
+        )

@@ -10,7 +10,9 @@ import torch
 
 from ntps.errors import InputError, NumericalError
 from ntps.models.adapter import merge_adapter
+from ntps.models.adapter_files import adapter_beside, without_adapter
 from ntps.models.architecture import find_blocks, has_final_norm, layer_names
+from ntps.models.cast import in_dtype
 from ntps.models.explained import explained
 from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
@@ -68,15 +70,16 @@ def load_model(
     files, words = find_model(model, tokenizer)
     config = _load_config(files, trust_remote_code)
     loaded_tokenizer, told = load_tokenizer(words, config.model_type, trust_remote_code)
-    described = None
+    described, remarks = None, adapter_beside(files.folder, files.name) if adapter is None and fresh is None else ()
     if fresh is not None:
-        base = _fresh_base(files, config, fresh, trust_remote_code).to(device=target, dtype=DTYPES[dtype])
+        base = in_dtype(_fresh_base(files, config, fresh, trust_remote_code), DTYPES[dtype], target)
     elif adapter is None:
         base = _load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
     else:
-        base = _load_base(files.with_weights(), config, torch.float32, target, trust_remote_code)
-        base, described = merge_adapter(base, Path(adapter), files.name)
-        base = base.to(DTYPES[dtype]).eval()
+        base = _load_base(files.with_weights(), config, torch.float32, torch.device("cpu"), trust_remote_code)
+        described, remarks = merge_adapter(base, Path(adapter), files.name)
+        base = in_dtype(base, DTYPES[dtype], target)
+        _require_finite(base, f"{files.name} with the adapter {adapter}", DTYPES[dtype])
     text_config = base.config.get_text_config()
     blocks = find_blocks(base, text_config)
     return LanguageModel(
@@ -92,7 +95,7 @@ def load_model(
         context=_context(base, text_config, loaded_tokenizer),
         dtype=DTYPES[dtype],
         tokenizer_id=words.name,
-        notes=(files.notes if words is files else files.notes + words.notes) + told,
+        notes=(files.notes if words is files else files.notes + words.notes) + told + remarks,
         adapter=described,
     )
 
@@ -151,8 +154,8 @@ def _load_base(
 
     options: dict[str, Any] = {} if device else {"device_map": "auto"}
     options |= {"config": config, "dtype": dtype, "output_loading_info": True}
-    with explained(files, "weights"), quiet_transformers():
-        base, report = AutoModel.from_pretrained(files.folder, **options, **files.options(trust_remote_code))
+    with explained(files, "weights"), quiet_transformers(), without_adapter(files.folder) as folder:
+        base, report = AutoModel.from_pretrained(folder, **options, **files.options(trust_remote_code))
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNUSED))
     if missing:
         raise InputError(

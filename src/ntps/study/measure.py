@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ntps.models import LanguageModel, load_model
-from ntps.models.adapter import ADAPTER
+from ntps.models.adapter_files import ADAPTER
 from ntps.moments import Reporter, ScoreRecord, ScoreSettings, WordSettings, run_score, run_words
 from ntps.tasks import Task, load_task
 from ntps.training import FinetuneSettings, ProbeSettings, run_finetune, run_probe

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ntps.models import LanguageModel
-from ntps.models.adapter import add_lora
+from ntps.models.lora import add_lora
 from ntps.tasks import Task
 from ntps.training.recipe import FinetuneSettings
 

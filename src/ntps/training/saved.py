@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from ntps.errors import InputError
 from ntps.hub import gist
 from ntps.models import LanguageModel
-from ntps.models.adapter import ADAPTER, CONFIG, ORIGIN, WEIGHTS, adapter_tensors, attach_adapter
+from ntps.models.adapter import attach_adapter
+from ntps.models.adapter_files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
+from ntps.models.lora import adapter_tensors
 from ntps.models.quiet import quiet_transformers
 from ntps.moments.record import SCHEMA, write_text
 from ntps.moments.storage import writing
