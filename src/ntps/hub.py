@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from ntps.errors import InputError
 
 Kind = Literal["dataset", "model", "tokenizer"]
+
+
+def holds_results_only(folder: Path) -> bool:
+    """Whether a folder holds nothing to see, or a run: the name of ``--out`` may be that of something on the hub."""
+    names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+    return not names or not names.isdisjoint({"result.json", "progress"})
 
 
 def hub_refusal(error: BaseException, kind: Kind, repo: str, revision: str | None = None) -> InputError | None:

@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "train.csv").mkdir()
-    assert "train.csv cannot be read" in message_of(lambda: load_task(str(folder)))
+    assert "train.csv is a folder" in message_of(lambda: load_task(str(folder)))
 
 
 def test_a_folder_needs_a_train_file(tmp_path: Path) -> None:
@@ -226,9 +226,9 @@ def test_a_label_without_a_known_name_is_named(tmp_path: Path) -> None:
 
 def test_the_test_file_is_checked_too(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text,label\na,0\nb,1\n")
-    (tmp_path / "test.csv").write_text("text,labels\na,0\nb,1\n")
+    (tmp_path / "test.csv").write_text("texts,label\na,0\nb,1\n")
     message = message_of(lambda: load_task(str(tmp_path)))
-    assert "test.csv has no column 'label'" in message
+    assert "test.csv has no column 'text'" in message
 
 
 def test_splits_without_a_common_class_are_refused(tmp_path: Path) -> None:

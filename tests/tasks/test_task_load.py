@@ -157,7 +157,11 @@ def test_holding_out_keeps_shares_order_and_rows() -> None:
     assert numbers == sorted(numbers)
     assert labels[numbers].tolist() == train.labels.tolist()
     assert hold_out(whole, "classes")[1].fingerprint == test.fingerprint
-    assert (train.name, test.name, train.dropped) == ("train", "test", {"empty text": 2})
+    assert (train.name, test.name, train.dropped) == (
+        "train",
+        "test",
+        {"empty text": 2, "held out": 47},
+    )
 
 
 def test_known_tasks_say_what_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

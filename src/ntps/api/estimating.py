@@ -89,6 +89,7 @@ def estimate(
             seed=seed,
             data_dir=data_dir,
             config=config,
+            test=test,
             dtype=dtype,
             device=device,
             tokenizer=tokenizer,

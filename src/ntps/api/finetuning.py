@@ -147,6 +147,7 @@ def finetune(
             seed=seed,
             data_dir=data_dir,
             config=config,
+            test=test,
             dtype="float32",
             device=device,
             tokenizer=tokenizer,

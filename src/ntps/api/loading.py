@@ -44,6 +44,7 @@ def job(
     seed: int,
     data_dir: str | Path | None,
     config: str | None,
+    test: bool,
     dtype: str,
     device: str | None,
     tokenizer: str | Path | None,
@@ -96,6 +97,7 @@ def job(
                 seed=seed,
                 data_dir=data_dir,
                 config=config,
+                test=test,
             )
         yield Job(_loader(model, dtype, device or world.default_device(), tokenizer, trust_remote_code), task, folder)
 

@@ -119,6 +119,7 @@ def probe(
         seed=seed,
         data_dir=data_dir,
         config=config,
+        test=test,
         dtype=dtype,
         device=device,
         tokenizer=tokenizer,

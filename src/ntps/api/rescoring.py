@@ -46,7 +46,7 @@ def rescore(
     if target is not None and target.resolve() == source.resolve():
         raise InputError(f"{target} holds the statistics that the score comes from: choose another --out")
     with nullcontext() if target is None else claim_folder(target, overwrite):
-        labels = load_task(task) if isinstance(task, str | Path) else task
+        labels = load_task(task, test=test) if isinstance(task, str | Path) else task
         record = rescore_run(source, labels, layers=layers, convention=convention, centered=centered, test=test)
         if target is not None:
             clear_folder(target)

@@ -109,6 +109,7 @@ def score(
             seed=seed,
             data_dir=data_dir,
             config=config,
+            test=test,
             dtype=dtype,
             device=device,
             tokenizer=tokenizer,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from ntps.cli.console import err, out, say
 from ntps.cli.doctor import doctor
@@ -21,8 +22,21 @@ from ntps.cli.score import score
 from ntps.cli.study import study
 from ntps.cli.tasks import tasks
 from ntps.cli.words import words
-from ntps.errors import NtpsError
+from ntps.errors import InputError, NtpsError
 from ntps.moments import process_rank
+
+
+class OnceEach(TyperCommand):
+    """A command that refuses two values for an option that takes one, of which the first would be forgotten."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the command line."""
+        given = self.make_parser(ctx).parse_args(list(args))[2]
+        for option in given:
+            if isinstance(option, TyperOption) and not (option.multiple or option.is_flag) and given.count(option) > 1:
+                raise InputError(f"{option.opts[0]} is given {given.count(option)} times: it takes one value")
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="ntps",
@@ -32,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (score, probe, finetune, words, merge, study, report, tasks, models, paper, doctor):
-    app.command()(command)
+    app.command(cls=OnceEach)(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -36,5 +36,5 @@ def other_labels(context: typer.Context, folder: Path) -> Task | None:
             raise InputError(f"{parameter.opts[0]} has no effect with --from, {needs}: leave it out")
     if task is None:
         return None
-    options = {name: given[name] for name in OF_LABELS}
+    options = {name: given[name] for name in (*OF_LABELS, "test")}
     return load_task(task, text_columns=options.pop("text_column") or (), **options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ntps.cli.console import err, out, say
+from ntps.moments import unused_rows
 from ntps.report import Result
 
 
@@ -44,6 +45,9 @@ def show(
     targets = {"classes": "classes", "multilabel": "labels", "regression": "real targets"}[block["target_kind"]]
     counted = f"{block['classes']} {targets if block['classes'] > 1 else targets.removesuffix('s')}"
     out.print(f"{block['texts']:,} texts, {block['tokens']:,} tokens, {counted}")
+    for sentence in unused_rows(block):
+        if sentence not in result.warnings:
+            out.print(f"{sentence}.", soft_wrap=True)
     body(record)
     if verbose:
         out.print(record["timing"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.hub import Kind, causes, gist, hub_refusal
+from ntps.hub import Kind, causes, gist, holds_results_only, hub_refusal
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import known_model
 
@@ -77,9 +77,10 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
         InputError: There is no such folder or repository, or the hub cannot be used.
     """
     path = embedded_model_folder() if name == EMBEDDED else Path(name).expanduser()
-    if path.is_dir():
+    by_name = known_model(name) is not None or ("/" in name and not name.startswith((".", "/", "~")))
+    if path.is_dir() and not (by_name and name.count("/") < 2 and holds_results_only(path)):
         return ModelFiles(name, kind, path, _listed(path))
-    if path.exists():
+    if path.is_file():
         raise InputError(f"{name} is a file, not a {kind}: give the folder that holds it and what belongs to it")
     repo, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repo.count("/") > 1:
@@ -90,7 +91,12 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
             f"{name} is neither a folder, nor a known model (see `ntps models`), nor a hub id with its owner: write "
             f"owner/name, such as openai-community/gpt2"
         )
-    return _on_the_hub(name, kind, known.hub_id if known else repo, revision or None)
+    try:
+        return _on_the_hub(name, kind, known.hub_id if known else repo, revision or None)
+    except InputError as error:
+        if path.is_dir():
+            raise InputError(f"the folder {name} holds no {kind}, so the name was looked up: {error}") from error
+        raise
 
 
 def is_cached(repo: str) -> bool:

@@ -17,6 +17,7 @@ from ntps.moments.rescoring import check_rescoring
 from ntps.moments.run import run_score
 from ntps.moments.score import LayerScore, score_moments
 from ntps.moments.settings import PassSettings, ScoreSettings, check_choice
+from ntps.moments.unused import unused_rows
 from ntps.moments.words import WordSettings, run_words
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "run_score",
     "run_words",
     "score_moments",
+    "unused_rows",
     "versions",
 ]

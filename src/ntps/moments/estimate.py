@@ -17,6 +17,7 @@ from ntps.moments.moments import FLOAT, Means, packed_bytes, statistics_bytes
 from ntps.moments.prepared import Prepared, Reporter
 from ntps.moments.score import score_moments
 from ntps.moments.settings import ScoreSettings
+from ntps.moments.unused import unused_rows
 from ntps.tasks import Task
 
 SMALL = 256
@@ -86,7 +87,7 @@ def estimate_score(
             "progress": 2 * sums,
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "warnings": list(run.warnings()),
+        "warnings": [*unused_rows(run.described_task, unusable=True), *run.warnings()],
     }
 
 

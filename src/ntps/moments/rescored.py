@@ -17,6 +17,7 @@ from ntps.moments.score import Convention
 from ntps.moments.settings import ScoreSettings
 from ntps.moments.stored import RelabelledRun, StoredRun
 from ntps.moments.summary import summarize
+from ntps.moments.unused import unused_rows
 from ntps.tasks import Task
 
 
@@ -79,7 +80,12 @@ def rescore_run(
         **envelope("score", provenance, clock),
         "layers": [layer_row(score) for score in scores],
         "summary": summarize(scores),
-        "warnings": [*run.index["warnings"], *labelled.warnings, *warnings],
+        "warnings": [
+            *unused_rows(labelled.task, unusable=True),
+            *run.index["warnings"],
+            *labelled.warnings,
+            *warnings,
+        ],
     }
     return ScoreRecord(result, pd.concat([score.to_frame() for score in scores], ignore_index=True))
 

@@ -33,6 +33,7 @@ from ntps.moments.resume import open_progress
 from ntps.moments.score import LayerScore
 from ntps.moments.settings import ScoreSettings
 from ntps.moments.summary import summarize
+from ntps.moments.unused import unused_rows
 from ntps.tasks import Split, Task
 
 Result = TypeVar("Result")
@@ -278,7 +279,12 @@ class _Run(Prepared):
             **envelope("score", self.provenance(), self.clock),
             "layers": [layer_row(score) for score in scores],
             "summary": summarize(scores),
-            "warnings": [*self.notes, *self.warnings(), *gathered({score.name: score.warnings for score in scores})],
+            "warnings": [
+                *unused_rows(self.described_task, unusable=True),
+                *self.notes,
+                *self.warnings(),
+                *gathered({score.name: score.warnings for score in scores}),
+            ],
         }
 
     def warnings(self) -> Iterator[str]:

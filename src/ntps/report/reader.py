@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ntps.errors import InputError
+from ntps.moments import unused_rows
 
 Row = dict[str, Any]
 RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
@@ -22,7 +23,7 @@ FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 COLUMNS = {
     table: tuple(names.split())
     for table, names in {
-        "runs": "model task measurement status cause seconds texts test_texts classes",
+        "runs": "model task measurement status cause seconds texts test_texts classes unused",
         "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
         "k_share95 ntps_share95",
         "curves": "model task layer name depth fraction k ntps retained_centered",
@@ -178,6 +179,7 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     task, test = result["task"], result["task"].get("test")
     run |= {"texts": task["texts"], "classes": task["classes"], "test_texts": None if test is None else test["texts"]}
+    run["unused"] = "; ".join(unused_rows(task))
     run["seconds"] = result["timing"].get("total") if run["seconds"] is None else run["seconds"]
     match result["kind"]:
         case "score":

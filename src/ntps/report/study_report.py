@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.moments import ScoreRecord
+from ntps.moments import ScoreRecord, unused_rows
 from ntps.report.correlations import FIXED, SELECTED, Correlations, correlate
 from ntps.report.figures import draw_score
 from ntps.report.finding import finding
@@ -75,7 +75,7 @@ def build_report(folder: Path, *, figures: Collection[str] = FIGURES, probe_laye
     ]
     return StudyReport(
         title=f"NTPS study: {results.name}",
-        finding=tuple(finding(results, correlations)),
+        finding=(*finding(results, correlations), *_unused(results)),
         figures=made,
         tables=tuple(table for table in tables if not table.frame.empty),
         failures=failures(results),
@@ -111,6 +111,12 @@ def correlation_table(correlations: Correlations) -> ReportTable:
     )
 
 
+def _unused(results: StudyResults) -> list[str]:
+    """Rows of each task that are not used, each sentence once."""
+    told = results.runs[results.runs["unused"].fillna("") != ""]
+    return [f"{task}: {unused}." for task, unused in told[["task", "unused"]].drop_duplicates().itertuples(index=False)]
+
+
 def _single(folder: Path, results: StudyResults) -> StudyReport:
     """The report of one score: its layers and its curves."""
     record = ScoreRecord.read(folder)
@@ -143,7 +149,9 @@ def _single(folder: Path, results: StudyResults) -> StudyReport:
         results.layers,
     )
     words = [figure for figure in figures_1(results) if figure.figure is not None]
-    warnings = [f"Warning: {warning}." for warning in record.result["warnings"]]
+    warned = record.result["warnings"]
+    unused = [f"{sentence}." for sentence in unused_rows(record.result["task"]) if sentence not in warned]
+    warnings = [f"Warning: {warning}." for warning in warned]
     title = f"{record.result['model']['id']} on {record.result['task']['id']}"
-    found = (*plain_words(record.result), *warnings)
+    found = (*plain_words(record.result), *unused, *warnings)
     return StudyReport(f"NTPS of {title}", found, (curves, *words), (layers,), failures(results))

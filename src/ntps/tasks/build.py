@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from ntps.tasks.columns import choose_columns
 from ntps.tasks.encoded import Encoded
 from ntps.tasks.forms import without_hidden
 from ntps.tasks.labels import encode_labels
+from ntps.tasks.numbering import class_order, numbered
 from ntps.tasks.rows import Rows, usable_rows
 from ntps.tasks.source import Source
-from ntps.tasks.splits import hold_out, limited
+from ntps.tasks.splits import hold_out, limited, without
 from ntps.tasks.table import Table
 from ntps.tasks.task import Split, Task
 
@@ -31,10 +32,12 @@ class Options:
     limit_first: bool = False
     seed: int = 0
     limit_test: int | None = None
+    test: bool = True
 
     def selection(self, available: int) -> dict[str, Any]:
         """What a result records of these options, with the number of usable rows before the limit."""
-        return {**asdict(self), "text_columns": list(self.text_columns), "available": available}
+        chosen = {name: value for name, value in asdict(self).items() if name != "test"}
+        return {**chosen, "text_columns": list(self.text_columns), "available": available}
 
     def __post_init__(self) -> None:
         for limit in (self.limit, self.limit_test):
@@ -62,18 +65,26 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
     parts: dict[str, Rows] = {options.split: usable_rows(table, columns)}
     names, indices = _class_names(table, columns.label, source)
     named = (options.label_column or source.label) is not None
-    encoded = encode_labels(parts, columns.label, names, indices, named)
-    held_out = () if source.hold_out else source.held_out(options.split)
+    encoded = _encode(parts, columns.label, names, indices, named)
+    held_out = source.held_out(options.split) if options.test and not source.hold_out else ()
+    looked_at = {options.split}
     for name in held_out:
-        rows = without_hidden(usable_rows(source.read(name), columns), parts[options.split])
-        candidate = encode_labels({**parts, name: rows}, columns.label, names, indices, named)
+        looked_at.add(name)
+        other = source.read(name)
+        if columns.label not in other.columns:
+            notes.append(f"The split '{name}' has no column '{columns.label}' and is left out.")
+            continue
+        rows = without_hidden(usable_rows(other, columns), parts[options.split])
+        candidate = _encode({**parts, name: rows}, columns.label, names, indices, named)
         if len(candidate.splits[name]):
             encoded = candidate
             if name != "test":
                 notes.append(f"The split '{name}' serves as the test split.")
             break
         notes.append(f"The split '{name}' has no labelled texts and is left out.")
-    train, test, more = _train_and_test(encoded, options.split, source.hold_out)
+    if unused := [name for name in source.splits if name not in looked_at]:
+        notes.append(f"Not read: {', '.join(unused)} ({'splits' if len(unused) > 1 else 'a split'}).")
+    train, test, more = _train_and_test(encoded, options, source.hold_out)
     _check(train, encoded, table.origin)
     _check_common(train, test, encoded)
     notes += [*encoded.notes, *_real_vectors(encoded), *more]
@@ -110,19 +121,30 @@ def limited_task(task: Task, options: Options) -> Task:
 
 
 def _class_names(table: Table, column: str, source: Source) -> tuple[tuple[str, ...] | None, bool]:
-    """Class names, and whether a class-label feature says that lists hold class indices."""
-    from_feature = table.class_names.get(column)
-    from_source = source.label_names if source.label in (None, column) else None
-    return from_source or from_feature, from_feature is not None
+    """Class names from the source, and whether a class-label feature says that lists hold class indices."""
+    return source.label_names if source.label in (None, column) else None, column in table.class_names
 
 
-def _train_and_test(encoded: Encoded, scored: str, split_now: bool) -> tuple[Split, Split | None, list[str]]:
+def _encode(
+    parts: Mapping[str, Rows], column: str, known: tuple[str, ...] | None, indices: bool, named: bool
+) -> Encoded:
+    """Encodes the labels of all parts, whose tables may number the classes differently."""
+    features = [rows.table.class_names[column] for rows in parts.values() if column in rows.table.class_names]
+    if features and (known or indices):
+        order, known = class_order(known, features)
+        parts = {name: numbered(rows, column, order) for name, rows in parts.items()}
+    return encode_labels(parts, column, known, indices, named)
+
+
+def _train_and_test(encoded: Encoded, options: Options, split_now: bool) -> tuple[Split, Split | None, list[str]]:
     if not split_now:
-        test = next((split for name, split in encoded.splits.items() if name != scored), None)
-        return encoded.splits[scored], test, []
-    train, test = hold_out(encoded.splits[scored], encoded.kind)
+        test = next((split for name, split in encoded.splits.items() if name != options.split), None)
+        return encoded.splits[options.split], test, []
+    train, test = hold_out(encoded.splits[options.split], encoded.kind)
     note = "The source has no test split, so 30 % of its rows were held out (stratified, seed 42)."
-    return (train, test, [note]) if scored == "train" else (replace(test, dropped=train.dropped), None, [note])
+    if options.split == "train":
+        return train, test if options.test else None, [note]
+    return without(test, "not held out", len(train), encoded.splits[options.split].dropped), None, [note]
 
 
 def _check(scored: Split, encoded: Encoded, origin: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ntps.errors import InputError
-from ntps.tasks.table import Table, is_missing, is_number
+from ntps.tasks.table import Table, Written, is_missing, is_number
 
 TEXT_NAMES = frozenset(
     {"body", "comment", "content", "context", "document", "headline", "message", "question", "query", "review"}
@@ -45,6 +45,8 @@ def choose_columns(table: Table, text: Sequence[str] = (), label: str | None = N
         InputError: A named column does not exist, or no single column stands out.
     """
     require_columns(table, [*text, label] if label else text)
+    if not text and not label:
+        _require_header(table)
     if label in text:
         raise InputError(f"{table.origin}: column '{label}' is named both as text and as label; choose two columns.")
     if len(set(text)) < len(text):
@@ -66,6 +68,21 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
     for name in names:
         if name not in table.columns:
             raise InputError(f"{table.origin} has no column '{name}': its columns are {_listed(table.columns)}.")
+
+
+def _require_header(table: Table) -> None:
+    """Refuses a CSV file whose first line looks like the others, as far as nobody names its columns."""
+    names = list(table.columns)
+    # pandas numbers columns that have no names.
+    numbered = names == [str(index) for index in range(len(names))]
+    known = any(name.lower() in TEXT_NAMES | LABEL_NAMES or NOT_TEXT.fullmatch(name) for name in names)
+    if table.typed or numbered or known:
+        return
+    if any(name in Written(values[:PEEK]) for name, values in table.columns.items()):
+        raise InputError(
+            f"{table.origin}: the first line, {_listed(names)}, looks like a row and not like names of columns; put a "
+            f"line of names above it, or choose columns with --text-column and --label-column."
+        )
 
 
 def _find_label(table: Table, text: Sequence[str]) -> str:
@@ -96,6 +113,9 @@ def _find_text(table: Table, label: str) -> str:
             f"{table.origin} has several columns that could be the text, {_listed(candidates)}: choose one with "
             f"--text-column, or a pair by giving it twice."
         )
+    encoded = next((name for name, values in table.columns.items() if isinstance(_first(values), bytes)), None)
+    if encoded is not None:
+        raise InputError(f"{table.origin}: column '{encoded}' holds bytes; write its texts as strings.")
     raise InputError(
         f"{table.origin} has no column of texts beside the label column '{label}': choose one of "
         f"{_listed(table.columns)} with --text-column, or another --label-column."
@@ -108,6 +128,10 @@ def _text_candidates(table: Table) -> list[str]:
         for name, values in table.columns.items()
         if not NOT_TEXT.fullmatch(name) and _looks_like_text(values[:PEEK], table.typed)
     ]
+
+
+def _first(values: Sequence[object]) -> object:
+    return next((value for value in values[:PEEK] if not is_missing(value)), None)
 
 
 def _looks_like_text(values: Sequence[object], typed: bool) -> bool:

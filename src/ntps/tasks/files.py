@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ntps.errors import InputError
 from ntps.tasks.lines import LONGEST_LINE, numbered_lines
-from ntps.tasks.table import ABSENT, Table, arrow_table
+from ntps.tasks.quotes import Record, swallows_rows
+from ntps.tasks.table import ABSENT, Table, Written, arrow_table, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,8 @@ def read_table(path: Path) -> Table:
     Raises:
         InputError: The file is malformed, empty, or of an unknown kind.
     """
+    if path.is_dir():
+        return _read_parts(path)
     match extension(path):
         case ".jsonl" | ".jsonl.gz":
             table = _read_json_lines(path)
@@ -40,6 +43,18 @@ def read_table(path: Path) -> Table:
     if not len(table):
         raise InputError(f"{path} holds no rows: a task needs labelled texts.")
     return table
+
+
+def _read_parts(folder: Path) -> Table:
+    """A folder with the name of a file, as Spark writes it: its visible files of that kind are the parts."""
+    named = sorted(file for file in folder.iterdir() if not file.name.startswith((".", "_")))
+    parts = [file for file in named if file.is_file() and extension(file) == extension(folder)]
+    if not parts or len(parts) < len(named):
+        other = f"{next(file.name for file in named if file not in parts)} beside them" if named else "nothing at all"
+        raise InputError(
+            f"{folder} is a folder: it may hold parts that end in {extension(folder)}, and holds {other}; give a file."
+        )
+    return joined(str(folder), [read_table(part) for part in parts])
 
 
 def extension(path: Path) -> str | None:
@@ -93,36 +108,58 @@ def _read_csv(path: Path, delimiter: str) -> Table:
     header = next(records, None)
     if header is None:
         raise InputError(f"{path} is empty: a task file starts with a line of column names.")
-    names = [name.strip() or f"column {index}" for index, name in zip(count(1), header[1], strict=False)]
+    names = [name.strip() or f"column {index}" for index, name in zip(count(1), header.fields, strict=False)]
     if len(names) == 1:
         separators = "commas" if delimiter == "," else "tabs"
-        raise InputError(f"{path}, line {header[0]}: only one column, {names[0][:40]!r}; separate two by {separators}.")
+        raise InputError(
+            f"{path}, line {header.line}: only one column, {names[0][:40]!r}; separate two by {separators}."
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
-            f"{path}, line {header[0]}: column name '{twice[0]}' stands twice; rename or remove one of them."
+            f"{path}, line {header.line}: column name '{twice[0]}' stands twice; rename or remove one of them."
         )
     columns: dict[str, list[object]] = {name: [] for name in names}
     lines: list[int] = []
-    for number, fields in records:
-        if len(fields) != len(names):
+    doubtful: list[Record] = []
+    for record in records:
+        if len(record.fields) != len(names):
             raise InputError(
-                f"{path}, line {number}: {len(fields)} fields where the header has {len(names)}; "
+                f"{path}, line {record.line}: {len(record.fields)} fields where the header has {len(names)}; "
                 f"put quotes around texts that hold the separator or a line end."
             )
-        for values, value in zip(columns.values(), fields, strict=True):
+        if record.fields == header.fields:
+            raise InputError(f"{path}, line {record.line}: the names of the columns stand here again; remove them.")
+        if record.lines_are_rows(len(names)):
+            doubtful.append(record)
+        for values, value in zip(columns.values(), record.fields, strict=True):
             values.append(value)
-        lines.append(number)
+        lines.append(record.line)
+    written = [Written(values) for values in columns.values()] if doubtful else []
+    for record in doubtful:
+        if swallows_rows(record, written):
+            raise InputError(
+                f"{path}, line {record.line}: the quote that opens here is closed in line "
+                f"{record.line + len(record.lines) - 1} only, and what lies between looks like rows; double each quote "
+                f"that belongs to a text and put the text in quotes, or use .jsonl."
+            )
     return Table(str(path), columns, lines, typed=False)
 
 
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the records with the line on which each begins."""
+def _csv_records(path: Path, delimiter: str) -> Iterator[Record]:
     former = csv.field_size_limit(LONGEST_LINE)
-    reader = csv.reader((line for _, line in numbered_lines(path)), delimiter=delimiter, strict=True)
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for _, line in numbered_lines(path):
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     try:
         while True:
             start = reader.line_num + 1
+            taken.clear()
             try:
                 fields = next(reader)
             except StopIteration:
@@ -133,7 +170,7 @@ def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                     f"or use .jsonl."
                 ) from error
             if fields:
-                yield start, fields
+                yield Record(start, fields, tuple(taken), delimiter)
     finally:
         csv.field_size_limit(former)
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.errors import InputError
+from ntps.hub import holds_results_only
 from ntps.tasks.build import Options, build_task, limited_task
 from ntps.tasks.files import EXTENSIONS
 from ntps.tasks.hub import hub_source
-from ntps.tasks.local import path_source, split_files
+from ntps.tasks.local import holds_task, path_source
 from ntps.tasks.registry import REGISTRY, Entry
 from ntps.tasks.source import Source
 from ntps.tasks.task import Task
@@ -22,6 +23,8 @@ EMBEDDED = "docstrings"
 TASK_NAMES = (EMBEDDED, *REGISTRY)
 """All that a task can be called."""
 DATA_VARIABLE = "NTPS_DATA"
+FILES = (".json", ".txt", ".gz", ".zip", ".arrow", ".xlsx")
+"""Endings that a hub id hardly has, beside those of the files that can be read."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -37,6 +40,7 @@ def load_task(
     data_dir: str | Path | None = None,
     config: str | None = None,
     limit_test: int | None = None,
+    test: bool = True,
 ) -> Task:
     """Loads a task: an existing path, else a name of the registry, else a dataset of the hub.
 
@@ -53,14 +57,17 @@ def load_task(
             ``NTPS_DATA``.
         config: Configuration of a hub dataset.
         limit_test: At most so many texts of the test split.
+        test: Whether a test split is read, where there is one.
 
     Raises:
         InputError: The task cannot be found or used; the message is one sentence with the cause and the remedy.
     """
-    options = Options(text_columns, label_column, split, limit, limit_first, seed, limit_test)
-    if task is None or (task == EMBEDDED and not Path(task).exists()):
+    options = Options(text_columns, label_column, split, limit, limit_first, seed, limit_test, test)
+    path = None if task is None else _path_of(str(task))
+    if task is None or (task == EMBEDDED and path is None):
         return _embedded(options)
-    return build_task(str(task), _find(str(task), data_dir, config), options)
+    source = _by_path(path, str(task)) if path else _by_name(str(task), data_dir, config)
+    return build_task(str(task), source, options)
 
 
 def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
@@ -76,17 +83,40 @@ def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
     if not folder.is_dir():
         raise InputError(f"The data folder {folder} does not exist: correct --data-dir or {DATA_VARIABLE}.")
     copy = folder / entry.name
-    return copy if copy.is_dir() and "train" in split_files(copy) else None
+    return copy if copy.is_dir() and holds_task(copy) else None
+
+
+def _path_of(task: str) -> Path | None:
+    """The path that a task is given by; a folder that holds no task is none where the name means something else."""
+    path = Path(task).expanduser()
+    if not task or not _exists(path):
+        return None
+    if not path.is_dir() or holds_task(path):
+        return path
+    hub_id = HUB_ID.fullmatch(task) and not _looks_like_path(task) and holds_results_only(path)
+    return None if task in TASK_NAMES or hub_id else path
+
+
+def _by_path(path: Path, task: str) -> Source:
+    source = path_source(path)
+    note = f"The path '{task}' exists, so it is used and not the registry task of that name."
+    return replace(source, notes=(note, *source.notes)) if task in REGISTRY else source
+
+
+def _by_name(task: str, data_dir: str | Path | None, config: str | None) -> Source:
+    if not _exists(Path(task).expanduser()) or not task:
+        return _find(task, data_dir, config)
+    beside = f"The folder '{task}' holds no train file, so "
+    try:
+        source = _find(task, data_dir, config)
+    except InputError as error:
+        raise InputError(f"{beside}the name was looked up instead: {error}") from error
+    return replace(source, notes=(f"{beside}the task of that name is used.", *source.notes))
 
 
 def _find(task: str, data_dir: str | Path | None, config: str | None) -> Source:
     name, _, revision = task.partition("@")
     entry = REGISTRY.get(name)
-    path = Path(task).expanduser()
-    if task and _exists(path):
-        source = path_source(path)
-        note = f"The path '{task}' exists, so it is used and not the registry task of that name."
-        return replace(source, notes=(note,)) if entry else source
     if entry:
         return _registered(entry, revision, data_dir, config)
     if _looks_like_path(task):
@@ -107,14 +137,15 @@ def _exists(path: Path) -> bool:
 
 def _looks_like_path(task: str) -> bool:
     parts = task.partition("@")[0].count("/")
-    return parts > 1 or task.startswith((".", "~", "/")) or task.lower().endswith(EXTENSIONS)
+    return parts > 1 or task.startswith((".", "~", "/")) or task.lower().endswith((*EXTENSIONS, *FILES))
 
 
 def _registered(entry: Entry, revision: str, data_dir: str | Path | None, config: str | None) -> Source:
     copy = None if revision or config else local_copy(entry, data_dir)
     if copy:
-        notes = (entry.copy_remark,) if entry.copy_remark else ()
-        return replace(path_source(copy), description=f"registry: {entry.name} (local copy {copy})", notes=notes)
+        source = path_source(copy)
+        notes = (*([entry.copy_remark] if entry.copy_remark else []), *source.notes)
+        return replace(source, description=f"registry: {entry.name} (local copy {copy})", notes=notes)
     return _from_hub(entry, revision, config)
 
 
@@ -152,4 +183,4 @@ def _embedded(options: Options) -> Task:
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
             "--text-column, --label-column and --split."
         )
-    return limited_task(task, options)
+    return limited_task(task if options.test else replace(task, test=None), options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,8 @@ def hold_out(whole: Split, kind: TargetKind) -> tuple[Split, Split]:
     for group in groups:
         test += chooser.sample(group.tolist(), round(TEST_SHARE * len(group)))
     train = sorted(set(range(len(whole))) - set(test))
-    return take(replace(whole, name="train"), train), take(Split("test", whole.texts, whole.labels), sorted(test))
+    kept = without(take(replace(whole, name="train"), train), "held out", len(test))
+    return kept, take(Split("test", whole.texts, whole.labels), sorted(test))
 
 
 def limited(split: Split, limit: int | None, first: bool, seed: int) -> Split:
@@ -37,7 +38,12 @@ def limited(split: Split, limit: int | None, first: bool, seed: int) -> Split:
     if limit is None or limit >= len(split):
         return split
     rows = range(limit) if first else sorted(random.Random(seed).sample(range(len(split)), limit))
-    return take(split, rows)
+    return without(take(split, rows), "beyond the limit", len(split) - limit)
+
+
+def without(split: Split, reason: str, count: int, more: Mapping[str, int] | None = None) -> Split:
+    """A split that counts rows which are not among its own for one more reason."""
+    return replace(split, dropped={**(split.dropped if more is None else more), reason: count})
 
 
 def take(split: Split, rows: Sequence[int]) -> Split:

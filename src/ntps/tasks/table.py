@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain, islice
 from typing import TYPE_CHECKING, overload
+
+from ntps.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +82,69 @@ def arrow_table(
     return Table(origin, columns, class_names=class_names(rows.schema))
 
 
+class JoinedColumn(Sequence[object]):
+    """A column whose values lie in several tables."""
+
+    def __init__(self, parts: Sequence[Sequence[object]]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    @overload
+    def __getitem__(self, index: int) -> object: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[object]: ...
+    def __getitem__(self, index: int | slice) -> object:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, range):
+            return list(islice(self, chosen.start, chosen.stop, chosen.step))
+        return next(islice(self, chosen, None))
+
+    def __iter__(self) -> Iterator[object]:
+        return chain.from_iterable(self._parts)
+
+
+@dataclass(frozen=True)
+class JoinedTable(Table):
+    """One split whose rows lie in several files.
+
+    Attributes:
+        parts: The rows of each file.
+    """
+
+    parts: tuple[Table, ...] = ()
+
+    def at(self, row: int) -> str:
+        """Where a row stands, in the file that it is read from."""
+        for part in self.parts:
+            if row < len(part):
+                return part.at(row)
+            row -= len(part)
+        raise IndexError(row)
+
+
+def joined(origin: str, parts: Sequence[Table]) -> Table:
+    """The rows of several files as one table; a column that a file lacks is absent in its rows.
+
+    Raises:
+        InputError: The files name their classes differently.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part in parts[1:]:
+        if part.class_names != first.class_names:
+            raise InputError(
+                f"{first.origin} and {part.origin} name their classes differently: write both with the same features."
+            )
+    columns = {
+        name: JoinedColumn([part.columns.get(name, [ABSENT] * len(part)) for part in parts])
+        for name in dict.fromkeys(name for part in parts for name in part.columns)
+    }
+    return JoinedTable(origin, columns, typed=first.typed, class_names=first.class_names, parts=tuple(parts))
+
+
 def is_missing(value: object) -> bool:
     """Whether a cell holds nothing: null, NaN, blank, or no cell at all."""
     if isinstance(value, float):
@@ -93,3 +159,14 @@ def is_number(written: str) -> bool:
     except ValueError:
         return False
     return "_" not in written
+
+
+class Written:
+    """What is written in a column of a CSV file, to tell whether a string looks like one more value of it."""
+
+    def __init__(self, values: Iterable[object]) -> None:
+        self._values = {str(value) for value in values if not is_missing(value)}
+        self._numbers = all(map(is_number, self._values))
+
+    def __contains__(self, written: str) -> bool:
+        return written in self._values or (self._numbers and written == written.strip() and is_number(written))

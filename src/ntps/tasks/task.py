@@ -23,7 +23,8 @@ class Split:
         name: Name of the split in its source, such as ``train``.
         texts: The texts, none of them empty, length n.
         labels: ``(n,)`` int64 class indices, or ``(n, c)`` float64 for multi-label and regression tasks.
-        dropped: Rows left out, by reason, such as ``{"empty text": 3}``.
+        dropped: All other rows that it has in its source, by the reason why they are not used, such as
+            ``{"empty text": 3}``.
     """
 
     name: str

@@ -19,7 +19,7 @@ from ntps.models import load_model
 from ntps.models.adapter import require_training
 from ntps.models.load import SPREAD
 from ntps.models.quiet import quiet_transformers
-from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, versions
+from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, unused_rows, versions
 from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
 from ntps.moments.storage import writing
 from ntps.tasks import Task
@@ -204,7 +204,7 @@ class _Run(Prepared):
         return {
             **envelope("finetune", provenance, self.clock, "peft", "accelerate"),
             "summary": dict(summary),
-            "warnings": [*self.notes, *self.warnings()],
+            "warnings": [*unused_rows(self.described_task, unusable=True), *self.notes, *self.warnings()],
         }
 
     def warnings(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel
-from ntps.moments import Prepared, Record, Reporter, clear_folder, collect_pooled, envelope, gathered
+from ntps.moments import Prepared, Record, Reporter, clear_folder, collect_pooled, envelope, gathered, unused_rows
 from ntps.tasks import Task
 from ntps.training.figures import majority_accuracy
 from ntps.training.fitted import CURVES, Fitted, PooledSplits, probe_adamw, probe_logistic, probe_ols
@@ -75,6 +75,7 @@ def run_probe(
             },
         },
         "warnings": [
+            *unused_rows(ready.described_task, unusable=True),
             *ready.warnings(),
             *_few_texts(len(task.train), model.hidden_size),
             *gathered({model.layer_names[layer]: each.warnings for layer, each in fitted.items()}),
