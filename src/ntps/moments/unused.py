@@ -10,18 +10,18 @@ CHOSEN = frozenset({"beyond the limit", "held out", "not held out"})
 
 
 def unused_rows(task: Mapping[str, Any], *, unusable: bool = False) -> list[str]:
-    """One sentence for each split with rows that are not used.
+    """One sentence for each split with rows that are left out.
 
     Args:
         task: The ``task`` block of a result.
         unusable: Only splits with rows that cannot be used, for want of a text or a label.
     """
     sentences = []
-    for split in (task, task.get("test")):
-        dropped = split["dropped"] if split else {}
+    for split in (task, *filter(None, [task.get("test")])):
+        dropped = split["dropped"]
         if dropped.keys() - CHOSEN if unusable else dropped:
             rows = split["texts"] + sum(dropped.values())
             listed = ", ".join(f"{why}: {count:,}" for why, count in dropped.items())
             where = f"the split '{split['split']}'" if split["split"] else "all parts"
-            sentences.append(f"{sum(dropped.values()):,} of {rows:,} rows of {where} are not used ({listed})")
+            sentences.append(f"{sum(dropped.values()):,} of {rows:,} rows of {where} are left out ({listed})")
     return sentences
