@@ -1,0 +1,24 @@
+"""Every row that is left out is said, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ntps.moments import unused_rows
+
+
+def block(texts: int, dropped: dict[str, int], split: str = "train", test: Any = None) -> dict[str, Any]:
+    return {"split": split, "texts": texts, "dropped": dropped, "test": test}
+
+
+def test_rows_of_both_splits_are_counted_by_reason() -> None:
+    test = block(50, {"beyond the limit": 1950}, "test")
+    task = block(100, {"empty text": 100, "missing label": 100}, test=test)
+    train = "200 of 300 rows of the split 'train' are left out (empty text: 100, missing label: 100)"
+    assert unused_rows(task) == [
+        train,
+        "1,950 of 2,000 rows of the split 'test' are left out (beyond the limit: 1,950)",
+    ]
+    # What somebody chose is no reason to warn.
+    assert unused_rows(task, unusable=True) == [train]
+    assert unused_rows(block(7, {})) == []
