@@ -21,6 +21,7 @@ from ntps.models import LanguageModel, TokenizedTexts, embedded_model_folder
 from ntps.models.architecture import find_blocks, layer_names
 from ntps.moments import versions
 from ntps.moments.collect import Pass, collect_moments
+from ntps.moments.products import products_library
 
 Array = NDArray[np.float64]
 Seconds = dict[str, list[float]]
@@ -135,11 +136,12 @@ def show(figures: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, threads and versions."""
+    """Processor, cores, threads, the library of float64 products, and versions."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "products": products_library(torch.device("cpu")),
         "versions": versions(),
     }
 

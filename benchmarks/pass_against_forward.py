@@ -1,9 +1,9 @@
 """The whole pass against the bare forward pass of the same base model over the same length-sorted batches.
 
-    python benchmarks/pass_against_forward.py TASK [--limit 300] [--rounds 5]
+    python benchmarks/pass_against_forward.py TASK [--limit 300] [--blocks 24] [--rounds 5]
 
-The model is Qwen2-0.5B-shaped (d = 896, 24 blocks) with random weights, in float32. The bare pass produces all hidden
-states and drops them; it runs as PyTorch runs it, and once more with the memory of tensors kept, as our pass keeps it.
+The model is Qwen2-0.5B-shaped (d = 896, by default 24 blocks) with random weights, in float32. The bare pass produces all
+hidden states and drops them; it runs as PyTorch runs it, and once more with the memory of tensors kept, as ours keeps it.
 All run in turn; the medians and the ratios of each round are printed as JSON.
 """
 
@@ -33,11 +33,12 @@ def bare_forward(model: LanguageModel, tokens: TokenizedTexts, tokens_per_batch:
 def main(
     task_name: Annotated[str, typer.Argument(metavar="TASK")],
     limit: int = 300,
+    blocks: int = 24,
     rounds: int = 5,
     tokens_per_batch: int = 2048,
 ) -> None:
     """Time all in turn."""
-    model, task = random_model(), load_task(task_name, limit=limit)
+    model, task = random_model(blocks=blocks), load_task(task_name, limit=limit)
     tokens, targets = tokenize(model, task.train.texts), task.targets(task.train.labels)
     inside: list[float] = []
 

@@ -19,6 +19,11 @@ class Queue:
     def __init__(self) -> None:
         self.time, self.work = 0.0, list[object]()
 
+    def record_event(self, event: Event) -> Event:
+        event.queue = self
+        self.work.append(event)
+        return event
+
     def run(self) -> None:
         for item in self.work:
             if isinstance(item, Event):
@@ -32,10 +37,7 @@ class Event:
     def __init__(self, *, enable_timing: bool) -> None:
         assert enable_timing
         self.time: float | None = None
-
-    def record(self, queue: Queue) -> None:
-        self.queue = queue
-        queue.work.append(self)
+        self.queue = Queue()
 
     def query(self) -> bool:
         return self.time is not None

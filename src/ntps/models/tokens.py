@@ -41,8 +41,8 @@ class TokenizedTexts:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over all ids, in hexadecimal."""
-        digest = sha256(self.ids)
-        digest.update(self.offsets)
+        digest = sha256(self.ids.data)
+        digest.update(self.offsets.data)
         return digest.hexdigest()
 
     def padded(self, texts: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
