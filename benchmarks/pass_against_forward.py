@@ -2,9 +2,9 @@
 
     python benchmarks/pass_against_forward.py TASK [--limit 300] [--blocks 24] [--rounds 5]
 
-The model is Qwen2-0.5B-shaped (d = 896, by default 24 blocks) with random weights, in float32. The bare pass produces all
-hidden states and drops them; it runs as PyTorch runs it, and once more with the memory of tensors kept, as ours keeps it.
-All run in turn; the medians and the ratios of each round are printed as JSON.
+The model is Qwen2-0.5B-shaped (d = 896, by default 24 blocks) with random weights, in float32. The bare pass produces
+all hidden states and drops them; it runs as PyTorch runs it, and once more with the memory of tensors kept, as our pass
+keeps it. All run in turn; the medians and the ratios of each round are printed as JSON.
 """
 
 from __future__ import annotations
