@@ -30,9 +30,12 @@ def estimate_lines(estimate: Mapping[str, Any]) -> Iterator[str]:
     kept = ", ".join(f"{name} {size(disk[name])}" for name in ("moments", "pooled") if disk[name]) or "tables only"
     yield f"{'disk':14} {kept}; up to {size(disk['progress'])} more while it runs"
     shown = ", ".join(
-        f"{name.replace('_', ' ')} {duration(value)}" for name, value in seconds.items() if name != "total"
+        f"{name.replace('_', ' ')} {duration(seconds[name])}"
+        for name in ("train", "test", "closed_forms")
+        if name in seconds
     )
-    yield f"{'time':14} about {duration(seconds['total'])} after loading: {shown}"
+    between = f"{duration(seconds['least'])} to {duration(seconds['most'])}"
+    yield f"{'time':14} about {duration(seconds['total'])} ({between}) after loading: {shown}"
     yield (
         f"{'processes':14} {processes}; with N of them under torchrun, the texts take an N-th of the time of one, and "
         "each needs the memory"

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ntps.models import LanguageModel
-from ntps.moments.calibration import Trial, estimated_seconds, measured_budget
+from ntps.moments.calibration import Trial, measured_budget
 from ntps.moments.collect import Pass
 from ntps.moments.moments import FLOAT, Means, packed_bytes, statistics_bytes
+from ntps.moments.plan import Batch
 from ntps.moments.prepared import Prepared, Reporter
+from ntps.moments.probing import Rates, probed_rates
 from ntps.moments.score import score_moments
 from ntps.moments.settings import ScoreSettings
 from ntps.moments.unused import unused_rows
@@ -35,7 +38,7 @@ def estimate_score(
     keep_pooled: bool = False,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Measures a few batches, and says what a scoring run would take; nothing is written.
+    """Tries parts of a few batches, and says what a scoring run would take; nothing is written.
 
     Args:
         model: The model.
@@ -49,7 +52,9 @@ def estimate_score(
 
     Returns:
         Blocks of JSON types: ``texts``, ``memory_bytes`` (of each process; ``largest_batch`` is by what the process
-        grew when it ran, None where the system does not tell), ``disk_bytes``, ``seconds``, and what they are about.
+        grew when its largest trial ran, in proportion to padded tokens, None where the system does not tell),
+        ``disk_bytes``, ``seconds`` (``least`` and ``most`` if every token cost what the cheapest and the dearest did),
+        and what they are about.
 
     Raises:
         InputError: An option does not fit the model or the task, or a batch does not fit the memory.
@@ -62,13 +67,17 @@ def estimate_score(
     if run.test is not None and run.test_tokens is not None:
         passes["test"] = run.work(run.test, run.test_tokens, None)
     first = passes["train"]
-    largest = grown_by(lambda: Trial(first, c).seconds(first.plan[0]), model.device)
-    seconds = {
-        name: runs / processes * estimated_seconds(work.plan, work.tokens.lengths, Trial(work, c).seconds)
-        for name, work in passes.items()
-    }
+    found: list[Rates] = []
+    lengths = first.tokens.lengths
+    grown = grown_by(lambda: found.append(probed_rates(first.plan, lengths, Trial(first, c).seconds)), model.device)
+    rates = found[0]
+    largest = None if grown is None else grown * _padded(first.plan[0], lengths) // rates.padded
+    wholes = {name: rates.whole(work.plan, work.tokens.lengths) for name, work in passes.items()}
+    seconds = {name: runs / processes * expected for name, (expected, _, _) in wholes.items()}
     seconds["closed_forms"] = runs * layers * _closed_forms_seconds(model.hidden_size, c)
     seconds["total"] = sum(seconds.values())
+    for bound, place in (("least", 1), ("most", 2)):
+        seconds[bound] = seconds["closed_forms"] + runs / processes * sum(whole[place] for whole in wholes.values())
     sums = packed_bytes(model.hidden_size, c, layers)
     rows = layers * model.hidden_size * sum(len(work.tokens) for work in passes.values())
     return {
@@ -125,7 +134,7 @@ def _resident(name: str) -> int:
 
 def _counted(work: Pass) -> dict[str, int]:
     lengths = work.tokens.lengths
-    padded = sum(len(batch) * int(lengths[batch].max()) for batch in work.plan)
+    padded = sum(_padded(batch, lengths) for batch in work.plan)
     return {
         "texts": len(work.tokens),
         "tokens": int(lengths.sum()),
@@ -136,9 +145,13 @@ def _counted(work: Pass) -> dict[str, int]:
     }
 
 
+def _padded(batch: Batch, lengths: NDArray[np.int64]) -> int:
+    return len(batch) * int(lengths[batch].max())
+
+
 def _closed_forms_seconds(d: int, c: int) -> float:
     """Seconds of one layer, from random moments of a small width."""
-    small = min(d, SMALL)
+    small, c = min(d, SMALL), min(c, SMALL)
     random = np.random.default_rng(0)
     first, second = random.standard_normal((2, 4 * small, small))
     targets = random.standard_normal((4 * small, c))
