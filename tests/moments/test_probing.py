@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ntps.moments.calibration import samples
 from ntps.moments.plan import Batch, plan_batches
 from ntps.moments.probing import PATIENCE, probed_rates
 
@@ -25,7 +26,7 @@ class Machine:
 
 
 @pytest.mark.parametrize("second", [1e-6, 1e-4, 1e-3, 1e-2, 2e-2])
-@pytest.mark.parametrize("growth", [0.0, 1e-3])
+@pytest.mark.parametrize("growth", [0.0, 5e-4])
 @pytest.mark.parametrize("overhead", [0.0, 0.01])
 def test_the_time_is_kept_and_the_truth_lies_between_the_bounds(second: float, growth: float, overhead: float) -> None:
     plan = plan_batches(LENGTHS, 2048)
@@ -41,11 +42,11 @@ def test_the_time_is_kept_and_the_truth_lies_between_the_bounds(second: float, g
         assert 0.9 * least <= whole <= 1.1 * most
 
 
-def test_a_fast_machine_runs_the_largest_batch_whole() -> None:
+def test_a_fast_machine_runs_its_batches_whole() -> None:
     plan = plan_batches(LENGTHS, 2048)
     machine = Machine(1e-6)
     rates = probed_rates(plan, LENGTHS, machine.seconds, now=lambda: machine.clock)
-    assert rates.padded == max(len(batch) * int(LENGTHS[batch].max()) for batch in (plan[0], plan[len(plan) // 2]))
+    assert rates.padded == max(len(batch) * int(LENGTHS[batch].max()) for batch in samples(plan, LENGTHS))
 
 
 def test_one_text_is_enough() -> None:
