@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-quick lint types wheel train-demo-model transformer-ranker-env clean
+.PHONY: demo test test-quick kills lint types wheel train-demo-model transformer-ranker-env clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
 demo: $(VENV)/.installed
@@ -19,6 +19,10 @@ test: $(VENV)/.installed-dev
 ## Without the tests that take a minute or more.
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+## Kill every command at random moments, go on, and compare with undisturbed runs: some minutes.
+kills: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/kills.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

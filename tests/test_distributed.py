@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ def errors(said: str) -> list[str]:
 
 
 def cleared(out: Path) -> bool:
-    return sorted(path.name for path in out.iterdir()) == ["curves.parquet", "moments", "result.json"]
+    return sorted(path.name for path in out.iterdir()) == [".ntps.json", "curves.parquet", "moments", "result.json"]
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------
@@ -191,12 +190,6 @@ def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Settin
         assert "process 1 of 2 on" in ended.said[0] and "give the same command again" in ended.said[0]
     else:
         assert not errors(ended.said[1])
-    if (out / "result.json").exists():
-        # The others were to be told only, and progress to be removed.
-        shutil.rmtree(out / "progress")
-        (out / ".lock").unlink()
-        assert_same(out, setting.whole(2))
-        return
     assert set(setting.run(out, 2).codes) == {0}
     assert_same(out, setting.whole(2))
 

@@ -81,7 +81,12 @@ def test_score_ends_with_a_table_and_three_lines(model: Path, task: Path, tmp_pa
     assert "100 texts" in done.out and "3 classes" in done.out
     assert all(name in done.out for name in ("embed", "block.1", "block.2", "final_norm", "Next-token directions"))
     assert str(tmp_path / "run") in done.out.replace("\n", "")
-    assert {file.name for file in (tmp_path / "run").iterdir()} == {"result.json", "curves.parquet", "moments"}
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        ".ntps.json",
+        "result.json",
+        "curves.parquet",
+        "moments",
+    }
     assert "Text column" in done.err and "\r" not in done.err
 
 
@@ -185,7 +190,7 @@ def test_probe_ends_with_a_table_and_a_sentence(model: Path, task: Path, tmp_pat
     assert "100 texts" in done.out and "3 classes" in done.out and f"{DEPTH} final_norm ←" in done.out
     assert re.search(r"accuracy \d+\.\d % ± \d+\.\d % \(one standard error\) on 100 training texts", done.out)
     assert "most frequent class" in done.out
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"result.json", "curves.parquet"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".ntps.json", "result.json", "curves.parquet"}
 
 
 @pytest.mark.parametrize(
@@ -363,7 +368,7 @@ def test_an_interrupted_run_is_continued_by_the_same_command(
             assert refused.status == 2 and "progress of another run" in refused.sentence
         assert run(*arguments, "--no-resume").status == 130
     assert run(*arguments).status == 0
-    assert {file.name for file in tmp_path.iterdir()} == {"result.json", "curves.parquet", "moments"}
+    assert {file.name for file in tmp_path.iterdir()} == {".ntps.json", "result.json", "curves.parquet", "moments"}
 
 
 def test_weights_that_are_not_finite(model: Path, task: Path, tmp_path: Path) -> None:

@@ -265,7 +265,8 @@ def test_an_old_result_stays_until_the_new_pass_is_over(model: LanguageModel, ta
     score(model, task, out=tmp_path, layers="1")
     before = files(tmp_path)
     interrupt(model, task, tmp_path, "train texts", 3, overwrite=True)
-    assert {name: content for name, content in files(tmp_path).items() if not name.startswith("progress/")} == before
+    kept = {name: content for name, content in files(tmp_path).items() if not name.startswith("progress/")}
+    assert {**kept, ".ntps.json": before[".ntps.json"]} == before
     interrupt(model, task, tmp_path, "closed forms", 1, overwrite=True)
     assert not (tmp_path / "result.json").exists()
     assert len(score(model, task, out=tmp_path, tokens_per_batch=BUDGET).to_dict()["layers"]) > 1
@@ -345,7 +346,7 @@ def test_two_runs_into_one_folder(model: LanguageModel, task: Task, tmp_path: Pa
                 score(model, task, out=tmp_path / "run", overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing"):
             ScoreResult(record.ScoreRecord({}, pd.DataFrame())).save(tmp_path / "run")
-        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+        assert [path.name for path in (tmp_path / "run").glob("*.lock")] == [".ntps.lock"]
     score(model, task, out=tmp_path / "run")
 
 
@@ -361,7 +362,7 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="another run is writing"), claim_folder(tmp_path, overwrite=False):
             pass
         process.kill()
-    assert (tmp_path / ".lock").exists()
+    assert (tmp_path / ".ntps.lock").exists()
     with claim_folder(tmp_path, overwrite=False):
         pass
-    assert not (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".ntps.lock").exists()

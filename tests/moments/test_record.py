@@ -209,7 +209,7 @@ def test_another_tokenizer_is_another_hash_and_is_recorded(tmp_path: Path) -> No
 def test_claiming_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     for folder in (tmp_path / "a" / "b", tmp_path):
         with claim_folder(folder, overwrite=False):
-            assert [file.name for file in folder.iterdir()] == [".lock"]
+            assert {file.name for file in folder.iterdir()} == {".ntps.lock", ".ntps.json"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -63,7 +63,7 @@ def test_what_a_kill_left_beside_a_result_is_cleared_away(grid: Path, tmp_path: 
     run_grid(grid, out)
     before = sorted(path.relative_to(out) for path in out.rglob("*"))
     (out / FOLDERS[0] / "progress" / "batch.3").mkdir(parents=True)
-    (out / FOLDERS[0] / ".lock").touch()
+    (out / FOLDERS[0] / ".ntps.lock").touch()
     run_grid(grid, out)
     assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
 

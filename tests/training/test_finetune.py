@@ -175,7 +175,7 @@ def test_an_interrupted_run_ends_like_any_other(method: Any, steps: int, folder:
     assert plain(record) == plain(expected)
     pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        ["curves.parquet", "result.json", "adapter" if method == "lora" else "model"]
+        [".ntps.json", "curves.parquet", "result.json", "adapter" if method == "lora" else "model"]
     )
 
 

@@ -235,7 +235,7 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 @pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
     result = probe(model, task, kind, out=tmp_path / "run", **({"epochs": 2} if kind == "adamw" else {}))
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["curves.parquet", "result.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".ntps.json", "curves.parquet", "result.json"]
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())

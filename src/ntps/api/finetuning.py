@@ -7,10 +7,12 @@ from pathlib import Path
 
 from ntps.api.loading import job
 from ntps.moments import Reporter, join_world
+from ntps.moments.owned import PARTS, RESULTS
 from ntps.report import FinetuneResult
 from ntps.tasks import Task
 from ntps.training import FinetuneSettings, run_finetune
 from ntps.training.recipe import Method, Precision
+from ntps.training.saved import files_of
 
 
 def finetune(
@@ -152,6 +154,7 @@ def finetune(
             device=device,
             tokenizer=tokenizer,
             trust_remote_code=trust_remote_code,
+            writes=(*RESULTS, *PARTS, *files_of(method, None if out is None else Path(out))),
             world=world,
         ) as at_hand,
     ):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel, find_model, load_model
-from ntps.moments import World, claim_folder
+from ntps.moments import World, claim_folder, folder_path
+from ntps.moments.owned import PARTS, RESULTS
 from ntps.tasks import Task, load_task
 
 
@@ -50,9 +51,12 @@ def job(
     tokenizer: str | Path | None,
     trust_remote_code: bool,
     adapter: str | Path | None = None,
+    writes: Sequence[str] = (*RESULTS, *PARTS),
     world: World | None = None,
 ) -> Iterator[Job]:
     """Claims the folder, loads the task, and says how to load the model; options as in :func:`ntps.score`.
+
+    ``writes`` are the patterns of what will be written to the folder.
 
     Of several processes that share the job, the first one claims the folder for all.
 
@@ -78,9 +82,10 @@ def job(
         adapter=adapter,
         dtype=None if dtype == "float32" else dtype,
     )
-    folder = None if out is None else Path(out)
+    folder = None if out is None else folder_path(out)
     world = world or World()
-    with claim_folder(folder, overwrite) if folder is not None and world.rank == 0 else nullcontext():
+    reads = (model, task, tokenizer, adapter, data_dir)
+    with claim_folder(folder, overwrite, writes, reads) if folder and world.rank == 0 else nullcontext():
         # Nobody begins before the folder is known to be free.
         world.meet()
         if not isinstance(model, LanguageModel):

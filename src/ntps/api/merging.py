@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.moments import claim_folder, merge_runs
+from ntps.moments import claim_folder, folder_path, merge_runs
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
 
@@ -34,10 +34,10 @@ def merge(
     Raises:
         InputError: The runs differ in model, labels or settings, or hold the same texts.
     """
-    target, sources = Path(out), [Path(folder) for folder in folders]
+    target, sources = folder_path(out), [Path(folder) for folder in folders]
     if target.resolve() in [source.resolve() for source in sources]:
         raise InputError(f"{target} is one of the parts: choose another --out")
-    with claim_folder(target, overwrite):
+    with claim_folder(target, overwrite, reads=sources):
         record = merge_runs(sources, target, convention=convention, centered=centered)
         record.write(target)
     return ScoreResult(record)

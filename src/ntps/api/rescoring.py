@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.moments import claim_folder, clear_folder, rescore_run
+from ntps.moments import claim_folder, folder_path, replace_result, rescore_run
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
 from ntps.tasks import Task, load_task
@@ -42,13 +42,12 @@ def rescore(
     Raises:
         InputError: Statistics or pooled texts are missing or damaged, or the texts are others.
     """
-    source, target = Path(folder), None if out is None else Path(out)
+    source, target = Path(folder), None if out is None else folder_path(out)
     if target is not None and target.resolve() == source.resolve():
         raise InputError(f"{target} holds the statistics that the score comes from: choose another --out")
-    with nullcontext() if target is None else claim_folder(target, overwrite):
+    with nullcontext() if target is None else claim_folder(target, overwrite, reads=(source, task)):
         labels = load_task(task, test=test) if isinstance(task, str | Path) else task
         record = rescore_run(source, labels, layers=layers, convention=convention, centered=centered, test=test)
         if target is not None:
-            clear_folder(target)
-            record.write(target)
+            replace_result(target, record)
     return ScoreResult(record)

@@ -11,6 +11,7 @@ from ntps.errors import InputError
 from ntps.models import LanguageModel, check_adapter
 from ntps.moments import Reporter, ScoreSettings, join_world, parse_place, run_score
 from ntps.moments.kernels import Pooling
+from ntps.moments.owned import PARTS, PASS, RESULTS
 from ntps.moments.score import Convention
 from ntps.report import ScoreResult
 from ntps.tasks import Task
@@ -115,6 +116,7 @@ def score(
             tokenizer=tokenizer,
             trust_remote_code=trust_remote_code,
             adapter=adapter,
+            writes=(*RESULTS, *PARTS, *PASS),
             world=world,
         ) as at_hand,
     ):

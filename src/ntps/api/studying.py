@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ntps.errors import InputError
+from ntps.moments import folder_path
 from ntps.study import EngineName, Outcome, Overwrite, Run, Studying, load_study
 from ntps.study.state import read_rows
 
@@ -52,8 +53,8 @@ def run_study(
         raise InputError(f"overwrite must be one of {', '.join(Overwrite)}, not {overwrite!r}") from error
     studying = Studying.begin(
         load_study(study, [str(model) for model in models]),
-        Path(out),
-        results=None if results is None else Path(results),
+        folder_path(out),
+        results=None if results is None else folder_path(results),
         overwrite=policy,
         data_dir=None if data_dir is None else str(data_dir),
     )

@@ -19,7 +19,10 @@ def merge(
         list[Path], typer.Argument(metavar="DIR...", help="Folders that ntps score --out wrote.", show_default=False)
     ],
     out_folder: Annotated[
-        Path, typer.Option("--out", help="Folder for the result.", rich_help_panel=options.OUTPUT, show_default=False)
+        Path,
+        typer.Option(
+            "--out", help="Folder for the result.", rich_help_panel=options.OUTPUT, show_default=False, **options.FOLDER
+        ),
     ],
     convention: options.Convention = options.ConventionName.paper,
     centered: options.Centered = False,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ntps.errors import InputError
 from ntps.models import EMBEDDED
+from ntps.moments import folder_path
 from ntps.tasks import TASK_NAMES
 from ntps.tasks.files import extension
 
@@ -169,7 +170,9 @@ At = Annotated[
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Let code from the hub run.", rich_help_panel=COMPUTING)
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUT)]
+FOLDER: dict[str, Any] = {"parser": folder_path, "metavar": "PATH"}
+"""Of an option that names a folder to write to."""
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.", rich_help_panel=OUTPUT, **FOLDER)]
 MomentsOption = Annotated[
     KeepOrDrop, typer.Option("--moments", help="Whether statistics stay in the folder.", rich_help_panel=OUTPUT)
 ]

@@ -9,6 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ntps.cli import options
 from ntps.cli.console import out
 from ntps.report.beside import beside
 from ntps.report.paper_tables import REMARKS, SLIPS, coefficients_table, verdict
@@ -19,7 +20,8 @@ from ntps.study.published import read_published
 
 def paper(
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for figures 1 to 3 and all tables.", show_default=False)
+        Path | None,
+        typer.Option("--out", help="Folder for figures 1 to 3 and all tables.", show_default=False, **options.FOLDER),
     ] = None,
     study: Annotated[
         Path | None,

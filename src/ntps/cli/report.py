@@ -25,7 +25,12 @@ def report(
     ],
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the report; DIR/report by default.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--out",
+            help="Folder for the report; DIR/report by default.",
+            rich_help_panel=options.OUTPUT,
+            **options.FOLDER,
+        ),
     ] = None,
     figures: Annotated[
         str | None, typer.Option(help="Figures such as 2,3,s1; all of 1, 2, 3, s1, surface by default.")

@@ -16,6 +16,7 @@ from ntps.cli import options
 from ntps.cli.console import err, out, progress_bars, say
 from ntps.errors import FailedRuns
 from ntps.study import STUDIES, Outcome, Overwrite, PlannedRun, Run, Status, Studying, load_study
+from ntps.study.definition import file_name
 
 ENGINE = "Who makes the runs"
 
@@ -49,11 +50,16 @@ def study(
     ] = False,
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder of the study; study-NAME by default.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--out",
+            help="Folder of the study; study-NAME by default.",
+            rich_help_panel=options.OUTPUT,
+            **options.FOLDER,
+        ),
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="Folder of the runs, if studies share it.", rich_help_panel=options.OUTPUT),
+        typer.Option(help="Folder of the runs, if studies share it.", rich_help_panel=options.OUTPUT, **options.FOLDER),
     ] = None,
     overwrite: Annotated[
         Overwrite, typer.Option(help="Which runs are made.", rich_help_panel=options.OUTPUT)
@@ -69,7 +75,7 @@ def study(
     What is done is not done again: the same command goes on where it was interrupted or killed.
     """
     loaded = load_study(definition, model or ())
-    folder = out_folder or Path(f"study-{loaded.name}")
+    folder = out_folder or Path(f"study-{file_name(loaded.name)}")
     directory = None if data_dir is None else str(data_dir)
     studying = Studying.begin(loaded, folder, results=results, overwrite=overwrite, data_dir=directory)
     if dry_run:

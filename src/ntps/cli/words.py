@@ -11,7 +11,8 @@ from ntps.cli import options
 from ntps.cli.console import out
 from ntps.errors import InputError
 from ntps.models import load_model
-from ntps.moments import ScoreRecord, WordSettings, run_words
+from ntps.moments import ScoreRecord, WordSettings, claim_folder, run_words
+from ntps.moments.record import RESULT
 
 
 def words(
@@ -27,7 +28,12 @@ def words(
     trust_remote_code: options.TrustRemoteCode = False,
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the result; DIR/words by default.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--out",
+            help="Folder for the result; DIR/words by default.",
+            rich_help_panel=options.OUTPUT,
+            **options.FOLDER,
+        ),
     ] = None,
     verbose: options.Verbose = False,
 ) -> None:
@@ -46,7 +52,8 @@ def words(
         trust_remote_code=trust_remote_code,
     )
     target = out_folder or scored / "words"
-    result = run_words(scored, model, settings, out=target)
+    with claim_folder(target, overwrite=True, writes=(RESULT,)):
+        result = run_words(scored, model, settings, out=target)
     summary = result["summary"]
     out.print(f"{len(result['words'])} words in layer {summary['layer']} ({summary['name']}) are in {target}")
 

@@ -2,7 +2,14 @@
 
 from ntps.moments.change import change_block, parse_place
 from ntps.moments.check import BatchingCheck, check_batching
-from ntps.moments.claim import FolderInUse, claim_folder, clear_folder
+from ntps.moments.claim import (
+    FolderInUse,
+    claim_folder,
+    clear_folder,
+    folder_path,
+    left_behind,
+    replace_result,
+)
 from ntps.moments.curves import Curves
 from ntps.moments.describe import envelope, versions
 from ntps.moments.distributed import World, join_world, process_rank
@@ -43,12 +50,15 @@ __all__ = [
     "collect_pooled",
     "envelope",
     "estimate_score",
+    "folder_path",
     "gathered",
     "join_world",
+    "left_behind",
     "merge_runs",
     "parse_place",
     "process_rank",
     "read_pooled",
+    "replace_result",
     "rescore_run",
     "run_score",
     "run_words",

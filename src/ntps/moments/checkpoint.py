@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from ntps.errors import InputError
 from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, damaged, write_ledger
 from ntps.moments.moments import Moments
+from ntps.moments.owned import LAYERS, PASS, PROCESS, erase, sweep
 from ntps.moments.record import read_moments, write_moments
 from ntps.moments.storage import sync_folder, writing
 
@@ -96,7 +96,7 @@ class Checkpoint:
             write_moments(place, moments.items(), self.ledger.run)
         except InputError:
             # Half of the sums would only keep the disk full.
-            shutil.rmtree(place, ignore_errors=True)
+            erase(place.parent, [f"{place.name}/{name}" for name in LAYERS])
             raise
         self.commit(place, done, batches, whole=whole)
         now = time.monotonic()
@@ -122,11 +122,9 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Leaves no progress of this process."""
-        with writing(self._folder):
-            # First the ledger: without it the rest means nothing.
-            (self._folder / LEDGER).unlink(missing_ok=True)
-            if self._folder.exists():
-                shutil.rmtree(self._folder)
+        # The folder of the first process holds those of the others.
+        own = [f"{self._folder.name}/{name}" for name in PROCESS] if self.ledger.rank else PASS
+        erase(self._folder.parent, own)
 
     def leave(self) -> None:
         """Removes the progress of a process that is not the first, when the sums are in the first one.
@@ -141,13 +139,10 @@ class Checkpoint:
 
     def _sweep(self) -> None:
         """Removes what the ledger does not name: older sums, and half-written ones of a run that was killed."""
-        with writing(self._folder):
-            for path in self._folder.iterdir():
-                if path.is_dir():
-                    if path != self._out / self.ledger.place and not path.name.startswith(OTHERS):
-                        shutil.rmtree(path)
-                elif path.name != LEDGER:
-                    path.unlink()
+        sweep(self._folder, (LEDGER,))
+        for place in (*self._folder.glob("batch.[0-9]*"), self._folder / "whole"):
+            if place != self._out / self.ledger.place:
+                erase(self._folder, [f"{place.name}/{name}" for name in LAYERS])
 
 
 def folder_of(out: Path, rank: int) -> Path:

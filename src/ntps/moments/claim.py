@@ -3,91 +3,138 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ntps.errors import InputError
-from ntps.moments.ledger import LEDGER, PROGRESS
-from ntps.moments.record import CURVES, INDEX, MOMENTS, POOLED, RESULT
-from ntps.moments.storage import writing
-
-LOCK = ".lock"
+from ntps.moments.owned import (
+    LOCK,
+    OWNED,
+    PARTS,
+    RESULTS,
+    digest,
+    erase,
+    give_back,
+    read_account,
+    sweep,
+    take,
+    write_account,
+)
+from ntps.moments.record import RESULT, Record
 
 
 class FolderInUse(InputError):
     """Another run is writing to the folder."""
 
 
+def folder_path(name: str | Path) -> Path:
+    """The path of a folder for results.
+
+    Raises:
+        InputError: It has no name: an unset variable of a shell would mean the folder where one stands.
+    """
+    if not str(name).strip():
+        raise InputError("--out is empty: name a folder, or . for the one that you are in")
+    return Path(name)
+
+
 @contextmanager
-def claim_folder(folder: Path, overwrite: bool) -> Iterator[None]:
+def claim_folder(
+    folder: Path, overwrite: bool, writes: Iterable[str] = (*RESULTS, *PARTS), reads: Iterable[object] = ()
+) -> Iterator[None]:
     """Makes sure, before any work is done, that results can be written to a folder, alone, and overwrite nothing.
 
     What was made for this, and is not needed, is gone afterwards.
 
+    Args:
+        folder: The folder.
+        overwrite: Whether a result of ntps may be replaced.
+        writes: Patterns of the files that will be written.
+        reads: What is read meanwhile, and may be no path.
+
     Raises:
         FolderInUse: Another run writes to it.
-        InputError: The folder cannot be written, or it holds a result and ``overwrite`` is false.
+        InputError: The folder cannot be written, it holds a result and ``overwrite`` is false, or it holds something
+            that ntps did not write where it would write.
     """
     made = [parent for parent in (folder, *folder.absolute().parents) if not os.path.lexists(parent)]
     lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The system releases the lock when the process ends, however it ends.
-        lock.acquire(blocking=False)
+        # Whoever held it may just be leaving, with its name.
+        lock.acquire(timeout=0.1, poll_interval=0.02)
     except Timeout as error:
         raise FolderInUse(f"another run is writing to {folder}: wait until it ends, or choose another --out") from error
     except OSError as error:
         _remove_empty(made)
         raise InputError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
+    ended = False
     try:
-        if not overwrite:
-            _refuse_occupied(folder)
-        _remove_halves(folder)
+        account = read_account(folder)
+        if not overwrite and account.run is None and account.owns(RESULT) and (folder / RESULT).exists():
+            raise occupied(folder)
+        take(folder, writes, reads)
+        if overwrite:
+            write_account(folder, replace(read_account(folder), run=None))
+        sweep(folder, (OWNED, *read_account(folder).wrote))
         yield
+        ended = True
     finally:
-        # While it is still locked: nobody else can have taken it.
+        with suppress(InputError):
+            give_back(folder, ended)
+        # While it is still locked; whoever has opened it meanwhile notices that it has no name any more.
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
         _remove_empty(made)
 
 
-def _refuse_occupied(folder: Path) -> None:
-    if (folder / RESULT).exists():
-        raise InputError(f"{folder} already holds a result: use --overwrite to replace it, or another --out")
-    others = [name for name in (CURVES, MOMENTS, POOLED) if (folder / name).exists()]
-    if others and not (folder / PROGRESS / LEDGER).exists():
-        raise InputError(
-            f"{folder} holds {others[0]}, and nothing says that a run of ntps wrote it: use --overwrite to replace it, "
-            "or another --out"
-        )
+def occupied(folder: Path) -> InputError:
+    """The error of a result that may not be replaced."""
+    return InputError(f"{folder} already holds a result: use --overwrite to replace it, or another --out")
 
 
-def clear_folder(folder: Path) -> None:
-    """Removes an older result, so that nothing of it stands beside the new one, whatever happens meanwhile."""
-    moments, pooled = folder / MOMENTS, folder / POOLED
-    with writing(folder):
-        for file in (folder / RESULT, folder / CURVES, *_moments_files(moments), *_pooled_files(pooled)):
-            file.unlink(missing_ok=True)
-    _remove_empty([moments, *pooled.glob("*"), pooled])
+def clear_folder(folder: Path, run: Mapping[str, Any] | None = None) -> None:
+    """Removes an older result, so that nothing of it stands beside the new one, whatever happens meanwhile.
+
+    Args:
+        folder: The folder.
+        run: What identifies the run whose result will stand there, for :func:`left_behind`.
+    """
+    take(folder, RESULTS)
+    erase(folder, RESULTS)
+    write_account(folder, replace(read_account(folder), run=None if run is None else digest(run)))
 
 
-def _moments_files(moments: Path) -> list[Path]:
-    return [*moments.glob("layer.[0-9]*.safetensors"), moments / "targets.safetensors", moments / INDEX]
+def left_behind(folder: Path, run: Mapping[str, Any]) -> bool:
+    """Whether a run has left its whole result already, and was killed before it ended.
+
+    Raises:
+        InputError: Another run did so.
+    """
+    account = read_account(folder)
+    if account.run is None or not (folder / RESULT).exists():
+        return False
+    if account.run != digest(run):
+        raise occupied(folder)
+    return True
 
 
-def _pooled_files(pooled: Path) -> list[Path]:
-    # Not those that still lack rows: they belong to the run that is going on.
-    return [*pooled.glob("*/layer.[0-9]*.npy"), *pooled.glob(f"*/{INDEX}")]
+def replace_result(folder: Path, record: Record) -> None:
+    """Writes a record to a folder that was claimed, in the place of an older result.
 
-
-def _remove_halves(folder: Path) -> None:
-    """Temporary files of a run that was killed."""
-    for pattern in (f".{RESULT}.*.tmp", f".{CURVES}.*.tmp", f"{MOMENTS}/.*.tmp", f"{POOLED}/*/.*.tmp"):
-        for file in folder.glob(pattern):
-            file.unlink(missing_ok=True)
+    Raises:
+        InputError: The disk refuses, or another run was killed when its result was there.
+    """
+    run = {name: value for name, value in record.result.items() if name not in ("created", "timing")}
+    if not left_behind(folder, run):
+        clear_folder(folder, run)
+        record.write(folder)
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.moments.plan import Share
-from ntps.moments.record import write_text
-from ntps.moments.storage import write_whole
+from ntps.moments.storage import write_text, write_whole
 
 PROGRESS, LEDGER = "progress", "ledger.json"
 SHORT = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.moments.claim import clear_folder
+from ntps.moments.claim import clear_folder, left_behind
 from ntps.moments.describe import identity
 from ntps.moments.moments import Moments
 from ntps.moments.record import MOMENTS, ScoreRecord, write_moments
@@ -62,7 +62,10 @@ def merge_runs(
         "warnings": [*dict.fromkeys(line for run in runs for line in run.index["warnings"]), *_doubts(parts)],
         "merged": parts,
     }
-    clear_folder(out)
+    whole = {"kind": "merge", "settings_hash": index["settings_hash"], "merged": parts}
+    if left_behind(out, whole):
+        return ScoreRecord.read(out)
+    clear_folder(out, whole)
     write_moments(out / MOMENTS, _sums(runs, layers), index)
     scored = rescore_run(out, convention=convention, centered=centered, test=False)
     result = {name: value for name, value in scored.result.items() if name != "rescored"}

@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +20,8 @@ from ntps.errors import InputError
 from ntps.moments.collect import Pass
 from ntps.moments.ledger import damaged
 from ntps.moments.plan import Batch
-from ntps.moments.record import INDEX, SCHEMA, write_text
-from ntps.moments.storage import sync_folder, write_whole, writing
+from ntps.moments.record import INDEX, SCHEMA
+from ntps.moments.storage import sync_folder, write_text, write_whole, writing
 
 Array = NDArray[np.float64]
 PooledArrays = dict[int, Array]
@@ -130,16 +129,6 @@ def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[s
     pooled = PooledTexts(len(work.tokens), folder)
     work.run(lambda layer, rows, _targets, texts: pooled.put(layer, texts, rows.pooled))
     return pooled.finish(work.layers, provenance)
-
-
-def discard_parts(folder: Path) -> None:
-    """Removes the files, in folders of ``folder``, that a run that was given up left without all of their rows."""
-    with writing(folder):
-        for part in folder.glob(f"*/layer.*{PART}"):
-            part.unlink()
-        for place in (*folder.glob("*"), folder):
-            with suppress(OSError):
-                place.rmdir()
 
 
 def read_pooled(folder: Path) -> PooledArrays:

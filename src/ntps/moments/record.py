@@ -14,7 +14,7 @@ import pandas as pd
 from ntps.errors import InputError
 from ntps.moments.moments import Moments
 from ntps.moments.score import LayerScore
-from ntps.moments.storage import read_sums, write_sums, write_whole, writing
+from ntps.moments.storage import read_sums, write_sums, write_text, write_whole, writing
 
 SCHEMA = 1
 RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "pooled"
@@ -131,8 +131,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8."""
-    path.write_text(text, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from ntps.moments.checkpoint import OTHERS, Checkpoint, folder_of
 from ntps.moments.distributed import World
 from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign
 from ntps.moments.moments import Moments
-from ntps.moments.record import read_layer_moments, saved_layers, write_moments
+from ntps.moments.owned import LAYERS, PARTS, PASS, PROCESS, RESULTS, erase, take
+from ntps.moments.record import MOMENTS, read_layer_moments, saved_layers, write_moments
 from ntps.moments.storage import writing
 
 
@@ -33,6 +33,7 @@ def open_progress(
         InputError: The progress belongs to another run, or is damaged.
     """
     if world.rank == 0:
+        take(out, (*RESULTS, *PARTS, *PASS))
         checkpoint = _open_first(out, fresh, asked, resume, overwrite)
         world.share(lambda: {**checkpoint.ledger.deal, "whole": checkpoint.ledger.whole})
         return checkpoint
@@ -63,9 +64,9 @@ def _open_first(out: Path, fresh: Ledger, asked: int | None, resume: bool, overw
     if not parts:
         checkpoint = Checkpoint(out, fresh)
         checkpoint.remove()
-        if 0 in found and found[0].place:
+        if 0 in found and found[0].place == MOMENTS:
             # The statistics of a pass that was complete stand outside the folder of the progress.
-            shutil.rmtree(out / found[0].place, ignore_errors=True)
+            erase(out, [f"{MOMENTS}/{name}" for name in LAYERS])
         return checkpoint
     if parts[0].world != fresh.world:
         return _dealt_anew(out, parts, fresh)
@@ -104,8 +105,7 @@ def _dealt_anew(out: Path, parts: list[Ledger], fresh: Ledger) -> Checkpoint:
         write_moments(place, _sum(places).items(), fresh.run)
     # From here on the first process holds them, and the folders of the others mean nothing any more.
     checkpoint.commit(place, 0, parts[0].batches)
-    for path in (out / PROGRESS).glob(f"{OTHERS}*"):
-        shutil.rmtree(path)
+    erase(out / PROGRESS, [f"{OTHERS}[0-9]*/{name}" for name in PROCESS])
     return checkpoint
 
 

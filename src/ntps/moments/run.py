@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from ntps.models import LanguageModel, TokenizedTexts
 from ntps.moments.calibration import measured_budget
 from ntps.moments.change import change_block
 from ntps.moments.checkpoint import Checkpoint
-from ntps.moments.claim import clear_folder
+from ntps.moments.claim import clear_folder, left_behind
 from ntps.moments.collect import Pass, collect_moments, evaluate_probes, forget
 from ntps.moments.describe import envelope, versions
 from ntps.moments.distributed import World
@@ -24,8 +24,9 @@ from ntps.moments.layers import score_layers
 from ntps.moments.ledger import Ledger
 from ntps.moments.memory import back_off
 from ntps.moments.moments import Moments
+from ntps.moments.owned import PARTS, erase
 from ntps.moments.plan import Share
-from ntps.moments.pooled import PooledTexts, discard_parts
+from ntps.moments.pooled import PooledTexts
 from ntps.moments.prepared import Prepared, Reporter, gathered
 from ntps.moments.products import products_library
 from ntps.moments.record import MOMENTS, POOLED, ScoreRecord, layer_row, write_moments
@@ -85,6 +86,8 @@ def run_score(
 
 class _Run(Prepared):
     settings: ScoreSettings
+    whole: Mapping[str, Any]
+    """What identifies the run, to the last option."""
     notes: tuple[str, ...] = ()
     largest: int | None = None
     baseline: ScoreRecord | None = None
@@ -105,14 +108,20 @@ class _Run(Prepared):
                 trial = self.work(self.task.train, self.tokens, None)
                 self.tokens_per_batch = self.world.share(lambda: measured_budget(trial, self.task.outputs))
         checkpoint = None
+        before = self.baseline and self.baseline.result["settings_hash"]
+        self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}
         if out is not None:
             fresh = Ledger(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
+            if self.world.share(lambda: left_behind(out, self.whole)) and resume:
+                # It was killed when all but the clearing up was done.
+                Checkpoint(out, fresh).leave()
+                return share_record(self.world, None if self.world.rank else ScoreRecord.read(out))
             asked = self.settings.tokens_per_batch
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
             self.tokens_per_batch = checkpoint.ledger.tokens_per_batch
             self.largest = checkpoint.ledger.largest
             if self.pooled is None:
-                discard_parts(out / POOLED)
+                erase(out, PARTS)
         moments = self.collect(out, checkpoint, keep_moments)
         scores = self.closed_forms(moments)
         if self.test is not None and self.test_tokens is not None:
@@ -164,7 +173,7 @@ class _Run(Prepared):
                     f"{counted} of {len(self.task.train)} texts were counted: please report this defect"
                 )
             if out is not None and checkpoint is not None:
-                clear_folder(out)
+                clear_folder(out, self.whole)
                 if keep:
                     write_moments(
                         out / MOMENTS, moments.items(), {**self.provenance(), "warnings": list(self.warnings())}

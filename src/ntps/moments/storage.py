@@ -49,6 +49,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8."""
+    path.write_text(text, encoding="utf-8")
+
+
 def sync_folder(folder: Path) -> None:
     """Makes new names in a folder survive a loss of power, on file systems that can."""
     with suppress(OSError):

@@ -18,10 +18,11 @@ from ntps.moments.clock import Clock
 from ntps.moments.collect import Pass
 from ntps.moments.describe import envelope
 from ntps.moments.kernels import Pooling
+from ntps.moments.owned import take
 from ntps.moments.pooled import collect_pooled
-from ntps.moments.record import MOMENTS, RESULT, ScoreRecord, read_layer_moments, write_text
+from ntps.moments.record import MOMENTS, RESULT, ScoreRecord, read_layer_moments
 from ntps.moments.spectra import Spectra
-from ntps.moments.storage import write_whole, writing
+from ntps.moments.storage import write_text, write_whole
 
 Array = NDArray[np.float64]
 
@@ -74,6 +75,8 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
             token.
     """
     clock, score = Clock(), ScoreRecord.read(scored).result
+    if out is not None and out.resolve() == scored.resolve():
+        raise InputError(f"{out} holds the score that the words are of: choose another --out")
     if model.weights() != score["model"]["weights"]:
         raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
     names = {row["layer"]: row["name"] for row in score["layers"]}
@@ -107,8 +110,7 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
         "warnings": [],
     }
     if out is not None:
-        with writing(out):
-            out.mkdir(parents=True, exist_ok=True)
+        take(out, (RESULT,))
         write_whole(
             out / RESULT, lambda path: write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         )

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ntps.moments.record import write_text
-from ntps.moments.storage import write_whole, writing
+from ntps.moments.storage import write_text, write_whole, writing
 from ntps.report.tabular import ReportTable
 
 DPI = 150
+TABLE, FIGURE = ("csv", "md"), ("png", "pdf")
+"""Endings of the files of a table, and of a figure."""
 
 
 def write_table(folder: Path, table: ReportTable) -> None:

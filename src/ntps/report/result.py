@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ntps.moments import Record, ScoreRecord, claim_folder, clear_folder
+from ntps.moments import Record, ScoreRecord, claim_folder, folder_path, replace_result
 from ntps.report.words import plain_words
 
 if TYPE_CHECKING:
@@ -50,10 +50,9 @@ class Result:
         Raises:
             InputError: The folder cannot be written, or holds a result and ``overwrite`` is false.
         """
-        folder = Path(folder)
+        folder = folder_path(folder)
         with claim_folder(folder, overwrite):
-            clear_folder(folder)
-            self.record.write(folder)
+            replace_result(folder, self.record)
         return folder
 
     def __repr__(self) -> str:

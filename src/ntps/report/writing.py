@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ntps.moments.record import write_text
-from ntps.moments.storage import write_whole
-from ntps.report.files import write_figure, write_numbers, write_table
+from ntps.moments.owned import take
+from ntps.moments.storage import write_text, write_whole
+from ntps.report.files import FIGURE, TABLE, write_figure, write_numbers, write_table
 from ntps.report.page import render_page
 from ntps.report.study_report import StudyReport
 
 PAGE = "report.html"
+OWN = (PAGE, *(f"tables/*.{ending}" for ending in TABLE), *(f"figures/*.{ending}" for ending in ("csv", *FIGURE)))
+"""Patterns of all that a report consists of."""
 
 
 def write_report(report: StudyReport, out: Path) -> Path:
@@ -20,8 +22,9 @@ def write_report(report: StudyReport, out: Path) -> Path:
         The page.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: The folder cannot be written, or holds something there that ntps did not write.
     """
+    take(out, OWN)
     for table in (*report.tables, report.failures):
         write_table(out / "tables", table)
     for part in report.figures:

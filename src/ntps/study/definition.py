@@ -54,6 +54,11 @@ class ModelSpec:
         """The revision that was asked for; ``main`` for a hub model without one."""
         return LOCAL if self.local else self.id.partition("@")[2] or "main"
 
+    @property
+    def folder(self) -> Path:
+        """Its part of the path of a run: name and revision."""
+        return Path(self.name, file_name(self.revision))
+
 
 @dataclass(frozen=True)
 class TaskSpec:
@@ -139,6 +144,18 @@ class Study:
 
 
 S = TypeVar("S", ModelSpec, TaskSpec)
+
+
+def file_name(name: str) -> str:
+    """A name as one folder can have it; those that mean another folder are refused.
+
+    Raises:
+        InputError: There is nothing in it that names a folder.
+    """
+    made = re.sub(r"[^\w.@+-]", "_", name)
+    if made in ("", ".", ".."):
+        raise InputError(f"{name!r} cannot be the name of a folder: choose another `name` or revision")
+    return made
 
 
 def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
@@ -228,7 +245,12 @@ def _resolved(name: str) -> str:
 def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
     named: dict[str, S] = {}
     for index, spec in enumerate(map(_absolute, specs)):
-        name = re.sub(r"[^\w.@+-]", "_", spec.name or _short(spec.id, key == "models"))
+        try:
+            name = file_name(spec.name or _short(spec.id, key == "models"))
+            if isinstance(spec, ModelSpec):
+                file_name(spec.revision)
+        except InputError as error:
+            raise document.error((key, index), str(error)) from error
         if name in named:
             raise document.error((key, index), f"two {key} are called {name}: give one of them another `name`")
         named[name] = replace(spec, name=name)

@@ -54,7 +54,7 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = {run.measurement: run.digest for run in needs}
-        folder = results / model.name / model.revision / task.name / name
+        folder = results / model.folder / task.name / name
         keep_moments = study.moments == "keep" or name in read
         made[name] = Run(model, task, name, settings, folder, identity, needs, keep_moments)
     yield from made.values()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,15 +16,17 @@ from typing import Any
 
 from ntps.errors import InputError, NtpsError
 from ntps.moments import FolderInUse, Reporter, claim_folder
-from ntps.moments.claim import LOCK
-from ntps.moments.ledger import PROGRESS
-from ntps.moments.record import RESULT, write_text
-from ntps.moments.storage import write_whole
+from ntps.moments.owned import LOCK, PARTS, PASS, RESULTS, erase, read_account, strangers, take
+from ntps.moments.record import RESULT
+from ntps.moments.storage import write_text, write_whole
 from ntps.study.definition import ModelSpec, TaskSpec
 from ntps.study.measure import MEASUREMENTS, Bench
+from ntps.training.saved import ADAPTER_FILES, CHECKPOINTS, HALVES, MODEL_FILES
 
 SCHEMA = 1
 RUN, FAILURE = "run.json", "failure.json"
+OWN = (RUN, FAILURE, *RESULTS, *PARTS, *PASS, *CHECKPOINTS, *HALVES, *ADAPTER_FILES, *MODEL_FILES)
+"""Patterns of all that runs write into their folders."""
 PATIENCE = 1.0
 """Seconds before a run that somebody else is at is looked at again."""
 
@@ -161,12 +163,12 @@ def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | N
     Whatever goes wrong in it is recorded in its folder; only an interruption by the user comes through.
     """
     try:
-        with claim_folder(run.folder, overwrite=True):
+        with _claimed(run):
             state = look(run)
             if wanted(state, overwrite, run.folder) is not None:
                 if state.status is Status.done:
                     # A kill may have come between the result and the clearing up.
-                    shutil.rmtree(run.folder / PROGRESS, ignore_errors=True)
+                    erase(run.folder, (*PASS, *CHECKPOINTS))
                 return Outcome(run, state, made=False)
             fresh = overwrite is Overwrite.always or state.status is not Status.interrupted
             _prepare(run, fresh)
@@ -193,7 +195,7 @@ def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | N
 def give_up(run: Run, sentence: str) -> Outcome:
     """Records that a run could not be made at all: its process died each time, or nothing can take it."""
     try:
-        with claim_folder(run.folder, overwrite=True):
+        with _claimed(run):
             status = look(run).status
             if status in (Status.missing, Status.interrupted):
                 _prepare(run, fresh=status is Status.missing)
@@ -203,18 +205,31 @@ def give_up(run: Run, sentence: str) -> Outcome:
         return Outcome(run, State(Status.failed, sentence), made=True)
 
 
+@contextmanager
+def _claimed(run: Run) -> Iterator[None]:
+    """The folder of a run, for this process alone; whether anything may be written there is another question."""
+    if run.folder.resolve() != run.folder:
+        raise InputError(
+            f"{run.folder} leads to {run.folder.resolve()}, and no run writes outside of the folder of results: remove "
+            "the link, or choose another --out"
+        )
+    with claim_folder(run.folder, overwrite=True, writes=()):
+        yield
+
+
 def _prepare(run: Run, fresh: bool) -> None:
     """Says in the folder whose it is; first, so that whatever is found in it later belongs to this run."""
-    (run.folder / FAILURE).unlink(missing_ok=True)
-    if not fresh:
-        return
-    # The result goes first and the name of the run last: half a removal is never taken for a run.
-    for path in sorted(run.folder.iterdir(), key=lambda path: (path.name != RESULT, path.name == RUN)):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
-    _write(run.folder / RUN, {"schema": SCHEMA, "digest": run.digest, "identity": run.identity})
+    if fresh and (found := strangers(run.folder)):
+        raise InputError(
+            f"{run.folder} holds {found[0].relative_to(run.folder)}, something that no study wrote: move it away, or "
+            "choose another --out"
+        )
+    take(run.folder, OWN, (run.model.id, run.model.tokenizer, run.task.id))
+    erase(run.folder, (FAILURE,))
+    if fresh:
+        # The result goes first and the name of the run last: half a removal is never taken for a run.
+        erase(run.folder, (RESULT, *(read_account(run.folder).wrote - {RUN})))
+        _write(run.folder / RUN, {"schema": SCHEMA, "digest": run.digest, "identity": run.identity})
 
 
 def _record_failure(run: Run, sentence: str, trace: str, seconds: float | None) -> None:

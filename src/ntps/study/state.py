@@ -9,28 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.moments.record import write_text
-from ntps.moments.storage import write_whole, writing
+from ntps.moments.owned import take
+from ntps.moments.storage import write_text, write_whole
 from ntps.study.definition import Study
-from ntps.study.runs import SCHEMA, Run, State, Status, look
+from ntps.study.runs import SCHEMA, Run, State, Status
 
 STUDY = "study.json"
 FINAL = (Status.done, Status.failed)
 
 
-def write_state(out: Path, study: Study, runs: Sequence[Run], known: Mapping[str, State]) -> None:
+def write_state(out: Path, study: Study, runs: Sequence[Run], states: Mapping[str, State]) -> None:
     """Writes ``study.json``.
 
     Args:
         out: The study's folder.
         study: The study.
         runs: Its runs.
-        known: States by digest that stand in no folder of a run; the others are looked up.
+        states: What is known of each run, by digest.
     """
-    rows = [_row(out, run, known.get(run.digest) or look(run)) for run in runs]
+    rows = [_row(out, run, states[run.digest]) for run in runs]
     content = {"schema": SCHEMA, "name": study.name, "definition": study.to_dict(), "runs": rows}
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+    take(out, (STUDY,))
     write_whole(out / STUDY, lambda path: write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
 
 

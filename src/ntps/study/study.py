@@ -13,7 +13,7 @@ from ntps.study.costs import Cost, estimate, needed
 from ntps.study.definition import Study
 from ntps.study.engines import Job, Listener, run_here, run_in_workers, run_on_ray
 from ntps.study.plan import plan_runs
-from ntps.study.runs import Outcome, Overwrite, Run, State, Status, look, wanted
+from ntps.study.runs import Outcome, Overwrite, Run, State, look, wanted
 from ntps.study.state import refuse_other_study, write_state
 
 EngineName = Literal["local", "ray"]
@@ -137,6 +137,8 @@ class _Notes:
 
     def __init__(self, studying: Studying, listener: Listener) -> None:
         self._studying, self._listener = studying, listener
+        # Looked at once: after that, what ended says how it stands.
+        self._states = {run.digest: look(run) for run in studying.runs}
         self.outcomes: list[Outcome] = []
 
     def started(self, run: Run) -> None:
@@ -147,10 +149,9 @@ class _Notes:
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+        self._states[outcome.run.digest] = outcome.state
         self.write()
         self._listener.finished(outcome)
 
     def write(self) -> None:
-        # What stands in no folder of its run: a result of another run, a folder that cannot be written.
-        known = {each.run.digest: each.state for each in self.outcomes if each.state.status is not Status.done}
-        write_state(self._studying.out, self._studying.study, self._studying.runs, known)
+        write_state(self._studying.out, self._studying.study, self._studying.runs, self._states)

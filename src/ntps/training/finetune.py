@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -19,15 +18,16 @@ from ntps.models import load_model
 from ntps.models.adapter import require_training
 from ntps.models.load import SPREAD
 from ntps.models.quiet import quiet_transformers
-from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, unused_rows, versions
+from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, left_behind, unused_rows, versions
 from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
+from ntps.moments.owned import erase, take
 from ntps.moments.storage import writing
 from ntps.tasks import Task
 from ntps.training.batches import Collator, text_order
 from ntps.training.classifier import new_classifier
 from ntps.training.figures import Figures, figures_of_logits, majority_accuracy
 from ntps.training.recipe import FinetuneSettings, Precision
-from ntps.training.saved import save_classifier
+from ntps.training.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -116,10 +116,20 @@ class _Run(Prepared):
         settings, task = self.settings, self.task
         fallback = TOKENS_PER_BATCH.get(self.model.device.type, self.tokens_per_batch)
         self.tokens_per_batch = settings.tokens_per_batch or fallback
+        run = {"kind": FinetuneRecord.kind, **self.identity()}
         if out is not None:
             # The first process looks, and clears away what is not continued, before the others look.
             with arguments.main_process_first():
-                self.open(folder, arguments, resume, overwrite)
+                behind = [arguments.should_save and left_behind(out, run) and resume]
+                if not behind[0]:
+                    self.open(out, arguments, resume, overwrite)
+            if arguments.world_size > 1:
+                torch.distributed.broadcast_object_list(behind)
+            if behind[0]:
+                # It was killed when all but the clearing up was done.
+                record = FinetuneRecord.read(out)
+                _end(arguments, out)
+                return record
         collator = partial(Collator, task, pad_id=self.model.pad_id, tokens_per_batch=self.tokens_per_batch)
         train = collator(task.train.labels, self.tokens)
         test = None if self.test is None or self.test_tokens is None else collator(self.test.labels, self.test_tokens)
@@ -155,30 +165,28 @@ class _Run(Prepared):
         }
         record = FinetuneRecord(self.result(arguments, summary), _curves(tuner, task))
         if out is not None and arguments.should_save:
-            clear_folder(out)
+            clear_folder(out, run)
             weights = self.described["weights"]
             save_classifier(classifier, out, model=self.model, weights=weights, task=task, settings=settings)
             record.write(out)
-            with writing(folder):
-                (folder / LEDGER).unlink(missing_ok=True)
-                shutil.rmtree(folder)
-        if arguments.world_size > 1:
-            torch.distributed.barrier()
-            torch.distributed.destroy_process_group()
+        _end(arguments, out)
         return record
 
-    def open(self, folder: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:
+    def open(self, out: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:
         """Finds out whether there is something to continue, and leaves nothing else there."""
+        folder = out / PROGRESS
         fresh = Ledger(self.identity(), _conditions(arguments), self.tokens_per_batch)
         if not arguments.should_save:
             return
+        take(out, files_of(self.settings.method, out))
+        refuse_strangers(out)
         found = None if overwrite else read_ledger(folder / LEDGER)
         if found is not None:
             refuse_foreign(folder, found, fresh, self.settings.tokens_per_batch)
         with writing(folder):
             if found is None or not resume:
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
+                erase(out, CHECKPOINTS)
+                folder.mkdir(parents=True, exist_ok=True)
             elif found.conditions != fresh.conditions:
                 then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))
                 self.notes = (
@@ -227,6 +235,16 @@ def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
     if settings.precision == "auto":
         return cpu, not cpu and torch.cuda.is_bf16_supported(including_emulation=False)
     return cpu, settings.precision == "bfloat16"
+
+
+def _end(arguments: TrainingArguments, out: Path | None) -> None:
+    """Leaves no progress, once every process has what it needs of it."""
+    if arguments.world_size > 1:
+        torch.distributed.barrier()
+    if out is not None and arguments.should_save:
+        erase(out, CHECKPOINTS)
+    if arguments.world_size > 1:
+        torch.distributed.destroy_process_group()
 
 
 @contextmanager

@@ -15,7 +15,17 @@ from threadpoolctl import threadpool_limits
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel
-from ntps.moments import Prepared, Record, Reporter, clear_folder, collect_pooled, envelope, gathered, unused_rows
+from ntps.moments import (
+    Prepared,
+    Record,
+    Reporter,
+    clear_folder,
+    collect_pooled,
+    envelope,
+    gathered,
+    left_behind,
+    unused_rows,
+)
 from ntps.tasks import Task
 from ntps.training.figures import majority_accuracy
 from ntps.training.fitted import CURVES, Fitted, PooledSplits, probe_adamw, probe_logistic, probe_ols
@@ -56,6 +66,9 @@ def run_probe(
     if task.kind == "regression" and isinstance(settings.recipe, LogisticRecipe):
         raise InputError(f"a logistic probe needs classes, and {task.id} has real targets: use --kind ols or adamw")
     ready = Prepared(model, task, settings, reporter, PHASES)
+    run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
+    if out is not None and left_behind(out, run):
+        return ProbeRecord.read(out)
     pooled = _pool(ready)
     with ready.clock.phase("training"):
         fitted, notes = _fit_layers(ready, settings, pooled)
@@ -87,7 +100,7 @@ def run_probe(
     )
     record = ProbeRecord(result, curves.astype(dict.fromkeys(CURVES[4:], "float64")))
     if out is not None:
-        clear_folder(out)
+        clear_folder(out, run)
         record.write(out)
     return record
 

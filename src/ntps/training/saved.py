@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,33 @@ from ntps.models.adapter import attach_adapter
 from ntps.models.adapter_files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
 from ntps.models.lora import adapter_tensors
 from ntps.models.quiet import quiet_transformers
-from ntps.moments.record import SCHEMA, write_text
-from ntps.moments.storage import writing
+from ntps.moments.owned import Account, erase, read_account, strangers, take
+from ntps.moments.record import SCHEMA
+from ntps.moments.storage import write_text, writing
 from ntps.tasks import Task
 from ntps.training.classifier import Classifier
-from ntps.training.recipe import FinetuneSettings
+from ntps.training.recipe import FinetuneSettings, Method
 
 MODEL = "model"
 """Folder of a model that was trained as a whole."""
 HEAD = "head.safetensors"
+CHECKPOINTS = (
+    "progress/ledger.json",
+    *(f"progress/{place}" for place in ("checkpoint-[0-9]*/*", "checkpoint-[0-9]*/*/*", "runs/*", "runs/*/*")),
+)
+"""Progress of a training, with what a tracker adds, as patterns of files."""
+ADAPTER_FILES = tuple(f"{ADAPTER}/{name}" for name in (CONFIG, WEIGHTS, HEAD, ORIGIN))
+MODEL_FILES = tuple(f"{MODEL}/{name}" for name in ("config.json", HEAD, ORIGIN))
+"""The rest is told by the library that writes it."""
+HALVES = tuple(f".{name}.tmp/{files}" for name in (ADAPTER, MODEL) for files in ("*", "*/*"))
+
+
+def files_of(method: Method, out: Path | None) -> tuple[str, ...]:
+    """Patterns of all that a fine-tuning writes into a folder of results, or replaces there."""
+    account = Account() if out is None else read_account(out)
+    adapter = ADAPTER_FILES if method == "lora" or account.owns(ADAPTER) else ()
+    model = MODEL_FILES if method == "full" or account.owns(MODEL) else ()
+    return (*CHECKPOINTS, *HALVES, *adapter, *model)
 
 
 def save_classifier(
@@ -45,6 +62,7 @@ def save_classifier(
         The folder that was written.
     """
     folder = out / (ADAPTER if settings.method == "lora" else MODEL)
+    take(out, files_of(settings.method, out))
     remove_classifier(out)
     temporary = folder.with_name(f".{folder.name}.tmp")
     content = {
@@ -76,17 +94,29 @@ def save_classifier(
             model.tokenizer.save_pretrained(temporary)
         save_file(classifier.head.state_dict(), temporary / HEAD, metadata={"format": "pt"})
         write_text(temporary / ORIGIN, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        names = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
+        take(out, [f"{folder.name}/{name.as_posix()}" for name in names])
         temporary.replace(folder)
     return folder
 
 
+def refuse_strangers(out: Path) -> None:
+    """Raises an :class:`InputError` if something stands in ``adapter/`` or ``model/`` that ntps did not write."""
+    account = read_account(out)
+    for name in (ADAPTER, MODEL):
+        if account.owns(name) and (found := strangers(out, name)):
+            raise InputError(
+                f"{found[0]} was not written by ntps, and stands where its {name}/ would be replaced: move it away, or "
+                "choose another --out"
+            )
+
+
 def remove_classifier(out: Path) -> None:
     """Removes what an earlier run into the same folder wrote, or was writing when it was killed."""
-    with writing(out):
-        for name in (ADAPTER, MODEL):
-            for folder in (out / name, out / f".{name}.tmp"):
-                if folder.exists():
-                    shutil.rmtree(folder)
+    refuse_strangers(out)
+    ours = read_account(out).wrote
+    erase(out, [pattern for pattern in ours if pattern.startswith((f"{ADAPTER}/", f"{MODEL}/"))])
+    erase(out, HALVES)
 
 
 def load_classifier(model: LanguageModel, folder: str | Path) -> Classifier:

@@ -204,6 +204,16 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             folder.mkdir(parents=True, exist_ok=True)
             save_file(trained_weights(self._classifier), folder / WEIGHTS)
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Says in one sentence what the disk refuses: torch tells of it in a RuntimeError."""
+        try:
+            super()._save_checkpoint(model, trial)
+        except RuntimeError as error:
+            raise InputError(
+                f"cannot write a checkpoint to {self.args.output_dir}: {gist(error)}; free the space or choose another "
+                "folder with --out"
+            ) from error
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The other half of :meth:`save_model`."""
         weights = load_file(Path(resume_from_checkpoint) / WEIGHTS)
