@@ -103,7 +103,7 @@ def take(folder: Path, patterns: Iterable[str], reads: Iterable[object] = ()) ->
             raise InputError(f"{folder} holds {name}, and nothing says that ntps wrote it: move it away, or {ANOTHER}")
     for pattern in patterns:
         for path in folder.glob(pattern):
-            if not _direct(folder, path):
+            if not direct(folder, path):
                 raise InputError(f"{path} is or lies behind a link, which ntps did not make: {ANOTHER}")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def erase(folder: Path, patterns: Iterable[str]) -> None:
     places = {place for head in heads for place in folder.glob(head)}
     around = {parent for place in places for parent in (place, *place.parents) if folder in parent.parents}
     for place in sorted(around, key=lambda place: len(place.parts), reverse=True):
-        if _direct(folder, place):
+        if direct(folder, place):
             with suppress(OSError):
                 place.rmdir()
 
@@ -156,7 +156,7 @@ def _unlink(folder: Path, patterns: Iterable[str]) -> None:
     with writing(folder):
         for pattern in patterns:
             for path in folder.glob(pattern):
-                if _direct(folder, path) and path.is_file():
+                if direct(folder, path) and path.is_file():
                     path.unlink(missing_ok=True)
 
 
@@ -169,6 +169,6 @@ def _top(pattern: str) -> str:
     return pattern.partition("/")[0]
 
 
-def _direct(folder: Path, path: Path) -> bool:
+def direct(folder: Path, path: Path) -> bool:
     """Whether a path really lies where its name says, with no link on the way from the folder."""
     return path.resolve() == folder.resolve() / path.relative_to(folder)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ntps.errors import InputError, NtpsError
 from ntps.moments import FolderInUse, Reporter, claim_folder
-from ntps.moments.owned import LOCK, PARTS, PASS, RESULTS, erase, read_account, strangers, take
+from ntps.moments.owned import LOCK, PARTS, PASS, RESULTS, direct, erase, read_account, strangers, take
 from ntps.moments.record import RESULT
 from ntps.moments.storage import write_text, write_whole
 from ntps.study.definition import ModelSpec, TaskSpec
@@ -208,10 +208,11 @@ def give_up(run: Run, sentence: str) -> Outcome:
 @contextmanager
 def _claimed(run: Run) -> Iterator[None]:
     """The folder of a run, for this process alone; whether anything may be written there is another question."""
-    if run.folder.resolve() != run.folder:
+    results = run.folder.parents[3]
+    if not direct(results, run.folder):
         raise InputError(
-            f"{run.folder} leads to {run.folder.resolve()}, and no run writes outside of the folder of results: remove "
-            "the link, or choose another --out"
+            f"{run.folder} leads to {run.folder.resolve()}, and no run writes outside of {results}: remove the link, "
+            "or choose another --out"
         )
     with claim_folder(run.folder, overwrite=True, writes=()):
         yield
