@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,9 +15,9 @@ import ntps
 from grid import run_grid, save_grid
 from ntps.cli import main
 from ntps.errors import InputError
-from ntps.moments import claim_folder
 from ntps.study import Status
-from ntps.study.definition import file_name, parse_study
+from ntps.study.definition import parse_study
+from ntps.study.names import file_name
 from tiny import save_model, save_task
 
 Run = Callable[..., tuple[int, str]]
@@ -278,41 +275,3 @@ def test_each_result_is_read_a_fixed_number_of_times(tmp_path: Path, monkeypatch
     run_grid(grid, tmp_path / "out")
     # Before anything is made, and when its turn comes.
     assert times.count(folder / "result.json") == 2
-
-
-# --- the lock --------------------------------------------------------------------------------------------------------
-
-
-def test_whoever_waits_at_a_lock_that_is_gone_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The holder before leaves, and takes the name of the lock with it, between the opening and the locking of it."""
-    opened, gone = os.open, []
-
-    def late(path: Any, *arguments: Any, **options: Any) -> int:
-        descriptor = opened(path, *arguments, **options)
-        if Path(path).name == ".ntps.lock" and not gone:
-            gone.append(path)
-            Path(path).unlink()
-        return descriptor
-
-    monkeypatch.setattr(os, "open", late)
-    with claim_folder(tmp_path, overwrite=False):
-        assert gone
-        with pytest.raises(InputError, match="another run is writing"), claim_folder(tmp_path, overwrite=False):
-            pass
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_arguments: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", missing)
-    again = claim_folder(tmp_path, overwrite=False)
-    with (
-        pytest.warns(UserWarning, match="flock not supported"),
-        claim_folder(tmp_path, overwrite=False),
-        pytest.raises(InputError, match="another run is writing"),
-        again,
-    ):
-        pass
-    assert not list(tmp_path.iterdir())

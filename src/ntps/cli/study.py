@@ -16,7 +16,7 @@ from ntps.cli import options
 from ntps.cli.console import err, out, progress_bars, say
 from ntps.errors import FailedRuns
 from ntps.study import STUDIES, Outcome, Overwrite, PlannedRun, Run, Status, Studying, load_study
-from ntps.study.definition import file_name
+from ntps.study.names import file_name
 
 ENGINE = "Who makes the runs"
 

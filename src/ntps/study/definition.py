@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ntps.errors import InputError
-from ntps.models import known_model
 from ntps.models.files import EMBEDDED
 from ntps.study.measure import MEASUREMENTS
+from ntps.study.names import file_name, short_name
 from ntps.study.reading import Document
-from ntps.tasks.files import EXTENSIONS
 
 STUDIES = ("demo", "small", "paper")
 """Studies that come with the package."""
@@ -146,18 +144,6 @@ class Study:
 S = TypeVar("S", ModelSpec, TaskSpec)
 
 
-def file_name(name: str) -> str:
-    """A name as one folder can have it; those that mean another folder are refused.
-
-    Raises:
-        InputError: There is nothing in it that names a folder.
-    """
-    made = re.sub(r"[^\w.@+-]", "_", name)
-    if made in ("", ".", ".."):
-        raise InputError(f"{name!r} cannot be the name of a folder: choose another `name` or revision")
-    return made
-
-
 def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
     """Reads the definition of a study.
 
@@ -246,7 +232,7 @@ def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
     named: dict[str, S] = {}
     for index, spec in enumerate(map(_absolute, specs)):
         try:
-            name = file_name(spec.name or _short(spec.id, key == "models"))
+            name = file_name(spec.name or short_name(spec.id, key == "models"))
             if isinstance(spec, ModelSpec):
                 file_name(spec.revision)
         except InputError as error:
@@ -255,17 +241,6 @@ def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
             raise document.error((key, index), f"two {key} are called {name}: give one of them another `name`")
         named[name] = replace(spec, name=name)
     return tuple(named.values())
-
-
-def _short(name: str, model: bool) -> str:
-    """The name of a path without its folder and ending; a hub id with two underscores for its slash."""
-    if Path(name).exists():
-        last = Path(name).name
-        ending = next((each for each in EXTENSIONS if last.lower().endswith(each)), "")
-        return last.removesuffix(ending)
-    repository = name.partition("@")[0]
-    known = known_model(repository) if model else None
-    return (known.hub_id if known else repository).replace("/", "__")
 
 
 def _measurements(
