@@ -27,6 +27,9 @@ from ntps.moments.owned import (
 )
 from ntps.moments.record import RESULT, Record
 
+ATTEMPTS = 10
+"""How often a folder that vanishes while its lock is taken is made again."""
+
 
 class FolderInUse(InputError):
     """Another run is writing to the folder."""
@@ -65,10 +68,7 @@ def claim_folder(
     made = [parent for parent in (folder, *folder.absolute().parents) if not os.path.lexists(parent)]
     lock = FileLock(folder / LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # The system releases the lock when the process ends, however it ends.
-        # Whoever held it may just be leaving, with its name.
-        lock.acquire(timeout=0.1, poll_interval=0.02)
+        _acquire(lock, folder)
     except Timeout as error:
         raise FolderInUse(f"another run is writing to {folder}: wait until it ends, or choose another --out") from error
     except OSError as error:
@@ -92,6 +92,21 @@ def claim_folder(
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
         _remove_empty(made)
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    """Takes the lock, which the system releases when the process ends, however it ends."""
+    for attempt in range(1, ATTEMPTS + 1):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            # Whoever held it may just be leaving, with its name.
+            lock.acquire(timeout=0.1, poll_interval=0.02)
+        except FileNotFoundError:
+            # Whoever left took the empty folder away too.
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def occupied(folder: Path) -> InputError:
