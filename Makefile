@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ_SEED ?= 0
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-quick kills lint types wheel train-demo-model transformer-ranker-env clean
+.PHONY: demo test test-quick fuzz kills lint types wheel train-demo-model transformer-ranker-env clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
 demo: $(VENV)/.installed
@@ -23,6 +24,10 @@ test-quick: $(VENV)/.installed-dev
 ## Kill every command at random moments, go on, and compare with undisturbed runs: some minutes.
 kills: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/kills.py
+
+## 600 malformed inputs and usages over all commands; another FUZZ_SEED makes others.
+fuzz: $(VENV)/.installed-dev
+	FUZZ_CASES=600 FUZZ_SEED=$(FUZZ_SEED) $(BIN)/pytest -n 2 tests/fuzz
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

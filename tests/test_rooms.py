@@ -14,8 +14,10 @@ import ntps
 ROOT = Path(ntps.__file__).parent
 ROOMS = ("tasks", "models", "moments", "training", "study", "report", "api", "cli")
 # Free for all: they import nothing of ours but each other.
-FLOOR = ("theory", "errors", "hub")
+FLOOR = ("theory", "errors", "hub", "limits", "paths", "shapes")
 DOORS = ("__init__", "__main__")
+MODULES = 400
+"""More than `import ntps` loads, ours included."""
 
 
 def modules() -> dict[str, ast.Module]:
@@ -78,7 +80,7 @@ def test_reports_read_results_only() -> None:
     for module, tree in modules().items():
         if room(module) == "report":
             seen = {room(target) for target in imported(module, tree)}
-            assert seen <= {"report", "moments", "training", "errors", "study"}, module
+            assert seen <= {"report", "moments", "training", "errors", "shapes", "study"}, module
 
 
 def test_no_pickle_of_our_own() -> None:
@@ -95,14 +97,14 @@ def test_importing_is_light() -> None:
     """Heavy libraries come with the work that needs them."""
     heavy = ("matplotlib", "datasets", "sklearn", "peft", "transformers", "ray", "accelerate")
     code = (
-        "import json, sys, time; import torch, pandas, scipy.linalg; began = time.process_time(); import ntps; "
-        f"spent = time.process_time() - began; print(json.dumps([spent, [m for m in {heavy!r} if m in sys.modules]]))"
+        "import json, sys; import torch, pandas, scipy.linalg; before = {*sys.modules}; import ntps; "
+        f"print(json.dumps([[m for m in {heavy!r} if m in sys.modules], len({{*sys.modules}} - before)]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    spent, loaded = json.loads(done.stdout)
+    loaded, count = json.loads(done.stdout)
     assert loaded == []
-    # Beyond torch, pandas and SciPy, which are the least that it takes.
-    assert spent < 1.5
+    # Beyond torch, pandas and SciPy, which are the least that it takes: what is loaded costs time on any machine.
+    assert count < MODULES
 
 
 def test_the_door_offers_what_it_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def test_on_disk_they_are_plain_files_with_an_index(model: LanguageModel, task: 
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["index.json", *(f"layer.{layer:03d}.npy" for layer in LAYERS)]
     index = json.loads((folder / "index.json").read_text())
+    files = index.pop("files")
+    assert files == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names[1:]}
     assert index == {"schema": 1, "texts": 50, "layers": list(LAYERS), "model": "llama"}
     again = read_pooled(folder)
     assert all(isinstance(rows, np.memmap) and not rows.flags.writeable for rows in again.values())
@@ -84,7 +87,7 @@ def test_what_was_stored_before_a_kill_is_still_there(tmp_path: Path) -> None:
     first.put(1, np.array([3, 0]), torch.tensor([[3.0, 3.0], [0.0, 0.0]]))
     first.sync()
     del first
-    with pytest.raises(InputError, match="cannot read pooled texts"):
+    with pytest.raises(InputError, match="cannot read"):
         read_pooled(tmp_path)
     second = PooledTexts(4, tmp_path)
     second.put(1, np.array([1, 2]), torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
@@ -98,7 +101,18 @@ def test_damaged_and_missing_files_are_one_sentence(model: LanguageModel, task: 
     with pytest.raises(InputError, match=r"layer\.002"):
         read_pooled(tmp_path)
     np.save(tmp_path / "layer.002.npy", np.zeros((3, WIDTH)))
-    with pytest.raises(InputError, match="50 texts"):
+    with pytest.raises(InputError, match=r"layer\.002\.npy is damaged or of another run"):
+        read_pooled(tmp_path)
+    # As before there were checksums.
+    index = json.loads((tmp_path / "index.json").read_text())
+    (tmp_path / "index.json").write_text(json.dumps({**index, "files": None}))
+    with pytest.raises(InputError, match="files is not a mapping"):
+        read_pooled(tmp_path)
+    (tmp_path / "index.json").write_text(json.dumps({name: index[name] for name in index if name != "files"}))
+    with pytest.raises(InputError, match="50 pooled texts"):
+        read_pooled(tmp_path)
+    (tmp_path / "layer.002.npy").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cannot read pooled texts from .*layer\.002"):
         read_pooled(tmp_path)
 
 

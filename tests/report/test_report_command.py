@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from factory import TASKS, StudyFactory
+from factory import MEASUREMENTS, TASKS, StudyFactory
 
 from ntps.cli import main
 
@@ -34,6 +34,37 @@ def test_a_partial_study_is_reported(
     assert "out of memory" in (tmp_path / "report" / "tables" / "failures.md").read_text()
 
 
+def test_a_current_folder_that_was_removed_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(monkeypatch, "tasks") == 2
+    assert "the current folder does not exist any more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", ["missing", "failed", "unreadable"])
+def test_a_study_without_a_finished_run_is_reported(
+    status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ntps study` names this command even when all of its runs failed."""
+    runs = [("demo/tiny-lm", TASKS[0], measurement) for measurement in MEASUREMENTS]
+    factory = {
+        "missing": StudyFactory(tasks=TASKS[:1], missing=runs),
+        "failed": StudyFactory(tasks=TASKS[:1], failed=dict.fromkeys(runs, "boom")),
+        "unreadable": StudyFactory(tasks=TASKS[:1], measurements=("score",)),
+    }[status]
+    factory.write(tmp_path)
+    for curves in tmp_path.rglob("curves.parquet"):
+        curves.write_bytes(b"PAR1")
+    assert run(monkeypatch, "report", tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert "report.html" in out and "no result" in err
+    table = (tmp_path / "report" / "tables" / "failures.md").read_text()
+    assert {"missing": "missing", "failed": "boom", "unreadable": "cannot be read"}[status] in table
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -43,6 +74,7 @@ def test_a_partial_study_is_reported(
         (["report", "STUDY", "--out", "STUDY/study.json"], "cannot write"),
         (["words", "EMPTY", "--list", "a=b"], "cannot read a result from"),
         (["words", "EMPTY", "--list", "ab"], "has no name"),
+        (["words", "EMPTY", "--list", "a=b", "--list", "a =c"], "is given twice"),
     ],
 )
 def test_bad_input_is_one_sentence(

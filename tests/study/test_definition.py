@@ -68,11 +68,26 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"score": {"pooling": "median"}}), 8, ("pooling", "mean, sum, last")),
         (define(measurements={"score": {"max_length": "ten"}}), 8, ("max_length", "'ten'", "a whole number")),
         (define(measurements={"score": {"max_length": True}}), 8, ("max_length", "True")),
-        (define(measurements={"score": {"tokens_per_batch": 0}}), 7, ("measurements.score", "at least 1")),
+        (define(measurements={"score": {"tokens_per_batch": 0}}), 8, ("measurements.score", "at least 1")),
+        (define(measurements={"score": {"layers": "zz"}}), 8, ("score.layers", "cannot be read")),
+        (define(measurements={"scratch": {"rank": 3}}), 8, ("scratch.rank", "means nothing to --method full")),
+        (define(measurements={"lora": {"decay_rate": ".nan"}}), 8, ("lora.decay_rate",)),
+        (define(measurements={"lora": {"weight_decay": -5}}), 8, ("lora.weight_decay", "at least 0", "-5")),
+        (define(measurements={"lora": {"alpha": 10**400}}), 8, ("lora.alpha", "a number")),
+        (define(measurements={"logistic": {"seed": 10**23}}), 8, ("logistic.seed", "4294967295")),
+        (define(train_texts=0), 9, ("train_texts", "at least 1")),
+        (define(tasks=[{"id": "imdb", "test_texts": -5}]), 6, ("tasks.1.test_texts", "at least 1")),
+        (define(tasks=[{"id": "imdb", "seed": -1}]), 6, ("tasks.1.seed", "at least 0")),
+        (define(resources={"cpus": 0}), 10, ("resources.cpus", "at least 1")),
+        (define(resources={"gpus": float("nan")}), 10, ("resources.gpus", "at least 0")),
+        (define(resources={"memory_gb": float("inf")}), 10, ("resources.memory_gb", "above 0")),
+        (define(models=[{"id": "demo", "dtype": "float7"}]), 4, ("models.1.dtype", "float32, bfloat16")),
+        (define(models=[{"id": "demo", "device": "nope"}]), 4, ("models.1", "no device")),
+        (define(models=[{"id": "demo", "device": "meta:9"}]), 4, ("models.1", "no device")),
         (define(measurements={"score": [1]}), 7, ("a mapping",)),
         (define(measurements={"score-after-lora": None}), 7, ("continues score", "listed too")),
         (define(measurements={"score": None, "lora": None, "score-after-lora": {"layers": "0"}}), 10, ("of score",)),
-        (define(measurements={"ols": {"epochs": 3}}), 7, ("measurements.ols", "--epochs means nothing to --kind ols")),
+        (define(measurements={"ols": {"epochs": 3}}), 8, ("measurements.ols", "--epochs means nothing to --kind ols")),
         (define(measurements={"ols": {"kind": "adamw"}}), 8, ("no such key",)),
         (define(measurements={"lora": {"learning_rate": "fast"}}), 8, ("'fast' is not a number",)),
         (define(measurements={"lora": {"epsilons": [1]}}), 8, ("a list of 2, each entry a number",)),
@@ -107,6 +122,54 @@ def test_whatever_is_wrong_is_one_sentence_with_its_line(text: str, line: int, w
     for word in words:
         assert word in sentence
     assert "\n" not in sentence
+
+
+def bomb(levels: int) -> str:
+    """Nine aliases of what stands above, level for level."""
+    lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("name: a\nmodels: &a [*a]\n", 2, "contains itself"),
+        ("&a {b: *a}\n", 1, "contains itself"),
+        ("&a [b, [c, {d: *a}]]\n", 1, "contains itself"),
+        ("name: a\nmodels: " + "[" * 3000, 2, "levels deep"),
+        ("a: " * 3000, 1, "not YAML"),
+        ("{a: " * 3000, 1, "levels deep"),
+        (bomb(9), 1, "more than 100,000 values"),
+        ("name: a\n? [a]\n: b\n", 2, "a key must be a single word"),
+        ("name: a\n? {a: b}\n: b\n", 2, "a key must be a single word"),
+        ("models: [demo]\nname: 2020-13-45\n", 2, "as timestamp, which it is not"),
+        ("name: !!int abc\n", 1, "as int, which it is not"),
+        ("name: !!float abc\n", 1, "as float"),
+        ("name: !!bool abc\n", 1, "as bool"),
+        ("name: !!timestamp abc\n", 1, "as timestamp"),
+        ('name: !!binary "\\u00e9"\n', 1, "cannot be read"),
+        ("name: 0x" + "f" * 9000, 1, "as int"),
+        ("name: " + "9" * 9000, 1, "as int"),
+        ("name: !!set [a]\n", 1, "cannot be read"),
+        ("name: !!python/name:os.system\n", 1, "cannot be read"),
+        ("<<: 3\n", 1, "cannot be read"),
+    ],
+)
+def test_what_no_value_can_be_made_of_is_refused_with_its_line(text: str, line: int, words: str) -> None:
+    sentence = refusal(text)
+    assert sentence.startswith(f"grid.yaml, line {line}") and words in sentence and "\n" not in sentence
+
+
+def test_aliases_that_say_something_once_are_fine() -> None:
+    text = "name: a\nmodels: [demo]\ntasks: [docstrings]\nmeasurements: {ols: &same {layers: '0'}, logistic: *same}\n"
+    study = parse_study(text, "grid.yaml")
+    assert study.measurements["ols"].layers == study.measurements["logistic"].layers == "0"
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/m", "x" * 5000, "a\0b"])
+def test_names_that_no_file_can_have_are_names(name: str) -> None:
+    """They are looked for when the run begins, and not found."""
+    assert parse_study(define(models=[{"id": name, "name": "m"}]), "grid.yaml").models[0].id == name
 
 
 @given(

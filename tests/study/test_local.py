@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -160,11 +161,12 @@ def test_a_result_that_no_study_wrote_is_left_alone(grid: Path, tmp_path: Path) 
 def test_half_a_result_is_none(grid: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_grid(grid, out)
+    shutil.copytree(out, tmp_path / "undisturbed")
     whole = (out / FOLDERS[0] / "result.json").read_bytes()
     (out / FOLDERS[0] / "result.json").write_bytes(whole[: len(whole) // 2])
     outcome = run_grid(grid, out)["first/score"]
     assert outcome.made and outcome.state.status is Status.done
-    assert_same(out / FOLDERS[0], out / FOLDERS[0])
+    assert_same(out / FOLDERS[0], tmp_path / "undisturbed" / FOLDERS[0])
 
 
 def test_never_touches_no_folder_with_anything_in_it(grid: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -74,6 +75,7 @@ def main() -> None:
     # Several processes of one run speak with one voice; what stops one of them, it says itself.
     out.quiet = err.quiet = process_rank() > 0
     try:
+        _require_current_folder()
         app()
     except NtpsError as error:
         if error.told:
@@ -84,6 +86,14 @@ def main() -> None:
     except Exception as error:
         where = "please report it" if verbose else "-v shows where; please report it"
         _fail(error, f"unexpected {type(error).__name__}: {error} ({where})", 1, verbose)
+
+
+def _require_current_folder() -> None:
+    """Paths mean nothing in a folder that was removed under one's feet."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the current folder does not exist any more: change to another one") from error
 
 
 def _fail(error: BaseException, sentence: str, status: int, verbose: bool) -> None:

@@ -11,8 +11,9 @@ from ntps.cli import options
 from ntps.cli.console import out
 from ntps.errors import InputError
 from ntps.models import load_model
-from ntps.moments import ScoreRecord, WordSettings, claim_folder, run_words
+from ntps.moments import WordSettings, claim_folder, run_words
 from ntps.moments.record import RESULT
+from ntps.moments.words import read_scored
 
 
 def words(
@@ -41,8 +42,8 @@ def words(
 
     `ntps report` draws it.
     """
-    settings = WordSettings(dict(_named(each) for each in lists), layer)
-    score = ScoreRecord.read(scored).result
+    settings = WordSettings(_named(lists), layer)
+    score = read_scored(scored)
     block = score["model"]
     model = load_model(
         block["id"] if block["revision"] is None else f"{block['id']}@{block['revision']}",
@@ -58,8 +59,13 @@ def words(
     out.print(f"{len(result['words'])} words in layer {summary['layer']} ({summary['name']}) are in {target}")
 
 
-def _named(text: str) -> tuple[str, list[str]]:
-    name, equals, words = text.partition("=")
-    if not equals or not name.strip():
-        raise InputError(f"--list {text!r} has no name: write a name and its words, such as Joy=lovely,amazing")
-    return name.strip(), [word.strip() for word in words.split(",") if word.strip()]
+def _named(lists: list[str]) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    for text in lists:
+        name, equals, words = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise InputError(f"--list {text!r} has no name: write a name and its words, such as Joy=lovely,amazing")
+        if name in named:
+            raise InputError(f"--list {name} is given twice: put all of its words in one list, or rename one")
+        named[name] = [word.strip() for word in words.split(",") if word.strip()]
+    return named

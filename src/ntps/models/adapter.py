@@ -48,8 +48,13 @@ def require_training(what: str) -> None:
         InputError: One is missing; ``what`` says what needs it.
     """
     for name in ("accelerate", "peft"):
-        if find_spec(name) is None:
-            raise InputError(f"{what} needs the package {name}: install it with `pip install '.[train]'`")
+        require_package(name, what)
+
+
+def require_package(name: str, what: str) -> None:
+    """Makes sure that a package of the extra ``train`` is installed; arguments and errors as above."""
+    if find_spec({"scikit-learn": "sklearn"}.get(name, name)) is None:
+        raise InputError(f"{what} needs the package {name}: install it with `pip install '.[train]'`")
 
 
 def attach_adapter(base: nn.Module, folder: Path, name: str) -> Any:

@@ -12,6 +12,7 @@ from ntps.errors import InputError
 from ntps.hub import Kind, causes, gist, holds_results_only, hub_refusal
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import known_model
+from ntps.paths import existing
 
 EMBEDDED = "demo"
 """Name of the model that comes with the package."""
@@ -76,11 +77,11 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
     Raises:
         InputError: There is no such folder or repository, or the hub cannot be used.
     """
-    path = embedded_model_folder() if name == EMBEDDED else Path(name).expanduser()
+    path = embedded_model_folder() if name == EMBEDDED else existing(name)
     by_name = known_model(name) is not None or ("/" in name and not name.startswith((".", "/", "~")))
-    if path.is_dir() and not (by_name and name.count("/") < 2 and holds_results_only(path)):
+    if path and path.is_dir() and not (by_name and name.count("/") < 2 and holds_results_only(path)):
         return ModelFiles(name, kind, path, _listed(path))
-    if path.is_file():
+    if path and path.is_file():
         raise InputError(f"{name} is a file, not a {kind}: give the folder that holds it and what belongs to it")
     repo, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repo.count("/") > 1:

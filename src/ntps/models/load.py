@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from ntps.models.adapter import merge_adapter
 from ntps.models.adapter_files import adapter_beside, without_adapter
 from ntps.models.architecture import find_blocks, has_final_norm, layer_names
 from ntps.models.cast import in_dtype
+from ntps.models.devices import find_device
 from ntps.models.explained import explained
 from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
 from ntps.models.tokenizer import load_tokenizer
-
-SPREAD = "auto"
-"""Device that means: layers on as many devices as it takes."""
 
 DTYPES = {
     "float32": torch.float32,
@@ -62,7 +59,7 @@ def load_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-    target = _device(device)
+    target = find_device(device)
     # Transformers takes seconds to import, and `import ntps` should not.
     from ntps.models.openelm import register
 
@@ -108,25 +105,6 @@ def find_model(model: str | Path | None, tokenizer: str | Path | None = None) ->
     """
     files = find_files(EMBEDDED if model is None else str(model))
     return files, files if tokenizer is None else find_files(str(tokenizer), "tokenizer")
-
-
-def _device(name: str | None) -> torch.device | None:
-    """The one device, or None for as many as it takes."""
-    if name == SPREAD:
-        if find_spec("accelerate") is None:
-            raise InputError(
-                f"--device {SPREAD} needs the package accelerate, which is not installed: run `pip install "
-                "accelerate`, or name one device"
-            )
-        return None
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
-    return device
 
 
 def _load_config(files: ModelFiles, trust_remote_code: bool) -> Any:

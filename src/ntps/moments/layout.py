@@ -58,7 +58,10 @@ class Layout:
         Raises:
             InputError: A row has no real token, or real tokens on both sides of padding.
         """
-        real = mask.cpu().numpy().astype(bool)
+        real = mask.cpu().numpy()
+        if not ((real == 0) | (real == 1)).all():
+            raise InputError("mask has values besides 0 and 1: give 1 (or true) at real tokens and 0 elsewhere")
+        real = real.astype(bool)
         # A row is contiguous when it has exactly one step from padding to text.
         starts = real[:, :1].sum(axis=1) + (real[:, 1:] & ~real[:, :-1]).sum(axis=1)
         if not (starts == 1).all():

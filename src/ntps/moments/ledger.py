@@ -12,8 +12,20 @@ from typing import Any
 from ntps.errors import InputError
 from ntps.moments.plan import Share
 from ntps.moments.storage import write_text, write_whole
+from ntps.shapes import Each, misfit
 
 PROGRESS, LEDGER = "progress", "ledger.json"
+SHAPE = {
+    "run": {},
+    "conditions": {},
+    **dict.fromkeys(("tokens_per_batch", "rank", "world", "batches", "done"), int),
+    "earlier": [int],
+    "whole": bool,
+    "place": str,
+    "files": Each(str),
+    "largest": (int, None),
+    "notes": [str],
+}
 SHORT = 40
 """Longer values are not shown when they differ."""
 
@@ -81,10 +93,12 @@ def read_ledger(path: Path) -> Ledger | None:
         if hashlib.sha256(whole["ledger"].encode()).hexdigest() != whole["sha256"]:
             raise ValueError("its content was changed")
         content = json.loads(whole["ledger"])
+        if misfit(content, SHAPE):
+            raise ValueError("it says other things than a ledger does")
         return Ledger(**{**content, "notes": tuple(content["notes"]), "earlier": tuple(content["earlier"])})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path) from error
 
 

@@ -59,7 +59,10 @@ def merge_runs(
         "model": first["model"],
         "task": task,
         "settings": {**_common([run.index["settings"] for run in runs]), **settings.described(), "layers": layers},
-        "warnings": [*dict.fromkeys(line for run in runs for line in run.index["warnings"]), *_doubts(parts)],
+        "warnings": [
+            *dict.fromkeys(line for run in runs for line in (*run.index["warnings"], *run.doubts)),
+            *_doubts(parts),
+        ],
         "merged": parts,
     }
     whole = {"kind": "merge", "settings_hash": index["settings_hash"], "merged": parts}

@@ -206,9 +206,13 @@ class Moments:
 
         Raises:
             InputError: There is no text yet.
+            NumericalError: The sums exceeded what float64 holds.
         """
         if self.texts < 1:
             raise InputError("there are no texts in these moments: call update first")
+        for name, value in self.sums.items():
+            if not bool(torch.isfinite(value).all()):
+                raise NumericalError(f"{name} exceeds what float64 holds: scale the hidden states down")
         mean = {
             name: ((symmetric(value) if name in SYMMETRIC else value) / self.texts).cpu().numpy()
             for name, value in self.sums.items()
@@ -256,11 +260,17 @@ class Moments:
         """
         if set(sums) != set(SUMS) or not {"pooling", "texts", "tokens"} <= set(kind):
             raise InputError(f"{path} does not hold the moments of a layer: give a file that Moments.save wrote")
-        width, targets = sums["pooled_target"].shape
-        if {name: tuple(value.shape) for name, value in sums.items()} != _shapes(width, targets):
+        shape = sums["pooled_target"].shape
+        if len(shape) != 2 or {name: tuple(value.shape) for name, value in sums.items()} != _shapes(*shape):
             raise InputError(f"the sums in {path} do not fit together: the file is damaged, compute the moments again")
-        moments = cls(width, targets, pooling=kind["pooling"])  # type: ignore[arg-type]  # checked by the constructor
-        moments.texts, moments.tokens = int(kind["texts"]), int(kind["tokens"])
+        for name, value in sums.items():
+            if wrong := _wrong(name, value):
+                raise InputError(f"{name} in {path} {wrong}: the file is damaged, compute the moments again")
+        texts, tokens = (int(kind[name]) if kind[name].isdecimal() else -1 for name in ("texts", "tokens"))
+        if kind["pooling"] not in get_args(Pooling) or not 0 <= texts <= tokens:
+            raise InputError(f"{path} does not say of how many texts it is: compute the moments again")
+        moments = cls(*shape, pooling=kind["pooling"])  # type: ignore[arg-type]  # checked above
+        moments.texts, moments.tokens = texts, tokens
         for name, total in moments.sums.items():
             # Into memory of our own: in a file, sums begin anywhere.
             total.copy_(sums[name])
@@ -289,6 +299,17 @@ class Moments:
             raise InputError(f"mask must have shape {tuple(hidden.shape[:2])}, not {tuple(mask.shape)}")
         if targets.shape != (len(hidden), self.targets):
             raise InputError(f"targets must have shape ({len(hidden)}, {self.targets}), not {tuple(targets.shape)}")
+
+
+def _wrong(name: str, value: Tensor) -> str | None:
+    """What no sum of ours can be."""
+    if value.dtype != torch.float64:
+        return f"is {str(value.dtype).removeprefix('torch.')} and not float64"
+    if not bool(torch.isfinite(value).all()):
+        return "is not finite"
+    if name in SYMMETRIC and bool((value.diagonal() < 0).any()):
+        return "has negative squares"
+    return None
 
 
 def statistics_bytes(d: int, c: int) -> int:

@@ -20,8 +20,9 @@ from ntps.errors import InputError
 from ntps.moments.collect import Pass
 from ntps.moments.ledger import damaged
 from ntps.moments.plan import Batch
-from ntps.moments.record import INDEX, SCHEMA
-from ntps.moments.storage import sync_folder, write_text, write_whole, writing
+from ntps.moments.record import FILES, INDEX, SCHEMA, require_digest
+from ntps.moments.storage import file_digest, sync_folder, write_text, write_whole, writing
+from ntps.shapes import Each, read_json
 
 Array = NDArray[np.float64]
 PooledArrays = dict[int, Array]
@@ -93,7 +94,8 @@ class PooledTexts:
                 if part.exists():
                     part.replace(path)
             sync_folder(self.folder)
-        index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), **(provenance or {})}
+        files = {_path(self.folder, layer).name: file_digest(_path(self.folder, layer)) for layer in layers}
+        index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), FILES: files, **(provenance or {})}
         write_whole(self.folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
         return read_pooled(self.folder)
 
@@ -137,14 +139,18 @@ def read_pooled(folder: Path) -> PooledArrays:
     Raises:
         InputError: They are missing or damaged.
     """
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        arrays = {int(layer): _open(_path(folder, layer), "r") for layer in index["layers"]}
-        shapes = {array.shape[0] for array in arrays.values()}
-        if shapes != {index["texts"]}:
-            raise ValueError(f"{index['texts']} texts in {INDEX}, {shapes} in the arrays")
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"cannot read pooled texts from {folder}: {error}") from error
+    remedy = "score the model again with --keep-pooled"
+    index = read_json(folder / INDEX, {"texts": int, "layers": [int], f"{FILES}?": Each(str)}, remedy)
+    arrays = {}
+    for layer in index["layers"]:
+        path = _path(folder, layer)
+        require_digest(path, index.get(FILES), remedy)
+        try:
+            arrays[layer] = _open(path, "r")
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"cannot read pooled texts from {path}: {error}; {remedy}") from error
+        if arrays[layer].dtype != np.float64 or arrays[layer].ndim != 2 or len(arrays[layer]) != index["texts"]:
+            raise InputError(f"{path} does not hold {index['texts']} pooled texts: {remedy}")
     return arrays
 
 
@@ -163,7 +169,7 @@ def _opened(part: Path) -> Array | None:
     """The array that a process that was killed left behind, if it got so far."""
     try:
         return _open(part, "r+")
-    except ValueError:
+    except (ValueError, EOFError):
         return None
 
 

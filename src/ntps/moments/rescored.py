@@ -83,6 +83,7 @@ def rescore_run(
         "warnings": [
             *unused_rows(labelled.task, unusable=True),
             *run.index["warnings"],
+            *run.doubts,
             *labelled.warnings,
             *warnings,
         ],

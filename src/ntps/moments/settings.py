@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
 from ntps.errors import InputError
+from ntps.limits import check_number
 from ntps.moments.kernels import Pooling
 from ntps.moments.score import Convention
 
@@ -37,8 +38,10 @@ class PassSettings:
 
     def __post_init__(self) -> None:
         check_choice("--pooling", self.pooling, get_args(Pooling))
-        if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
-            raise InputError(f"--tokens-per-batch must be at least 1, not {self.tokens_per_batch}")
+        check_number("--tokens-per-batch", self.tokens_per_batch, at_least=1)
+        check_number("--max-length", self.max_length, at_least=1)
+        if self.layers is not None:
+            _read_layers(self.layers)
 
     def layer_indices(self, num_layers: int) -> tuple[int, ...]:
         """The layers asked for, ascending and without repetition, of a model with layers 0 … L.
@@ -96,6 +99,22 @@ def _parse_layers(text: str | None, num_layers: int) -> tuple[int, ...]:
     if text is None:
         return tuple(range(num_layers + 1))
     chosen: set[int] = set()
+    for bounds in _read_layers(text):
+        if isinstance(bounds, int):
+            chosen.add(_layer(bounds, num_layers))
+            continue
+        start, stop = bounds
+        first = 0 if start is None else _layer(start, num_layers)
+        end = num_layers + 1 if stop is None else stop if stop == num_layers + 1 else _layer(stop, num_layers)
+        chosen.update(range(first, end))
+    if not chosen:
+        raise InputError(f"--layers {text!r} chooses no layer: a range ends before its second number")
+    return tuple(sorted(chosen))
+
+
+def _read_layers(text: str) -> list[int | tuple[int | None, int | None]]:
+    """Indices and ranges, before it is known how many layers there are."""
+    found: list[int | tuple[int | None, int | None]] = []
     for part in text.split(","):
         try:
             bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
@@ -103,18 +122,14 @@ def _parse_layers(text: str | None, num_layers: int) -> tuple[int, ...]:
             bounds = []
         match bounds:
             case [int(index)]:
-                chosen.add(_layer(index, num_layers))
+                found.append(index)
             case [start, stop]:
-                first = 0 if start is None else _layer(start, num_layers)
-                end = num_layers + 1 if stop is None else stop if stop == num_layers + 1 else _layer(stop, num_layers)
-                chosen.update(range(first, end))
+                found.append((start, stop))
             case _:
                 raise InputError(
                     f"--layers {text!r} cannot be read: write indices such as 0,3,-1 or a range such as 0:12"
                 )
-    if not chosen:
-        raise InputError(f"--layers {text!r} chooses no layer: a range ends before its second number")
-    return tuple(sorted(chosen))
+    return found
 
 
 def _layer(index: int, num_layers: int) -> int:

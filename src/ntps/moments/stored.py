@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +15,51 @@ from ntps.errors import InputError
 from ntps.moments.describe import relabel_task
 from ntps.moments.moments import Moments
 from ntps.moments.pooled import Array, PooledArrays, read_pooled
-from ntps.moments.record import INDEX, MOMENTS, POOLED, RESULT, ScoreRecord, read_layer_moments
+from ntps.moments.record import FILES, INDEX, MOMENTS, POOLED, RESULT, ScoreRecord, read_layer_moments
 from ntps.moments.score import LayerScore
+from ntps.shapes import Each, read_json
 from ntps.tasks import Split, Task
 from ntps.theory import LinearProbe, variance_explained
+
+SPLIT = {
+    "split": str,
+    "texts": int,
+    "tokens": int,
+    "dropped": Each(int),
+    "truncated": int,
+    "fingerprint": str,
+    "texts_fingerprint": str,
+    "tokens_fingerprint": str,
+}
+SHAPE = {
+    "settings_hash": str,
+    "model": {
+        "id": str,
+        "architecture": str,
+        "weights": str,
+        "num_layers": int,
+        "hidden_size": int,
+        "layer_names": [str],
+    },
+    "task": {
+        "id": str,
+        "source": (str, None),
+        "target_kind": str,
+        "classes": int,
+        "label_names": [str],
+        "class_counts": ([int], None),
+        "notes": [str],
+        **SPLIT,
+        "split": (str, None),
+        "test": (SPLIT, None),
+    },
+    "settings": {"pooling": str, "max_length": (int, None), "dtype": str, "test": bool},
+    "layers": [int],
+    "warnings": [str],
+    f"{FILES}?": Each(str),
+    "merged?": [{"folder": str, "source": (str, None), "split": (str, None), "texts": int, "texts_fingerprint": str}],
+}
+"""What the index beside the statistics must say."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +84,22 @@ class StoredRun:
             InputError: There are none.
         """
         path = folder / MOMENTS / INDEX
-        try:
-            index = json.loads(path.read_text(encoding="utf-8"))
-            if not {"model", "task", "settings", "layers", "warnings"} <= index.keys():
-                raise ValueError("it does not say where its sums come from")
-        except FileNotFoundError as error:
+        if not path.exists():
             raise InputError(
                 f"{folder} holds no statistics: give a folder that `ntps score --out` wrote, without --moments drop"
-            ) from error
-        except (OSError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} cannot be read ({error}): compute the moments again") from error
+            )
+        index = read_json(path, SHAPE, "compute the moments again")
+        names, layers = index["model"]["layer_names"], index["layers"]
+        if not layers or not set(layers) <= set(range(len(names))) or len(names) != index["model"]["num_layers"] + 1:
+            raise InputError(f"{path} lists layers that the model does not have: compute the moments again")
         return cls(folder, index, test)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What cannot be known about the statistics."""
+        if FILES in self.index:
+            return []
+        return [f"the statistics in {self.folder} are of an older ntps without checksums: damage would not be noticed"]
 
     @property
     def task(self) -> dict[str, Any]:
@@ -71,7 +116,15 @@ class StoredRun:
 
     def moments(self, layer: int) -> Moments:
         """The moments of a layer."""
-        return read_layer_moments(self.folder / MOMENTS, layer)
+        moments = read_layer_moments(self.folder / MOMENTS, layer)
+        block, model = self.index["task"], self.index["model"]
+        shape = (moments.texts, moments.tokens, moments.hidden_size, moments.targets)
+        if shape != (block["texts"], block["tokens"], model["hidden_size"], block["classes"]):
+            raise InputError(
+                f"layer {layer} in {self.folder / MOMENTS} is of other texts, another model or other labels than its "
+                f"{INDEX} says: compute the moments again"
+            )
+        return moments
 
     def held_out(self, score: LayerScore) -> dict[str, Any]:
         """Held-out figures of a layer, which depend on no choice of curves."""
@@ -89,9 +142,13 @@ class StoredRun:
                 f"{self.folder} holds no pooled {part} texts, which other labels need: score the model again with "
                 "--keep-pooled"
             )
-        arrays, found = read_pooled(place), json.loads((place / INDEX).read_text(encoding="utf-8"))
-        if found.get("settings_hash") != self.index["settings_hash"]:
-            raise InputError(f"{place} belongs to another run than {MOMENTS}: score the model again with --keep-pooled")
+        remedy = "score the model again with --keep-pooled"
+        found = read_json(place / INDEX, {"settings_hash": str}, remedy)
+        if found["settings_hash"] != self.index["settings_hash"]:
+            raise InputError(f"{place} belongs to another run than {MOMENTS}: {remedy}")
+        arrays = read_pooled(place)
+        if not set(arrays) >= set(self.index["layers"]):
+            raise InputError(f"{place} lacks layers of {MOMENTS}: {remedy}")
         return arrays
 
     @cached_property
@@ -127,7 +184,16 @@ class RelabelledRun:
 
     def moments(self, layer: int) -> Moments:
         """The moments of a layer."""
-        return relabelled(self._run.moments(layer), self._pooled[layer], self._targets)
+        moments, pooled = self._run.moments(layer), self._pooled[layer]
+        total = moments.sums["pooled_sum"].numpy()
+        # Rounding aside, which a sum of so many squares bounds, the rows must sum to what was summed then.
+        slack = 1e-6 * np.sqrt(moments.texts * moments.sums["pooled_gram"].diagonal().numpy())
+        if pooled.shape != (moments.texts, len(total)) or not (np.abs(pooled.sum(axis=0) - total) <= slack).all():
+            raise InputError(
+                f"the pooled texts of layer {layer} in {self._run.folder} do not belong to its statistics: score the "
+                "model again with --keep-pooled"
+            )
+        return relabelled(moments, pooled, self._targets)
 
     def held_out(self, score: LayerScore) -> dict[str, Any]:
         """Held-out figures of a layer."""

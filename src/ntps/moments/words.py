@@ -23,9 +23,16 @@ from ntps.moments.pooled import collect_pooled
 from ntps.moments.record import MOMENTS, RESULT, ScoreRecord, read_layer_moments
 from ntps.moments.spectra import Spectra
 from ntps.moments.storage import write_text, write_whole
+from ntps.shapes import misfit
 
 Array = NDArray[np.float64]
 
+SHAPE = {
+    "settings_hash": str,
+    "model": {"id": str, "revision": (str, None), "tokenizer": str, "weights": str},
+    "settings": {"dtype": str, "pooling": str},
+}
+"""What a score must say for words to be placed in its planes."""
 AXES = 2
 SIGN_RULE = (
     "axes by descending eigenvalue; each is turned so that the mean of the first list is not below the mean of the "
@@ -74,7 +81,7 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
         InputError: There is no score or no moments of that layer, they are another model's, or a word has no
             token.
     """
-    clock, score = Clock(), ScoreRecord.read(scored).result
+    clock, score = Clock(), read_scored(scored)
     if out is not None and out.resolve() == scored.resolve():
         raise InputError(f"{out} holds the score that the words are of: choose another --out")
     if model.weights() != score["model"]["weights"]:
@@ -114,6 +121,18 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
         write_whole(
             out / RESULT, lambda path: write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         )
+    return result
+
+
+def read_scored(folder: Path) -> dict[str, Any]:
+    """The result of a score, which says all that words need to know of it.
+
+    Raises:
+        InputError: There is none, or it does not.
+    """
+    result = dict(ScoreRecord.read(folder).result)
+    if wrong := misfit(result, SHAPE):
+        raise InputError(f"{folder / RESULT} is not what ntps writes ({wrong}): give a folder that ntps score wrote")
     return result
 
 

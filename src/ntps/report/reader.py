@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,13 @@ import pandas as pd
 
 from ntps.errors import InputError
 from ntps.moments import unused_rows
+from ntps.report import shapes
+from ntps.report.shapes import FIGURES
+from ntps.shapes import misfit, read_json
 
 Row = dict[str, Any]
 RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
-FIGURES = ("accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy")
+REMEDY = "give a folder that ntps wrote, or make the run again"
 FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 """Of the columns of V: the k at which tasks whose V has other ranks are compared."""
 
@@ -96,7 +98,7 @@ def read_results(folder: Path) -> StudyResults:
         if run["status"] == "done":
             try:
                 _add_result(rows, key, run, folder / entry["folder"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (InputError, OSError, ValueError, KeyError, TypeError) as error:
                 run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
         rows["runs"].append(run)
     tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
@@ -104,21 +106,21 @@ def read_results(folder: Path) -> StudyResults:
     runs = [folder / entry["folder"] for entry in entries if entry.get("folder")]
     beside = {(run / below / RESULT).resolve() for run in runs for below in (WORDS, "")}
     places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
-    words = tuple(result for result in map(_json, places) if result.get("kind") == "words")
+    words = tuple(read_result(path.parent) for path in places if _kind(path) == "words")
     return StudyResults(name=name, words=words, **tables)
 
 
 def _listed(manifest: Path) -> tuple[str, list[Row]]:
-    study = _json(manifest)
-    if study.get("schema") != 1 or not isinstance(study.get("runs"), list):
+    study = read_json(manifest, shapes.STUDY, "give a folder that ntps study wrote")
+    if study["schema"] != 1:
         raise InputError(f"{manifest} is not a study of schema 1: give a folder that ntps study wrote")
     return str(study.get("name") or manifest.parent.resolve().name), study["runs"]
 
 
 def _found(folder: Path) -> Iterator[Row]:
     for path in sorted(folder.rglob(RESULT)):
-        result = _json(path)
-        if result.get("kind") in ("score", "probe", "finetune"):
+        if _kind(path) in ("score", "probe", "finetune"):
+            result = read_result(path.parent)
             yield {
                 "model": result["model"]["id"],
                 "revision": result["model"].get("revision"),
@@ -143,17 +145,22 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The content of ``result.json`` in a folder, whatever its kind.
 
     Raises:
-        InputError: There is none, or it cannot be read.
+        InputError: There is none, it cannot be read, or it is no result of ours.
     """
-    return _json(folder / RESULT)
+    path = folder / RESULT
+    result: dict[str, Any] = read_json(path, {"kind": str}, REMEDY)
+    if result["kind"] not in shapes.BY_KIND:
+        raise InputError(f"{path} is of the unknown kind {result['kind']!r}: {REMEDY}")
+    if wrong := misfit(result, shapes.BY_KIND[result["kind"]]):
+        raise InputError(f"{path} is not what ntps writes ({wrong}): {REMEDY}")
+    return result
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    return content if isinstance(content, dict) else {}
+def _kind(path: Path) -> str | None:
+    """The kind of a result; None for a file that is none of ours."""
+    content = read_json(path, object, REMEDY)
+    kind = content.get("kind") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _model(entry: Row) -> str:
@@ -176,7 +183,7 @@ def _records(frame: pd.DataFrame) -> list[Row]:
 
 
 def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) -> None:
-    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    result = read_result(folder)
     task, test = result["task"], result["task"].get("test")
     run |= {"texts": task["texts"], "classes": task["classes"], "test_texts": None if test is None else test["texts"]}
     run["unused"] = "; ".join(unused_rows(task))
@@ -195,8 +202,16 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
             majority = result["summary"]["majority_accuracy"]
             for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
                 rows["finetunes"].append({**row, "majority": majority[row["split"]]})
-            losses = pd.read_parquet(folder / CURVES, columns=["step", "split", "cross_entropy"])
+            losses = _curves(folder, {"step": int, "cross_entropy": float}, ["split"])
             rows["losses"] += [{**key, "method": method, **row} for row in _records(losses)]
+
+
+def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()) -> pd.DataFrame:
+    """Columns of numbers, as numbers, and of words."""
+    try:
+        return pd.read_parquet(folder / CURVES, columns=[*numbers, *words]).astype(numbers)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read the curves of {folder}: {error}") from error
 
 
 def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
@@ -214,9 +229,11 @@ def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: M
         figures = {name: row.get(name) for name in COLUMNS["layers"] if name not in places[row["layer"]]}
         rows["layers"].append({**figures, **places[row["layer"]], "measurement": measurement})
     if measurement == "score":
-        columns = ["layer", "fraction", "k", "ntps", "retained_centered"]
-        curves = pd.read_parquet(folder / CURVES, columns=columns)
+        numbers = dict.fromkeys(("fraction", "ntps", "retained_centered"), float)
+        curves = _curves(folder, {"layer": int, "k": int, **numbers})
         for layer, curve in curves.groupby("layer"):
+            if layer not in places:
+                raise InputError(f"the curves of {folder} have a layer {layer} that its {RESULT} does not have")
             rows["curves"] += [{**places[layer], **row} for row in _records(at_fractions(curve))]
     for row in result.get("change", {}).get("layers", ()):
         rows["changes"].append({**{name: row.get(name) for name in COLUMNS["changes"]}, **places[row["layer"]]})

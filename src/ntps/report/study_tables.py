@@ -124,7 +124,8 @@ def costs(results: StudyResults) -> ReportTable:
         .reset_index()
     )
     score = frame[frame["measurement"] == "score"].set_index("model")["median"]
-    frame["times_score"] = frame["median"] / frame["model"].map(score)
+    # Without any finished run, the columns have no type of their own.
+    frame["times_score"] = frame["median"].astype(float) / frame["model"].map(score).astype(float)
     return ReportTable(
         "costs",
         "What each measurement cost",

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ntps.errors import InputError
+from ntps.limits import check_number, check_seed
+from ntps.models import DTYPES
+from ntps.models.devices import check_device_name
 from ntps.models.files import EMBEDDED
+from ntps.moments import check_choice
+from ntps.paths import existing
 from ntps.study.measure import MEASUREMENTS
 from ntps.study.names import file_name, short_name
 from ntps.study.reading import Document
@@ -42,10 +47,15 @@ class ModelSpec:
     tokenizer: str | None = None
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, tuple(DTYPES))
+        check_device_name(self.device)
+
     @property
     def local(self) -> bool:
         """Whether it lies in a folder, or in the package."""
-        return self.id == EMBEDDED or Path(self.id).is_dir()
+        path = existing(self.id)
+        return self.id == EMBEDDED or (path is not None and path.is_dir())
 
     @property
     def revision(self) -> str:
@@ -82,6 +92,11 @@ class TaskSpec:
     test_texts: int | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_number("train_texts", self.train_texts, at_least=1)
+        check_number("test_texts", self.test_texts, at_least=1)
+        check_seed("seed", self.seed)
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -96,6 +111,11 @@ class Resources:
     cpus: int = 1
     gpus: float = 0.0
     memory_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        check_number("cpus", self.cpus, at_least=1)
+        check_number("gpus", self.gpus, at_least=0)
+        check_number("memory_gb", self.memory_gb, above=0)
 
 
 @dataclass(frozen=True)
@@ -181,6 +201,10 @@ class _File:
     test_texts: int | None = None
     moments: Literal["keep", "drop"] = "keep"
 
+    def __post_init__(self) -> None:
+        check_number("train_texts", self.train_texts, at_least=1)
+        check_number("test_texts", self.test_texts, at_least=1)
+
 
 def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
     """Reads a definition; arguments as for :func:`load_study`, ``name`` being what errors call it."""
@@ -224,8 +248,8 @@ def _absolute(spec: S) -> S:
 
 
 def _resolved(name: str) -> str:
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() and name != EMBEDDED else name
+    path = None if name == EMBEDDED else existing(name)
+    return name if path is None else str(path.resolve())
 
 
 def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.models import known_model
+from ntps.paths import existing
 from ntps.tasks.files import EXTENSIONS
 
 
@@ -24,8 +24,8 @@ def file_name(name: str) -> str:
 
 def short_name(name: str, model: bool) -> str:
     """The name of a path without its folder and ending; a hub id with two underscores for its slash."""
-    if Path(name).exists():
-        last = Path(name).name
+    if path := existing(name):
+        last = path.name
         ending = next((each for each in EXTENSIONS if last.lower().endswith(each)), "")
         return last.removesuffix(ending)
     repository = name.partition("@")[0]

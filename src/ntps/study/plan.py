@@ -12,6 +12,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.models.files import EMBEDDED as EMBEDDED_MODEL
+from ntps.paths import existing
 from ntps.study.definition import ModelSpec, Study, TaskSpec
 from ntps.study.measure import MEASUREMENTS
 from ntps.study.runs import Run
@@ -62,8 +63,7 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
 
 def local_task(task: TaskSpec, data_dir: str | None) -> Path | None:
     """Where a task's files lie on this machine; None if the hub has them."""
-    path = Path(task.id)
-    if path.exists():
+    if path := existing(task.id):
         return path
     entry = REGISTRY.get(task.id)
     return local_copy(entry, data_dir) if entry and not task.config else None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from ntps.errors import InputError
+from ntps.study.nodes import Place, compose
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
-"""Keys and indices from the top of the document."""
 
 
 class Document:
@@ -35,41 +36,20 @@ class Document:
             InputError: It is no YAML, or a mapping has a key twice.
         """
         self._name = name
-        self._lines: dict[Path, int] = {(): 1}
+        node, self._lines = compose(text, name)
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self._note(node, ())
-            self.data: Any = yaml.safe_load(text)
+            self.data: Any = None if node is None else SafeConstructor().construct_document(node)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            raise InputError(f"{name}{line} is not YAML ({error.problem}): correct it there") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{name} is not YAML ({error}): write it in UTF-8 without control characters") from error
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise InputError(f"{name}, line {line}: this cannot be read ({error.problem}); correct it there") from error
 
-    def _note(self, node: yaml.Node | None, path: Path) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                place = (*path, key.value)
-                if place in self._lines:
-                    line = key.start_mark.line + 1
-                    raise InputError(
-                        f"{self._name}, line {line}: the key {key.value} stands here for the second time; remove one"
-                    )
-                self._lines[place] = key.start_mark.line + 1
-                self._note(value, place)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._lines[(*path, index)] = value.start_mark.line + 1
-                self._note(value, (*path, index))
-
-    def error(self, path: Path, sentence: str) -> InputError:
+    def error(self, path: Place, sentence: str) -> InputError:
         """What is wrong with the value at a path, and where it stands."""
         known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self._lines)
         key = ".".join(str(part) if isinstance(part, str) else str(part + 1) for part in path)
         return InputError(f"{self._name}, line {self._lines[known]}{f', {key}' if key else ''}: {sentence}")
 
-    def mapping(self, value: Any, path: Path) -> Mapping[str, Any]:
+    def mapping(self, value: Any, path: Place) -> Mapping[str, Any]:
         """A value that must be a mapping; nothing at all counts as an empty one."""
         if value is None:
             return {}
@@ -77,7 +57,7 @@ class Document:
             raise self.error(path, "this must be a mapping of `key: value`")
         return value
 
-    def sequence(self, value: Any, path: Path) -> Sequence[Any]:
+    def sequence(self, value: Any, path: Place) -> Sequence[Any]:
         """A value that must be a list; nothing at all counts as an empty one."""
         if value is None:
             return []
@@ -85,7 +65,7 @@ class Document:
             raise self.error(path, "this must be a list, one entry a line after `- `")
         return value
 
-    def known(self, key: str, allowed: Iterable[str], path: Path) -> None:
+    def known(self, key: str, allowed: Iterable[str], path: Place) -> None:
         """Refuses a key that is not among the allowed ones."""
         names = list(allowed)
         if key not in names:
@@ -93,7 +73,7 @@ class Document:
             hint = f"perhaps you mean {close[0]}" if close else f"the keys here are {', '.join(names) or 'none'}"
             raise self.error((*path, key), f"there is no such key; {hint}")
 
-    def build(self, kind: type[T], value: Any, path: Path, fixed: Mapping[str, Any] = MappingProxyType({})) -> T:
+    def build(self, kind: type[T], value: Any, path: Place, fixed: Mapping[str, Any] = MappingProxyType({})) -> T:
         """Makes a dataclass of a mapping whose keys are its fields.
 
         Args:
@@ -117,12 +97,13 @@ class Document:
         try:
             return kind(**given, **fixed)
         except InputError as error:
-            raise self.error(path, str(error)) from error
+            culprit = [key for key in given if str(error).startswith((f"--{key.replace('_', '-')} ", f"{key} "))]
+            raise self.error((*path, *culprit), str(error)) from error
 
-    def _fit(self, value: Any, hint: Any, path: Path) -> Any:
+    def _fit(self, value: Any, hint: Any, path: Place) -> Any:
         fitted = _fitted(value, hint)
         if fitted is _Misfit:
-            raise self.error(path, f"{value!r} is not {_words(hint)}")
+            raise self.error(path, f"{reprlib.repr(value)} is not {_words(hint)}")
         return fitted
 
 
@@ -148,14 +129,12 @@ def _fitted(value: Any, hint: Any) -> Any:
     if arguments:
         options = [_fitted(value, argument) for argument in arguments]
         return next((option for option in options if option is not _Misfit), _Misfit)
-    if hint is float and isinstance(value, str):
+    if hint is float and isinstance(value, str | int) and not isinstance(value, bool):
         # YAML 1.1 takes 1e-4 for a text.
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return _Misfit
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if hint not in (str, int, float, bool, NoneType):
         return value
     # In Python, true is a number.

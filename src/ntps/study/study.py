@@ -9,6 +9,7 @@ from typing import Literal
 
 from ntps.errors import InputError
 from ntps.moments import Reporter
+from ntps.paths import existing
 from ntps.study.costs import Cost, estimate, needed
 from ntps.study.definition import Study
 from ntps.study.engines import Job, Listener, run_here, run_in_workers, run_on_ray
@@ -77,7 +78,7 @@ class Studying:
             InputError: ``out`` belongs to another study, or a file of a model or task cannot be read.
         """
         refuse_other_study(out, study)
-        whole = None if data_dir is None else str(Path(data_dir).expanduser().resolve())
+        whole = None if data_dir is None else str((existing(data_dir) or Path(data_dir)).resolve())
         runs = plan_runs(study, results or out / "results", whole)
         return cls(study, out, runs, overwrite, whole)
 

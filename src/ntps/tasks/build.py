@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntps.errors import InputError
+from ntps.limits import check_seed
 from ntps.tasks.columns import choose_columns
 from ntps.tasks.encoded import Encoded
 from ntps.tasks.forms import without_hidden
@@ -40,6 +41,7 @@ class Options:
         return {**chosen, "text_columns": list(self.text_columns), "available": available}
 
     def __post_init__(self) -> None:
+        check_seed("The seed of the sample", self.seed)
         for limit in (self.limit, self.limit_test):
             if limit is not None and limit < 1:
                 raise InputError(f"The limit is {limit} texts: give a number of at least 1, or leave --limit out.")

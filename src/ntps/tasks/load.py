@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.hub import holds_results_only
+from ntps.paths import existing
 from ntps.tasks.build import Options, build_task, limited_task
 from ntps.tasks.files import EXTENSIONS
 from ntps.tasks.hub import hub_source
@@ -79,17 +80,17 @@ def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
     named = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
     if named is None:
         return None
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        raise InputError(f"The data folder {folder} does not exist: correct --data-dir or {DATA_VARIABLE}.")
+    folder = existing(named)
+    if folder is None or not folder.is_dir():
+        raise InputError(f"The data folder {named} does not exist: correct --data-dir or {DATA_VARIABLE}.")
     copy = folder / entry.name
     return copy if copy.is_dir() and holds_task(copy) else None
 
 
 def _path_of(task: str) -> Path | None:
     """The path that a task is given by; a folder that holds no task is none where the name means something else."""
-    path = Path(task).expanduser()
-    if not task or not _exists(path):
+    path = existing(task)
+    if path is None:
         return None
     if not path.is_dir() or holds_task(path):
         return path
@@ -104,7 +105,7 @@ def _by_path(path: Path, task: str) -> Source:
 
 
 def _by_name(task: str, data_dir: str | Path | None, config: str | None) -> Source:
-    if not _exists(Path(task).expanduser()) or not task:
+    if existing(task) is None:
         return _find(task, data_dir, config)
     beside = f"The folder '{task}' holds no train file, so "
     try:
@@ -126,13 +127,6 @@ def _find(task: str, data_dir: str | Path | None, config: str | None) -> Source:
     close = difflib.get_close_matches(name, TASK_NAMES, n=3, cutoff=0.5)
     meant = f"perhaps you mean {' or '.join(close)}." if close else "`ntps tasks` lists the names."
     raise InputError(f"'{task}' is neither a path, nor a known task, nor a hub id like owner/name; {meant}")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _looks_like_path(task: str) -> bool:

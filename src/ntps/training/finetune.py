@@ -16,7 +16,7 @@ import torch
 from ntps.errors import InputError
 from ntps.models import load_model
 from ntps.models.adapter import require_training
-from ntps.models.load import SPREAD
+from ntps.models.devices import check_device_name
 from ntps.models.quiet import quiet_transformers
 from ntps.moments import Prepared, Record, Reporter, clear_folder, envelope, left_behind, unused_rows, versions
 from ntps.moments.ledger import LEDGER, PROGRESS, Ledger, read_ledger, refuse_foreign, write_ledger
@@ -217,6 +217,11 @@ class _Run(Prepared):
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know."""
+        if self.settings.method == "lora" and self.settings.rank > self.model.hidden_size:
+            yield (
+                f"a LoRA of rank {self.settings.rank} in a model of width {self.model.hidden_size} has no more than "
+                f"{self.model.hidden_size} directions: the rest of its weights is wasted"
+            )
         if self.test is None:
             yield "there are no test texts: the figures are those of the training texts, which flatter"
         yield from super().warnings()
@@ -224,7 +229,8 @@ class _Run(Prepared):
 
 def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
     """Whether to stay on the CPU, and whether to compute in bfloat16."""
-    if name == SPREAD or (name or "").startswith("cuda:"):
+    if name not in (None, "cpu", "cuda"):
+        check_device_name(name)
         raise InputError(
             f"--device {name} is for scoring: choose cpu or cuda; torchrun uses several devices, and "
             "CUDA_VISIBLE_DEVICES says which"

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from ntps.errors import InputError
 from ntps.models import LanguageModel
+from ntps.models.adapter import require_package
 from ntps.moments import (
     Prepared,
     Record,
@@ -65,6 +66,8 @@ def run_probe(
     """
     if task.kind == "regression" and isinstance(settings.recipe, LogisticRecipe):
         raise InputError(f"a logistic probe needs classes, and {task.id} has real targets: use --kind ols or adamw")
+    for package in settings.recipe.packages:
+        require_package(package, f"--kind {settings.kind}")
     ready = Prepared(model, task, settings, reporter, PHASES)
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
@@ -76,7 +79,7 @@ def run_probe(
     last = rows[-1]
     labels = {"train": task.train.labels, "test": ready.test.labels if ready.test else None}
     result = {
-        **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, "scikit-learn"),
+        **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, *settings.recipe.packages),
         "layers": rows,
         "summary": {
             **{name: last[name] for name in ("layer", "name")},

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from ntps.errors import InputError
+from ntps.limits import LARGEST, check_number, check_seed
 from ntps.moments import PassSettings, check_choice
 
 Method = Literal["lora", "full"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
+OF_LORA = ("rank", "alpha", "lora_dropout", "start_layer")
 STEPS, STEPS_FROM_SCRATCH = 5_000, 10_000
 
 
@@ -78,17 +80,22 @@ class FinetuneSettings(PassSettings):
         check_choice("--layers", str(self.layers), ("-1",))
         if self.from_scratch and self.method == "lora":
             raise InputError("--from-scratch trains all weights: give --method full with it")
-        for name in ("batch_size", "accumulate", "rank", "eval_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{_flag(name)} must be at least 1, not {getattr(self, name)}")
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"--steps must be at least 1, not {self.steps}")
+        for name in ("steps", "batch_size", "accumulate", "rank", "eval_every", "save_every"):
+            check_number(_flag(name), getattr(self, name), at_least=1)
         for name in ("lora_dropout", "head_dropout", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{_flag(name)} must be at least 0 and below 1, not {getattr(self, name)}")
+            check_number(_flag(name), getattr(self, name), at_least=0, below=1)
         for name in ("learning_rate", "clip_threshold", "alpha"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{_flag(name)} must be above 0, not {getattr(self, name)}")
+            check_number(_flag(name), getattr(self, name), above=0, at_most=LARGEST)
+        check_number("--weight-decay", self.weight_decay, at_least=0, at_most=LARGEST)
+        check_number("--decay-rate", self.decay_rate, at_least=-LARGEST, at_most=0)
+        check_number("--start-layer", self.start_layer, at_least=0)
+        check_seed("--seed", self.seed)
+        for epsilon in self.epsilons:
+            check_number("--epsilons", epsilon, above=0, at_most=1)
+        if self.method != "lora":
+            for each in fields(self):
+                if each.name in OF_LORA and getattr(self, each.name) != each.default:
+                    raise InputError(f"{_flag(each.name)} means nothing to --method {self.method}: it is for lora")
 
     @property
     def total_steps(self) -> int:

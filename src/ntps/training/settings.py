@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from ntps.errors import InputError
+from ntps.limits import LARGEST, check_number, check_seed
 from ntps.moments import PassSettings, check_choice
 
 Kind = Literal["ols", "logistic", "adamw"]
@@ -21,6 +22,7 @@ class OlsRecipe:
     """
 
     kind: ClassVar[Kind] = "ols"
+    packages: ClassVar[tuple[str, ...]] = ()
     intercept: bool = True
 
 
@@ -35,6 +37,7 @@ class LogisticRecipe:
     """
 
     kind: ClassVar[Kind] = "logistic"
+    packages: ClassVar[tuple[str, ...]] = ("scikit-learn",)
     solver: Solver = "newton-cg"
     seed: int = 0
 
@@ -56,6 +59,7 @@ class AdamwRecipe:
     """
 
     kind: ClassVar[Kind] = "adamw"
+    packages: ClassVar[tuple[str, ...]] = ()
     epochs: int = 50
     batch_size: int = 64
     learning_rate: float = 1e-4
@@ -64,15 +68,11 @@ class AdamwRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for option, value, sound, what in (
-            ("--epochs", self.epochs, self.epochs >= 1, "at least 1"),
-            ("--batch-size", self.batch_size, self.batch_size >= 1, "at least 1"),
-            ("--learning-rate", self.learning_rate, self.learning_rate > 0, "positive"),
-            ("--weight-decay", self.weight_decay, self.weight_decay >= 0, "0 or more"),
-            ("--dropout", self.dropout, 0 <= self.dropout < 1, "in [0, 1)"),
-        ):
-            if not sound:
-                raise InputError(f"{option} must be {what}, not {value}")
+        check_number("--epochs", self.epochs, at_least=1)
+        check_number("--batch-size", self.batch_size, at_least=1)
+        check_number("--learning-rate", self.learning_rate, above=0, at_most=LARGEST)
+        check_number("--weight-decay", self.weight_decay, at_least=0, at_most=LARGEST)
+        check_number("--dropout", self.dropout, at_least=0, below=1)
 
 
 Recipe = OlsRecipe | LogisticRecipe | AdamwRecipe
@@ -108,6 +108,7 @@ class ProbeSettings(PassSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("--kind", self.kind, get_args(Kind))
+        check_seed("--seed", self.seed)
         own = {each.name for each in fields(RECIPES[self.kind])}
         for name in self._numbers().keys() - own:
             fitting = [kind for kind, recipe in RECIPES.items() if name in {each.name for each in fields(recipe)}]

@@ -1,0 +1,50 @@
+"""Numbers that make sense: one wording for options, keys of study files and arguments."""
+
+from __future__ import annotations
+
+import math
+
+from ntps.errors import InputError
+
+LARGEST_SEED = 2**32 - 1
+"""What every library beneath takes."""
+LARGEST = 1e6
+"""No rate and no weight of a recipe is larger: beyond it, training only loses its numbers."""
+
+
+def check_number(
+    name: str,
+    value: float | None,
+    *,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    at_most: float = math.inf,
+    below: float = math.inf,
+) -> None:
+    """Refuses a number out of its range; what is infinite or NaN is out of every range, and None is not looked at.
+
+    Args:
+        name: What the user calls the number, such as ``--rank``.
+        value: The number.
+        at_least: Smallest value, if it is allowed itself.
+        above: What it must exceed.
+        at_most: Largest value, if it is allowed itself.
+        below: What it must not reach.
+
+    Raises:
+        InputError: It is out of its range.
+    """
+    if value is None or (at_least <= value <= at_most and above < value < below):
+        return
+    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+    words = " and ".join(f"{word} {_shown(bound)}" for word, bound in bounds.items() if math.isfinite(bound))
+    raise InputError(f"{name} must be {words or 'a finite number'}, not {value}")
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Refuses a seed that some library does not take; arguments and errors as for :func:`check_number`."""
+    check_number(name, seed, at_least=0, at_most=LARGEST_SEED)
+
+
+def _shown(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

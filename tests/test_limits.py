@@ -1,0 +1,104 @@
+"""Numbers and devices that make no sense are refused before anything is loaded, whoever asks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from ntps.errors import InputError
+from ntps.limits import check_number
+from ntps.models.devices import check_device_name, find_device
+from ntps.moments import PassSettings
+from ntps.tasks import load_task
+from ntps.training import FinetuneSettings, ProbeSettings
+from ntps.training.finetune import _device
+
+BAD = [math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("value", [*BAD, 0, 3, 2.5])
+def test_what_is_out_of_range_is_told_with_the_range(value: float) -> None:
+    with pytest.raises(InputError, match=r"^--x must be above 0 and at most 2, not"):
+        check_number("--x", value, above=0, at_most=2)
+
+
+def test_what_is_in_range_is_nothing_to_speak_of() -> None:
+    for value in (None, 1e-300, 1, 2):
+        check_number("--x", value, above=0, at_most=2)
+    check_number("--x", 0, at_least=0, below=1)
+    with pytest.raises(InputError, match=r"^--x must be a finite number, not nan$"):
+        check_number("--x", math.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, [0, -1]) for name in ("steps", "batch_size", "accumulate", "rank", "eval_every", "save_every")),
+        *((name, [1, -0.1, *BAD]) for name in ("warmup", "lora_dropout", "head_dropout")),
+        *((name, [0, -1, 1e308, *BAD]) for name in ("learning_rate", "alpha", "clip_threshold")),
+        ("weight_decay", [-5, 1e308, *BAD]),
+        ("decay_rate", [5, 0.1, *BAD]),
+        ("epsilons", [(0, 1e-3), (1e-30, -1), (math.nan, 1e-3), (1e-30, math.inf)]),
+        ("start_layer", [-1]),
+        ("seed", [-1, 2**32, 10**23]),
+        ("max_length", [0, -5]),
+        ("tokens_per_batch", [0]),
+    ],
+)
+def test_recipes_of_fine_tuning(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')} must be"):
+            FinetuneSettings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["rank", "alpha", "lora_dropout", "start_layer"])
+def test_what_full_fine_tuning_would_ignore_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="means nothing to --method full"):
+        FinetuneSettings(method="full", **{name: 1e-1 if name == "lora_dropout" else 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("epochs", [0, -1]),
+        ("batch_size", [0]),
+        ("learning_rate", [0, -1, 1e308, *BAD]),
+        ("weight_decay", [-1, 1e308, *BAD]),
+        ("dropout", [1, -0.1, *BAD]),
+        ("seed", [-1, 10**23]),
+    ],
+)
+def test_recipes_of_probes(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')} must be"):
+            ProbeSettings(**{"kind": "adamw", name: value})
+
+
+@pytest.mark.parametrize("layers", ["zz", "", "1,,2", "1:2:3", "1.5", "0-3"])
+def test_layers_are_read_before_the_model(layers: str) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        PassSettings(layers=layers)
+
+
+def test_seeds_of_samples() -> None:
+    for seed in (-1, 10**23):
+        with pytest.raises(InputError, match="seed of the sample must be at least 0 and at most 4294967295"):
+            load_task(seed=seed)
+
+
+@pytest.mark.parametrize("name", ["nope", "", "meta", "meta:9", "cuda:x", "cpu cpu"])
+def test_what_is_no_device(name: str) -> None:
+    for use in (check_device_name, find_device, lambda name: _device(name, FinetuneSettings())):
+        with pytest.raises(InputError, match="is no device"):
+            use(name)
+
+
+def test_devices() -> None:
+    assert find_device("cpu") == torch.device("cpu")
+    for name in (None, "auto", "cpu", "cuda:3"):
+        check_device_name(name)
+    with pytest.raises(InputError, match="is for scoring"):
+        _device("mps", FinetuneSettings())
