@@ -55,7 +55,7 @@ class Ending:
             return f"it touched {', '.join(self.changed)}"
         if self.status is None:
             return "it hangs"
-        if "unexpected" in self.said or "Traceback" in self.said:
+        if "please report it" in self.said or "Traceback" in self.said:
             return "it crashed"
         if self.status == 0:
             return "it was accepted" if case.refused else None

@@ -72,7 +72,7 @@ def test_a_study_without_a_finished_run_is_reported(
         (["report", "EMPTY/missing"], "there is no folder"),
         (["report", "STUDY", "--figures", "7"], "there is no figure '7'"),
         (["report", "STUDY", "--out", "STUDY/study.json"], "cannot write"),
-        (["words", "EMPTY", "--list", "a=b"], "cannot read a result from"),
+        (["words", "EMPTY", "--list", "a=b"], "give a folder that ntps score wrote"),
         (["words", "EMPTY", "--list", "ab"], "has no name"),
         (["words", "EMPTY", "--list", "a=b", "--list", "a =c"], "is given twice"),
     ],
