@@ -107,8 +107,10 @@ def _add(products: Sequence[Product]) -> None:
 
 def _multiply_add(product: Product, buffer: Array) -> None:
     total, left, right = product
-    np.matmul(left.T, right, out=buffer)
-    total += buffer
+    # Sums beyond float64 are told when means are asked for, as after PyTorch's products, which do not warn either.
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.matmul(left.T, right, out=buffer)
+        total += buffer
 
 
 @cache
