@@ -26,7 +26,7 @@ def check_device_name(name: str | None) -> None:
         kind = "meta"
     # Tensors on `meta` have shapes and no numbers.
     if kind == "meta":
-        raise InputError(f"--device {name!r} is no device: write cpu, cuda, cuda:1 and the like, or {SPREAD}")
+        raise InputError(f"--device {name} is no device: write cpu, cuda, cuda:1 and the like, or {SPREAD}")
 
 
 def find_device(name: str | None) -> torch.device | None:
