@@ -11,6 +11,7 @@ and with memory that is kept.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -42,7 +43,7 @@ def main(width: int = 896, tokens: int = 2048, length: int = 32, rounds: int = 9
 
     def by(library: Library, job: Callable[[], None]) -> Callable[[], None]:
         def chosen() -> None:
-            products._fastest = lambda: library
+            products._fastest = cache(lambda: library)
             job()
 
         return chosen

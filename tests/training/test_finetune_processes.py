@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tiny import random_task, save_model, save_rows
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-RECIPE = ["--steps", "30", "--batch-size", "4", "--learning-rate", "1e-2", "--eval-every", "10", "--save-every", "5"]
+RECIPE = ["--steps", "30", "--learning-rate", "1e-2", "--eval-every", "10", "--save-every", "5"]
 RECIPE += ["--device", "cpu", "-q"]
 STILL = ["--lora-dropout", "0", "--head-dropout", "0"]
 
@@ -36,8 +36,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(place: Path, out: Path, *options: str, launcher: list[str] = []) -> subprocess.Popen[str]:  # noqa: B006
-    command = [*launcher, "-m", "ntps", "finetune", place / "model", place / "task", "--out", out, *RECIPE, *options]
+def start(
+    place: Path,
+    out: Path,
+    *options: str,
+    launcher: list[str] = [],  # noqa: B006
+    batch_size: int = 4,
+) -> subprocess.Popen[str]:
+    recipe = [*RECIPE, "--batch-size", str(batch_size), *options]
+    command = [*launcher, "-m", "ntps", "finetune", place / "model", place / "task", "--out", out, *recipe]
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -99,7 +106,7 @@ def test_two_processes_do_what_one_does(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_step_that_cannot_be_shared(place: Path, tmp_path: Path) -> None:
-    process = start(place, tmp_path / "out", "--batch-size", "3", launcher=TORCHRUN)
+    process = start(place, tmp_path / "out", launcher=TORCHRUN, batch_size=3)
     _output, errors = process.communicate()
     assert process.returncode
     assert "Error: --batch-size 3 cannot be divided among 2 processes" in errors

@@ -95,7 +95,7 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
     try:
         return _on_the_hub(name, kind, known.hub_id if known else repo, revision or None)
     except InputError as error:
-        if path.is_dir():
+        if path and path.is_dir():
             raise InputError(f"the folder {name} holds no {kind}, so the name was looked up: {error}") from error
         raise
 

@@ -67,6 +67,8 @@ def read_account(folder: Path) -> Account:
         return Account(frozenset(map(str, content["wrote"])), None if run is None else str(run))
     except FileNotFoundError:
         return Account()
+    except NotADirectoryError as error:
+        raise InputError(f"cannot write to {folder}: it is a file and no folder; {ANOTHER}") from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{folder / OWNED} is damaged, so that nothing says what in {folder} ntps wrote: choose another --out"

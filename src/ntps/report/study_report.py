@@ -113,7 +113,7 @@ def correlation_table(correlations: Correlations) -> ReportTable:
 
 def _unused(results: StudyResults) -> list[str]:
     """Rows of each task that are not used, each sentence once."""
-    told = results.runs[results.runs["unused"].fillna("") != ""]
+    told = results.runs[results.runs["unused"].astype(object).fillna("") != ""]
     return [f"{task}: {unused}." for task, unused in told[["task", "unused"]].drop_duplicates().itertuples(index=False)]
 
 

@@ -14,6 +14,8 @@ from ntps.tasks.vectors import vectors
 from ntps.tasks.written import blanks_note
 
 NUMBERS: tuple[set[type], ...] = ({bool}, {int}, {float}, {int, float})
+INDICATORS: set[type] = {bool, int}
+"""Kinds that may stand together where all are zeros and ones."""
 
 
 def label_lists(parts: Parts, column: str, known: tuple[str, ...] | None, indices: bool) -> Encoded:
@@ -34,10 +36,10 @@ def label_lists(parts: Parts, column: str, known: tuple[str, ...] | None, indice
     if kinds == {str}:
         parts, notes = _clean(parts, column)
         return _label_sets(parts, column, known, known, notes)
-    if kinds not in NUMBERS:
-        raise _no_label_lists(parts, column, kinds)
     widths = {len(cast("list[object]", label)) for rows in parts.values() for label in rows.labels}
     zeros_and_ones = all(item in (0, 1) for item in _items(parts))
+    if kinds not in NUMBERS and not (kinds == INDICATORS and zeros_and_ones):
+        raise _no_label_lists(parts, column, kinds)
     if kinds == {int} and (indices or not zeros_and_ones or len(widths) > 1 or (known and widths != {len(known)})):
         if known:
             return _label_sets(parts, column, known, range(len(known)), ())
