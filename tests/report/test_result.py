@@ -260,3 +260,14 @@ def test_what_is_not_known_is_not_said(result: ScoreResult) -> None:
 def test_words_for_a_result_without_curves(empty: ScoreResult) -> None:
     lines = plain_words(empty.to_dict())
     assert "undefined" in lines[1] and "nothing" in lines[2]
+
+
+def test_a_huge_number_squeezes_no_column(result: ScoreResult) -> None:
+    content = changed(result)
+    usual = max(len(line.rstrip()) for line in rendered(content))
+    content["layers"][1] |= {"r2_test": -9.956e30, "r2": -3e15}
+    lines = rendered(content)
+    (row,) = (line for line in lines if "block.1" in line)
+    assert "-1e+31" in row and "-3e+15" in row
+    assert max(map(len, map(str.rstrip, lines))) <= usual + 4
+    assert not any("…" in line for line in lines)

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.report.result import Result
+from ntps.report.tables import three_decimals
 from ntps.report.words import percent
 from ntps.training import ProbeRecord
 
@@ -105,7 +106,7 @@ def probe_table(result: Mapping[str, Any]) -> Table:
     for row in result["layers"]:
         chosen = row["layer"] == result["summary"]["layer"]
         values = (row[split][name] for _, split, name in columns)
-        shown = ("–" if value is None else f"{value:.3f}" for value in values)
+        shown = (three_decimals(value) for value in values)
         table.add_row(f"{row['layer']} {row['name']}{' ←' if chosen else ''}", *shown, style="bold" if chosen else None)
     return table
 

@@ -26,7 +26,7 @@ def layer_table(result: Mapping[str, Any]) -> Table:
     for row in result["layers"]:
         chosen = row["layer"] == result["summary"]["layer"]
         name = f"{row['layer']} {row['name']}{' ←' if chosen else ''}"
-        table.add_row(name, *(_three_decimals(row[key]) for _, key in columns), style="bold" if chosen else None)
+        table.add_row(name, *(three_decimals(row[key]) for _, key in columns), style="bold" if chosen else None)
     return table
 
 
@@ -66,7 +66,7 @@ def change_table(change: Mapping[str, Any]) -> Table:
         rows.append((change["at"], CHANGES[-1:]))
     for row, columns in rows:
         pairs = [
-            f"{_three_decimals(row[f'{key}_before'])} → {_three_decimals(row[f'{key}_after'])}" for _, key in columns
+            f"{three_decimals(row[f'{key}_before'])} → {three_decimals(row[f'{key}_after'])}" for _, key in columns
         ]
         percent = row["ntps_change_percent"]
         table.add_row(
@@ -79,5 +79,8 @@ def change_table(change: Mapping[str, Any]) -> Table:
     return table
 
 
-def _three_decimals(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def three_decimals(value: float | None) -> str:
+    """A figure as a table shows it; beyond a thousand its size, so that one long number squeezes no column."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.0e}"

@@ -26,8 +26,10 @@ def plain_words(result: Mapping[str, Any]) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage, or a dash."""
-    return "–" if share is None else f"{100 * share:.1f} %"
+    """A share as a percentage, or a dash; beyond a hundred times the whole, its size."""
+    if share is None:
+        return "–"
+    return f"{100 * share:.1f} %" if abs(share) < 100 else f"{100 * share:.0e} %"
 
 
 def _which_layer(summary: Mapping[str, Any]) -> str:
