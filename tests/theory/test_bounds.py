@@ -17,7 +17,6 @@ from ntps.theory import (
     perception_subspace,
     theorem2_constants,
 )
-from ntps.theory.bounds import DENSE
 from oracle import Array, RandomTask, projector, tasks
 
 
@@ -87,9 +86,8 @@ def test_the_constants_are_those_of_the_definition(task: RandomTask) -> None:
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0, 8.0])
-def test_iterations_find_the_ends_of_a_wide_spectrum(spread: float) -> None:
-    """Above :data:`DENSE` dimensions the spectrum is not computed whole."""
-    width = 2 * DENSE
+def test_both_ends_of_a_wide_spectrum_are_found(spread: float) -> None:
+    width = 256
     rng = np.random.default_rng(int(spread))
     values = np.geomspace(1, 10**-spread, width) * rng.uniform(0.5, 1, width)
     basis = linalg.qr(rng.normal(size=(width, width)))[0]
@@ -100,6 +98,21 @@ def test_iterations_find_the_ends_of_a_wide_spectrum(spread: float) -> None:
     found, energy = theorem2_constants(gram, factor, u), np.linalg.norm(u.basis) ** 2
     np.testing.assert_allclose(found.upper, values.max() * u.values[0] * energy, rtol=1e-9)
     np.testing.assert_allclose(found.lower, values.min() * u.values[-1] * energy, rtol=1e-6)
+
+
+def test_a_wide_kernel_that_holds_the_vector_of_ones_is_no_obstacle() -> None:
+    """As a layer norm without gains leaves it; iterations that begin with ones would see nothing at all."""
+    width = 200
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, width))
+    rows -= rows.mean(axis=1, keepdims=True)
+    gram = rows.T @ rows / 400
+    factor = factorize(gram)
+    u = perception_subspace(factor, gram[:, :2], np.eye(2))
+    found = theorem2_constants(gram, factor, u)
+    largest = np.linalg.svd(rows, compute_uv=False)[0] ** 2 / 400
+    assert found.lower == 0.0
+    assert found.upper == pytest.approx(largest * u.values[0] * np.linalg.norm(u.basis) ** 2, rel=1e-9)
 
 
 def test_theorem_2_is_an_equality_where_the_constants_meet() -> None:

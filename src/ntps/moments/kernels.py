@@ -26,12 +26,22 @@ class RaggedBatch:
         following: ``(P, d)`` the states ``x_{t+1}`` that follow them.
         pooled: ``(B, d)`` pooled texts.
         finite: ``(B,)`` whether every state of the text is finite.
+        resolution: Relative rounding of the states, see :func:`resolution_of`.
     """
 
     prefix: Tensor
     following: Tensor
     pooled: Tensor
     finite: Tensor
+    resolution: float
+
+
+def resolution_of(dtype: torch.dtype) -> float:
+    """Relative rounding of states: that of their dtype, or of float32 if the dtype is coarser.
+
+    Models in half precision add up in float32, and dimensions a hundredth of the largest one are common and real.
+    """
+    return float(min(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps))
 
 
 def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Workspace) -> RaggedBatch:
@@ -57,7 +67,7 @@ def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Wo
         total = last + torch.where(layout.before_final[:, None] >= 0, before, 0.0)
     # A sum over all tokens of a text is finite only if every state is.
     finite = torch.isfinite(total).all(dim=1)
-    return RaggedBatch(prefix, following, _pool(total, last, layout, pooling), finite)
+    return RaggedBatch(prefix, following, _pool(total, last, layout, pooling), finite, resolution_of(hidden.dtype))
 
 
 def symmetric(gram: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ntps.moments.layout import Layout
 from ntps.moments.products import add_gram, add_product
 from ntps.moments.storage import SYMMETRIC, read_sums, write_sums
 from ntps.moments.workspace import Workspace
+from ntps.theory import EPS
 
 Array = NDArray[np.float64]
 FLOAT = 8
@@ -86,6 +87,7 @@ class Means:
         prefixes: Prefixes a text, ``E[T − 1]``.
         prefix_sum: ``(d,)`` ``E[Σ_t c_t]``.
         next_sum: ``(d,)`` ``E[Σ_t x_{t+1}]``.
+        resolution: Relative rounding of the hidden states.
     """
 
     texts: int
@@ -100,6 +102,7 @@ class Means:
     prefixes: float
     prefix_sum: Array
     next_sum: Array
+    resolution: float = EPS
 
 
 class Moments:
@@ -115,6 +118,7 @@ class Moments:
         texts: Texts so far.
         tokens: Tokens so far.
         sums: The sums by name (see :data:`SUMS`); Grams hold their upper triangle only.
+        resolution: Relative rounding of the coarsest states so far.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Moments:
         self.pooling: Pooling = pooling
         self.texts = 0
         self.tokens = 0
+        self.resolution = EPS
         # Made in inference mode, the sums could not be updated outside it.
         with torch.inference_mode(False):
             self.sums: dict[str, Tensor] = {
@@ -185,6 +190,7 @@ class Moments:
         sums["target_sum"] += y.sum(dim=0)
         self.texts += len(batch.pooled)
         self.tokens += len(batch.pooled) + len(batch.prefix)
+        self.resolution = max(self.resolution, batch.resolution)
 
     def merge(self, other: Moments) -> Moments:
         """Adds the sums of other texts in place, and returns itself."""
@@ -230,12 +236,18 @@ class Moments:
             prefixes=(self.tokens - self.texts) / self.texts,
             prefix_sum=mean["prefix_sum"],
             next_sum=mean["next_sum"],
+            resolution=self.resolution,
         )
+
+    @property
+    def kind(self) -> dict[str, str]:
+        """What a file says beside the sums."""
+        facts = {"pooling": self.pooling, "texts": self.texts, "tokens": self.tokens, "resolution": self.resolution}
+        return {name: str(value) for name, value in facts.items()}
 
     def save(self, path: str | Path) -> None:
         """Writes these moments to one safetensors file (sums; symmetric ones as packed triangles)."""
-        kind = {"pooling": self.pooling, "texts": str(self.texts), "tokens": str(self.tokens)}
-        write_sums(Path(path), self.sums, kind)
+        write_sums(Path(path), self.sums, self.kind)
 
     @classmethod
     def load(cls, path: str | Path) -> Moments:
@@ -252,7 +264,7 @@ class Moments:
 
         Args:
             sums: The sums by name.
-            kind: ``pooling``, ``texts`` and ``tokens``.
+            kind: What :attr:`kind` was; ``resolution`` may be missing.
             path: The file, for errors.
 
         Raises:
@@ -271,6 +283,7 @@ class Moments:
             raise InputError(f"{path} does not say of how many texts it is: compute the moments again")
         moments = cls(*shape, pooling=kind["pooling"])  # type: ignore[arg-type]  # checked above
         moments.texts, moments.tokens = texts, tokens
+        moments.resolution = _resolution(kind, path)
         for name, total in moments.sums.items():
             # Into memory of our own: in a file, sums begin anywhere.
             total.copy_(sums[name])
@@ -287,6 +300,7 @@ class Moments:
             value.add_(other.sums[name].to(value.device), alpha=sign)
         self.texts += sign * other.texts
         self.tokens += sign * other.tokens
+        self.resolution = max(self.resolution, other.resolution)
         return self
 
     def _check_shapes(self, hidden: Tensor, mask: Tensor, targets: Tensor) -> None:
@@ -299,6 +313,17 @@ class Moments:
             raise InputError(f"mask must have shape {tuple(hidden.shape[:2])}, not {tuple(mask.shape)}")
         if targets.shape != (len(hidden), self.targets):
             raise InputError(f"targets must have shape ({len(hidden)}, {self.targets}), not {tuple(targets.shape)}")
+
+
+def _resolution(kind: Mapping[str, str], path: Path) -> float:
+    """The relative rounding that a file names; that of float64 where it is older than the word."""
+    try:
+        found = float(kind.get("resolution", EPS))
+    except ValueError:
+        found = math.nan
+    if not EPS <= found < 1:
+        raise InputError(f"{path} does not say how its hidden states were rounded: compute the moments again")
+    return found
 
 
 def _wrong(name: str, value: Tensor) -> str | None:

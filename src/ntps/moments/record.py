@@ -102,8 +102,7 @@ def write_moments(folder: Path, moments: Iterable[tuple[int, Moments]], provenan
     for layer, layer_moments in moments:
         sums = {name: value for name, value in layer_moments.sums.items() if name not in TARGETS}
         counts = {"texts": layer_moments.texts, "tokens": layer_moments.tokens}
-        kind = {name: str(count) for name, count in counts.items()} | {"pooling": layer_moments.pooling}
-        write_sums(folder / LAYER_FILE.format(layer), sums, kind)
+        write_sums(folder / LAYER_FILE.format(layer), sums, layer_moments.kind)
         layers.append(layer)
         targets = {name: layer_moments.sums[name] for name in TARGETS}
     write_sums(folder / TARGETS_FILE, targets, {"texts": str(counts["texts"])})

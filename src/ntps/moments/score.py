@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 
 from ntps import theory
 from ntps.errors import InputError
-from ntps.moments.curves import NOTHING, Curves, paper_curves, released_curves
+from ntps.moments.cautions import cautions
+from ntps.moments.curves import Curves, paper_curves, released_curves
 from ntps.moments.moments import Means, Moments
 from ntps.moments.spectra import Spectra
 from ntps.theory import LinearProbe
 
 Array = NDArray[np.float64]
 Convention = Literal["paper", "released"]
-
-LARGE_OFFSET = 1e8
-"""Squared mean over variance of the targets from which the subtraction of the two costs half of float64's digits."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -166,7 +164,7 @@ def score_moments(
         ntps_share95=None if share95 is None else _defined(paper.ntps[share95 - 1]),
         chance_ntps=None if share95 is None else share95 / width,
         probe=theory.fit_probe(spectra.covariance, spectra.cross_covariance, means.pooled_mean, means.target_mean),
-        warnings=tuple(_warnings(spectra)),
+        warnings=tuple(cautions(spectra, constants)),
     )
 
 
@@ -182,25 +180,3 @@ def _first_reaching(share: Array, level: float) -> int | None:
 
 def _defined(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _warnings(spectra: Spectra) -> Iterator[str]:
-    means, rank = spectra.means, spectra.pooled.rank
-    texts = means.texts
-    if 5 * rank > texts:
-        yield (
-            f"{texts} texts are few for {rank} dimensions: in-sample figures flatter (use at least {5 * rank} texts, "
-            "or trust held-out figures only)"
-        )
-    if not spectra.autoregressive.rank:
-        yield "no text has two tokens that differ from zero: there is nothing autoregressive, and its curves are empty"
-    if not spectra.perception.rank:
-        yield "pooled texts and targets have no product: ntps is undefined"
-    if spectra.r2 is None:
-        yield "the targets do not vary, or not against their mean: R² and area are undefined"
-    elif (means.target_mean**2 > LARGE_OFFSET * spectra.target_variance).any():
-        yield "the targets' mean is large against their spread, which costs R² digits: subtract a constant from them"
-    if spectra.r2 is not None and spectra.r2 <= NOTHING:
-        yield "the probe explains nothing: retained_centered and area are undefined"
-    if spectra.perception.splits_tie().any():
-        yield "some eigenvalues of the perception problem are tied: ntps is arbitrary at the rows marked tied"

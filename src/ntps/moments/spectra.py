@@ -48,13 +48,14 @@ class Spectra:
             centered: Whether both problems get an intercept: all second moments are replaced by covariances.
         """
         deviations = _pooled_deviations(means)
-        covariance = theory.factorize(deviations.pooled_gram, np.diag(means.pooled_gram))
+        covariance = theory.factorize(deviations.pooled_gram, np.diag(means.pooled_gram), means.resolution)
         if centered:
             chosen = _prefix_deviations(deviations)
-            prefix, pooled = theory.factorize(chosen.prefix_gram, np.diag(means.prefix_gram)), covariance
+            noise, pooled, target_noise = np.diag(means.prefix_gram), covariance, float(np.trace(means.target_gram))
         else:
-            chosen = means
-            prefix, pooled = theory.factorize(means.prefix_gram), theory.factorize(means.pooled_gram)
+            chosen, noise, target_noise = means, None, None
+            pooled = theory.factorize(means.pooled_gram, resolution=means.resolution)
+        prefix = theory.factorize(chosen.prefix_gram, noise, means.resolution)
         return cls(
             means=chosen,
             prefix=prefix,
@@ -63,7 +64,7 @@ class Spectra:
             cross_covariance=deviations.pooled_target,
             target_variance=_target_variance(means),
             autoregressive=theory.autoregressive_subspace(prefix, chosen.prefix_next),
-            perception=theory.perception_subspace(pooled, chosen.pooled_target, chosen.target_gram),
+            perception=theory.perception_subspace(pooled, chosen.pooled_target, chosen.target_gram, target_noise),
         )
 
     @cached_property
@@ -72,9 +73,14 @@ class Spectra:
         return float(np.sum(self.covariance.whiten(self.cross_covariance) ** 2))
 
     @property
+    def lost(self) -> bool:
+        """Whether rounding left nothing of how the pooled texts vary, because their mean is so large against it."""
+        return not self.covariance.rank and bool(self.covariance.scale.any())
+
+    @property
     def r2(self) -> float | None:
-        """R² of the least-squares probe with intercept; None where the targets do not vary."""
-        if not self.target_variance:
+        """R² of the least-squares probe with intercept; None where the targets do not vary, or the states are lost."""
+        if not self.target_variance or self.lost:
             return None
         return min(self.explained_centered / self.target_variance, 1.0)
 

@@ -216,7 +216,7 @@ def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
     known = {"pooled_target": pooled.T @ targets, "target_gram": targets.T @ targets, "target_sum": targets.sum(axis=0)}
     for name, total in other.sums.items():
         total.copy_(torch.from_numpy(np.asarray(known[name])) if name in known else moments.sums[name])
-    other.texts, other.tokens = moments.texts, moments.tokens
+    other.texts, other.tokens, other.resolution = moments.texts, moments.tokens, moments.resolution
     return other
 
 

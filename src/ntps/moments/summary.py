@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ntps import theory
 from ntps.moments.score import LayerScore
 
 RULE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
@@ -29,5 +30,5 @@ def summarize(scores: Sequence[LayerScore]) -> dict[str, Any]:
         "r2_adjusted": best.r2_adjusted,
         "r2_test": best.r2_test,
         "accuracy_test": best.accuracy_test,
-        "few_texts": 5 * best.rank_pooled > best.texts,
+        "few_texts": theory.few_texts(best.texts, best.rank_pooled),
     }

@@ -6,15 +6,17 @@ states, c the width of the targets.
 
 from ntps.theory.alignment import alignment, cumulative_explained, cumulative_explained_with_mean, ordered_basis
 from ntps.theory.bounds import Theorem2Constants, theorem2_constants
-from ntps.theory.factor import EPS, Factor, factorize
+from ntps.theory.factor import DEAD, EPS, Factor, carries, factorize, rounding
 from ntps.theory.heads import next_token_head, next_token_loss, perception_head, perception_loss
-from ntps.theory.probe import LinearProbe, adjusted_r2, fit_probe, variance_explained
+from ntps.theory.probe import TEXTS_PER_DIMENSION, LinearProbe, adjusted_r2, few_texts, fit_probe, variance_explained
 from ntps.theory.released import FRACTIONS, released_subspaces
 from ntps.theory.subspaces import Subspace, autoregressive_subspace, perception_subspace, tied
 
 __all__ = [
+    "DEAD",
     "EPS",
     "FRACTIONS",
+    "TEXTS_PER_DIMENSION",
     "Factor",
     "LinearProbe",
     "Subspace",
@@ -22,9 +24,11 @@ __all__ = [
     "adjusted_r2",
     "alignment",
     "autoregressive_subspace",
+    "carries",
     "cumulative_explained",
     "cumulative_explained_with_mean",
     "factorize",
+    "few_texts",
     "fit_probe",
     "next_token_head",
     "next_token_loss",
@@ -33,6 +37,7 @@ __all__ = [
     "perception_loss",
     "perception_subspace",
     "released_subspaces",
+    "rounding",
     "theorem2_constants",
     "tied",
     "variance_explained",

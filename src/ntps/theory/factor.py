@@ -12,6 +12,9 @@ from scipy.linalg import blas, lapack
 Array = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 
+DEAD = 16 * EPS
+"""Size of a dimension, relative to the largest one, up to which it is rounding noise of a float64 rotation."""
+
 
 def rounding(width: int) -> float:
     """Relative rounding noise of sums and products over ``width`` dimensions.
@@ -32,8 +35,10 @@ class Factor:
         scale: ``(d,)`` square roots of the diagonal of A; zero for dimensions that carry nothing.
         rank: Numerical rank r.
         cutoff: Eigenvalues of the unit-diagonal matrix up to this value counted as zero.
-        condition: Condition number of the unit-diagonal matrix on its range; an estimate in the 1-norm where the
-            matrix has full rank.
+        condition: Condition number ``‖A‖₁ ‖A⁺‖₁`` of the unit-diagonal matrix on its range; where the matrix has full
+            rank, as LAPACK estimates it.
+        amplification: Largest ratio, among the dimensions that carry something, of the mean square that A was computed
+            from by subtraction to what is left; 1 where nothing was subtracted.
         triangle: Lower Cholesky factor of the unit-diagonal matrix; None where it is numerically singular.
         half: ``(d, r)`` F; None where ``triangle`` is used.
         inverse: ``(d, r)`` columns w_i in the range of A with ``wᵀ A w = I``; None where ``triangle`` is used.
@@ -45,10 +50,21 @@ class Factor:
     rank: int
     cutoff: float
     condition: float
+    amplification: float = 1.0
     triangle: Array | None = None
     half: Array | None = None
     inverse: Array | None = None
     left_inverse: Array | None = None
+
+    @property
+    def error(self) -> float:
+        """About the largest relative error of what is solved with this factor."""
+        spread = 1.0
+        if self.inverse is not self.left_inverse:
+            # The projection on the range adds dimensions of all sizes up.
+            sizes = self.scale[self.scale > 0]
+            spread = float(sizes.max() / sizes.min())
+        return EPS * max(self.condition, self.amplification, spread)
 
     @property
     def singular(self) -> bool:
@@ -85,58 +101,89 @@ class Factor:
         return np.asarray(rounding(len(self.scale)) * magnitude)
 
 
-def factorize(matrix: Array, noise_diagonal: Array | None = None) -> Factor:
+def carries(diagonal: Array, noise: Array | None = None, resolution: float = EPS) -> NDArray[np.bool_]:
+    """Which dimensions carry anything: all but the dead ones, whose size is that of the others' rounding noise.
+
+    A dimension is dead where its root mean square is at most ``resolution`` (or :data:`DEAD`, if that is more) times
+    the largest one: had the model rotated its states, rounding would have left nothing of it. Scaled to the size of
+    the others, it would be weighed as if it were as well known as they are.
+
+    Args:
+        diagonal: ``(d,)`` mean squares.
+        noise: ``(d,)`` mean squares that ``diagonal`` was computed from by subtraction, if it was.
+        resolution: Relative rounding of the states: about 1e-7 for float32.
+    """
+    alive: NDArray[np.bool_] = diagonal > max(DEAD, resolution) ** 2 * diagonal.max(initial=0.0)
+    return alive if noise is None else alive & (diagonal > 8 * rounding(len(diagonal)) * noise)
+
+
+def factorize(matrix: Array, noise_diagonal: Array | None = None, resolution: float = EPS) -> Factor:
     """Factorizes a positive semidefinite matrix and decides its rank.
 
     The matrix is scaled to unit diagonal first: hidden dimensions differ in scale by orders of magnitude, and the
-    scaling removes that part of the condition number. Where the scaled matrix is safely positive definite, a Cholesky
-    factor is used; otherwise a masked eigendecomposition, whose vectors are projected back on the range of the
-    unscaled matrix.
+    scaling removes that part of the condition number; dead dimensions (:func:`carries`) are left out. Where the scaled
+    matrix is safely positive definite, a Cholesky factor is used; otherwise a masked eigendecomposition, whose vectors
+    are projected back on the range of the unscaled matrix.
 
     Args:
         matrix: ``(d, d)`` symmetric positive semidefinite.
         noise_diagonal: ``(d,)`` diagonal of the matrix that ``matrix`` was computed from by subtraction (the
             uncentred Gram of a covariance), whose rounding noise it inherits. The diagonal of ``matrix`` by default.
+        resolution: Relative rounding of the states that the matrix was summed from.
 
     Returns:
-        The factor. All cut-offs are relative: ``max(d, 64) · eps · λ_max``, or, where something was subtracted,
-        ``32 · eps · Σ noise_i / A_ii`` if that is more.
+        The factor, of rank 0 where nothing stands above rounding noise. All cut-offs are relative:
+        ``max(d, 64) · eps · λ_max``, or, where something was subtracted, ``32 · eps · Σ noise_i / A_ii`` if that is
+        more.
     """
     width = len(matrix)
     diagonal = np.diag(matrix)
-    noise = diagonal if noise_diagonal is None else noise_diagonal
-    alive = diagonal > 8 * rounding(width) * noise if noise_diagonal is not None else diagonal > 0
-    scale = np.where(alive, np.sqrt(np.where(alive, diagonal, 0.0)), 0.0)
+    alive = carries(diagonal, noise_diagonal, resolution)
+    scale = np.sqrt(np.where(alive, diagonal, 0.0))
     if not alive.any():
-        nothing = np.zeros((width, 0))
-        return Factor(scale, 0, 0.0, 1.0, half=nothing, inverse=nothing, left_inverse=nothing)
+        return _nothing(scale)
     part = scale[alive]
-    inherited = 0.0 if noise_diagonal is None else 32 * EPS * float(np.sum(noise[alive] / diagonal[alive]))
+    inherited, amplification = 0.0, 1.0
+    if noise_diagonal is not None:
+        ratios = noise_diagonal[alive] / diagonal[alive]
+        inherited, amplification = 32 * EPS * float(ratios.sum()), float(ratios.max())
+    scaled = _unit_diagonal(matrix if alive.all() else matrix[np.ix_(alive, alive)], part)
+    norm = _one_norm(scaled)
     if alive.all():
-        scaled = _unit_diagonal(matrix, part)
-        one_norm = float(lapack.dlange("1", scaled))
-        lower, failed = lapack.dpotrf(scaled, lower=1, clean=1, overwrite_a=1)
+        lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
         if failed == 0:
-            reciprocal = float(lapack.dpocon(lower, one_norm, uplo="L")[0])
+            reciprocal = float(lapack.dpocon(lower, norm, uplo="L")[0])
             # Far enough from singular that the eigen-path would keep every dimension too.
-            if reciprocal * one_norm > 100 * max(rounding(width) * one_norm, inherited):
-                return Factor(scale, width, inherited, 1 / reciprocal, triangle=lower)
-    scaled = _unit_diagonal(matrix[np.ix_(alive, alive)], part)
+            if reciprocal * norm > 100 * max(rounding(width) * norm, inherited):
+                return Factor(scale, width, inherited, 1 / reciprocal, amplification, triangle=lower)
     values, vectors = linalg.eigh(scaled, driver="evd", overwrite_a=True)
     cutoff = max(rounding(len(part)) * float(values[-1]), inherited)
     kept = values > cutoff
+    if not kept.any():
+        return _nothing(scale, cutoff, amplification)
     root = np.sqrt(values[kept])
     half, left_inverse = (np.zeros((width, len(root)), order="F") for _ in range(2))
     half[alive] = part[:, None] * (vectors[:, kept] * root)
-    left_inverse[alive] = (vectors[:, kept] / root) / part[:, None]
+    whitener = vectors[:, kept] / root
+    left_inverse[alive] = whitener / part[:, None]
     inverse = left_inverse
     if not kept.all():
         # Undoing the scaling moved the columns out of the range of A; the component outside is free, and we choose 0.
         range_basis = linalg.qr(half[alive], mode="economic")[0]
         inverse = np.zeros_like(left_inverse)
         inverse[alive] = range_basis @ (range_basis.T @ left_inverse[alive])
-    condition = float(values[-1] / values[kept][0])
-    return Factor(scale, half.shape[1], cutoff, condition, half=half, inverse=inverse, left_inverse=left_inverse)
+    condition = norm * _one_norm(whitener @ whitener.T)
+    return Factor(scale, len(root), cutoff, condition, amplification, None, half, inverse, left_inverse)
+
+
+def _nothing(scale: Array, cutoff: float = 0.0, amplification: float = 1.0) -> Factor:
+    """A factor of rank 0."""
+    empty = np.zeros((len(scale), 0))
+    return Factor(scale, 0, cutoff, 1.0, amplification, None, empty, empty, empty)
+
+
+def _one_norm(matrix: Array) -> float:
+    return float(lapack.dlange("1", matrix))
 
 
 def _unit_diagonal(matrix: Array, scale: Array) -> Array:

@@ -8,6 +8,8 @@ import numpy as np
 
 from ntps.theory.factor import Array, Factor
 
+TEXTS_PER_DIMENSION = 5
+
 
 @dataclass(frozen=True)
 class LinearProbe:
@@ -37,6 +39,11 @@ def fit_probe(covariance: Factor, cross_covariance: Array, pooled_mean: Array, t
     """
     coefficients = covariance.unwhiten(covariance.whiten(cross_covariance))
     return LinearProbe(coefficients, target_mean - pooled_mean @ coefficients)
+
+
+def few_texts(texts: int, rank: int) -> bool:
+    """Whether in-sample figures flatter a probe that sees ``rank`` dimensions."""
+    return texts < TEXTS_PER_DIMENSION * rank
 
 
 def adjusted_r2(r2: float, texts: int, rank: int) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ntps.theory.factor import Array, Factor, rounding
+from ntps.theory.factor import EPS, Array, Factor, rounding
 from ntps.theory.singular import left_singular
 
 TIE_TOLERANCE = 1e-9
@@ -67,36 +67,45 @@ def autoregressive_subspace(prefix: Factor, prefix_next: Array) -> Subspace:
     return Subspace(prefix.unwhiten(left[:, :rank]), singular[:rank] ** 2, cutoff)
 
 
-def perception_subspace(pooled: Factor, pooled_target: Array, target_gram: Array) -> Subspace:
+def perception_subspace(
+    pooled: Factor, pooled_target: Array, target_gram: Array, target_noise: float | None = None
+) -> Subspace:
     """U, Λ: top generalized eigenvectors of ``M Mᵀ u = Λ N u`` (Theorem 1), exactly ``rank M`` of them.
 
     Args:
         pooled: Factor of ``N = E[x̄ x̄ᵀ]``.
         pooled_target: ``(d, c)`` ``M = E[x̄ yᵀ]``, whose columns lie in the range of N.
         target_gram: ``(c, c)`` ``E[y yᵀ]``.
+        target_noise: Trace of the matrix that ``target_gram`` was computed from by subtraction, whose rounding noise
+            it inherits. The trace of ``target_gram`` by default.
 
     Returns:
         The subspace. Beyond ``rank M`` eigenvectors of ``M Mᵀ`` would be an arbitrary basis of its kernel.
     """
-    rank, cutoff = _rank(pooled.scale, pooled_target, target_gram)
+    rank, cutoff = _rank(pooled, pooled_target, target_gram, target_noise)
     left, singular, _ = linalg.svd(pooled.whiten(pooled_target), full_matrices=False, check_finite=False)
     rank = min(rank, pooled.rank)
     return Subspace(pooled.unwhiten(left[:, :rank]), singular[:rank] ** 2, cutoff)
 
 
-def _rank(scale: Array, pooled_target: Array, target_gram: Array) -> tuple[int, float]:
+def _rank(pooled: Factor, pooled_target: Array, target_gram: Array, target_noise: float | None) -> tuple[int, float]:
     """Rank of M, decided where its entries are correlations.
 
     Rows are divided by the pooled root mean squares and columns are rotated to the principal axes of the targets and
     divided by their root mean squares, so that noise is ``eps`` everywhere; in ``F⁺ M`` it would be ``eps · √cond(N)``.
+    Where second moments of the means were subtracted, the noise is that of what was there before.
     """
     values, axes = linalg.eigh(target_gram)
     kept = values > rounding(len(values)) * max(float(values[-1]), 0.0)
-    alive = scale > 0
-    correlations = (pooled_target[alive] / scale[alive, None]) @ (axes[:, kept] / np.sqrt(values[kept]))
+    noise = 0.0
+    if target_noise is not None:
+        kept &= values > 32 * EPS * target_noise
+        noise = 8 * EPS * float(np.sqrt(pooled.amplification * pooled.rank * np.sum(target_noise / values[kept])))
+    alive = pooled.scale > 0
+    correlations = (pooled_target[alive] / pooled.scale[alive, None]) @ (axes[:, kept] / np.sqrt(values[kept]))
     cutoff = 8 * rounding(max(pooled_target.shape))
     if not correlations.size:
         return 0, cutoff
     singular = linalg.svdvals(correlations, check_finite=False)
     # Correlations are at most 1 in size: a matrix of pure noise must not set its own scale.
-    return int(np.sum(singular > cutoff * max(float(singular[0]), 1.0))), cutoff
+    return int(np.sum(singular > max(cutoff * max(float(singular[0]), 1.0), noise))), cutoff

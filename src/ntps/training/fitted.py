@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ntps.tasks import Split, Task
+from ntps.theory import EPS, factorize
 from ntps.training.adamw import train_head
 from ntps.training.figures import Array, Figures, figures_of_logits, figures_of_values
 from ntps.training.logistic import fit_logistic
@@ -28,12 +30,19 @@ class PooledSplits:
         train: ``(n, d)`` pooled training texts.
         test: Pooled test texts, if there are any.
         test_split: The split that they belong to.
+        resolution: Relative rounding of the hidden states that were pooled.
     """
 
     task: Task
     train: Array
     test: Array | None = None
     test_split: Split | None = None
+    resolution: float = EPS
+
+    @cached_property
+    def rank(self) -> int:
+        """Dimensions that the training texts fill."""
+        return factorize(self.train.T @ self.train / len(self.train), resolution=self.resolution).rank
 
     def figures(
         self, outputs: Callable[[Array], Array], judge: Callable[..., Figures]
@@ -67,7 +76,8 @@ class Fitted:
 def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], None]) -> Fitted:
     """Least squares in closed form; ``advance`` is told when it is done."""
     task = splits.task
-    fit = ols_of_pooled(splits.train, task.targets(task.train.labels), intercept=recipe.intercept)
+    targets = task.targets(task.train.labels)
+    fit = ols_of_pooled(splits.train, targets, intercept=recipe.intercept, resolution=splits.resolution)
     figures = splits.figures(fit.probe.predict, figures_of_values)
     advance(1)
     return Fitted(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
@@ -75,7 +85,7 @@ def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], 
 
 def probe_logistic(splits: PooledSplits, recipe: LogisticRecipe, advance: Callable[[int], None]) -> Fitted:
     """Logistic regression; ``advance`` is told when it is done."""
-    fit = fit_logistic(splits.train, splits.task, recipe)
+    fit = fit_logistic(splits.train, splits.task, recipe, splits.resolution)
     figures = splits.figures(fit.logits, figures_of_logits)
     advance(1)
     return Fitted(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))

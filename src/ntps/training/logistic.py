@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps.tasks import Task
+from ntps.theory import EPS, carries
 from ntps.training.figures import Array
 from ntps.training.settings import LogisticRecipe, Solver
 
@@ -23,7 +24,7 @@ class Logistic:
 
     Attributes:
         mean: ``(d,)`` mean of the training texts.
-        scale: ``(d,)`` their standard deviation; 1 where they do not vary.
+        scale: ``(d,)`` their standard deviation; 1 in dead dimensions and those that do not vary.
         coefficients: ``(d, c)`` for standardized pooled texts.
         intercept: ``(c,)``; −∞ for what no training text has, ∞ for a label that every one has.
         iterations: Most iterations that a solver took.
@@ -42,19 +43,20 @@ class Logistic:
         return (pooled - self.mean) / self.scale @ self.coefficients + self.intercept
 
 
-def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe) -> Logistic:
+def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe, resolution: float = EPS) -> Logistic:
     """Fits to the training texts of a task: all classes at once, or one label after the other.
 
     Args:
         pooled: ``(n, d)`` pooled training texts.
         task: A task of classes or of label sets.
         recipe: The options.
+        resolution: Relative rounding of the hidden states that were pooled.
     """
-    # Importing scikit-learn takes a second, and only this needs it.
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(pooled)
-    rows, labels = scaler.transform(pooled), task.train.labels
+    mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
+    # A difference from the mean is rounded where the mean is.
+    alive = carries(variance, np.sqrt(variance) * np.abs(mean), resolution)
+    scale = np.sqrt(np.where(alive, variance, 1.0))
+    rows, labels = np.where(alive, (pooled - mean) / scale, 0.0), task.train.labels
     coefficients, intercept = np.zeros((pooled.shape[1], task.outputs)), np.full(task.outputs, -np.inf)
     iterations = 0
     for columns, chosen in _problems(labels, task):
@@ -72,7 +74,7 @@ def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe) -> Logistic:
             coefficients[:, model.classes_[1]], intercept[model.classes_] = model.coef_[0], (0.0, model.intercept_[0])
     limit = LIMITS[recipe.solver][0]
     notes = () if iterations < limit else (f"{recipe.solver} did not converge in {limit} iterations",)
-    return Logistic(scaler.mean_, scaler.scale_, coefficients, intercept, iterations, notes)
+    return Logistic(mean, scale, coefficients, intercept, iterations, notes)
 
 
 def _problems(labels: Array | NDArray[np.int64], task: Task) -> Iterator[tuple[list[int], NDArray[Any]]]:

@@ -12,8 +12,8 @@ from ntps.moments.moments import Means
 from ntps.theory import Factor, LinearProbe, variance_explained
 from ntps.training.figures import Array, Figures
 
-WELL_CONDITIONED = 1e8
-"""Below this condition of the Gram, predictions agree with those of other solvers to six digits."""
+TOLERATED = 1e8 * theory.EPS
+"""Up to this error of the Gram's factor, predictions agree with those of other solvers to six digits."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,29 @@ def ols_of_means(means: Means, *, intercept: bool = True) -> LeastSquares:
     """
     if not intercept:
         origin = np.zeros_like(means.pooled_mean), np.zeros_like(means.target_mean)
-        return _fit(theory.factorize(means.pooled_gram), means.pooled_target, *origin)
-    factor = theory.factorize(_covariance(means), np.diag(means.pooled_gram))
+        factor = theory.factorize(means.pooled_gram, resolution=means.resolution)
+        return _fit(factor, means.pooled_target, *origin)
+    factor = theory.factorize(_covariance(means), np.diag(means.pooled_gram), means.resolution)
     return _fit(factor, _cross_covariance(means), means.pooled_mean, means.target_mean)
 
 
-def ols_of_pooled(pooled: Array, targets: Array, *, intercept: bool = True) -> LeastSquares:
+def ols_of_pooled(
+    pooled: Array, targets: Array, *, intercept: bool = True, resolution: float = theory.EPS
+) -> LeastSquares:
     """Fits from pooled texts, which may be centred before they are squared: large means then cost no digits.
 
     Args:
         pooled: ``(n, d)``.
         targets: ``(n, c)`` target vectors.
         intercept: Whether a constant is fitted too.
+        resolution: Relative rounding of the hidden states that were pooled.
     """
     pooled_mean, target_mean = (part.mean(axis=0) * intercept for part in (pooled, targets))
     rows = pooled - pooled_mean
     gram = rows.T @ rows / len(rows)
     # A difference from the mean is rounded where the mean is, and a product carries that over in proportion.
     deviation = np.sqrt(np.diag(gram))
-    factor = theory.factorize(gram, deviation * (deviation + np.abs(pooled_mean)))
+    factor = theory.factorize(gram, deviation * (deviation + np.abs(pooled_mean)), resolution)
     return _fit(factor, rows.T @ (targets - target_mean) / len(rows), pooled_mean, target_mean)
 
 
@@ -93,10 +97,11 @@ def _warnings(factor: Factor) -> Iterator[str]:
             f"the Gram of the pooled texts has rank {factor.rank} of {len(factor.scale)}: the probe is the smallest of "
             "many that fit equally well"
         )
-    if factor.condition >= WELL_CONDITIONED:
+    if factor.error >= TOLERATED:
         yield (
-            f"the Gram of the pooled texts has condition {factor.condition:.0e}: another solver's probe may differ "
-            "beyond the sixth digit of its predictions"
+            f"dimensions of the pooled texts are nearly combinations of others, or far apart in size (condition "
+            f"{factor.error / theory.EPS:.0e}): another solver's probe may differ beyond the sixth digit of its "
+            "predictions"
         )
 
 

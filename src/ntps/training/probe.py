@@ -27,7 +27,9 @@ from ntps.moments import (
     left_behind,
     unused_rows,
 )
+from ntps.moments.kernels import resolution_of
 from ntps.tasks import Task
+from ntps.theory import few_texts
 from ntps.training.figures import majority_accuracy
 from ntps.training.fitted import CURVES, Fitted, PooledSplits, probe_adamw, probe_logistic, probe_ols
 from ntps.training.settings import AdamwRecipe, LogisticRecipe, OlsRecipe, ProbeSettings
@@ -93,7 +95,7 @@ def run_probe(
         "warnings": [
             *unused_rows(ready.described_task, unusable=True),
             *ready.warnings(),
-            *_few_texts(len(task.train), model.hidden_size),
+            *gathered({model.layer_names[layer]: tuple(_few_texts(each)) for layer, each in pooled.items()}),
             *gathered({model.layer_names[layer]: each.warnings for layer, each in fitted.items()}),
             *notes,
         ],
@@ -110,11 +112,14 @@ def run_probe(
 
 def _pool(ready: Prepared) -> dict[int, PooledSplits]:
     with ready.clock.phase("forward"):
-        train = collect_pooled(ready.work(ready.task.train, ready.tokens, "train texts"))
-        if ready.test is None or ready.test_tokens is None:
-            return {layer: PooledSplits(ready.task, rows) for layer, rows in train.items()}
-        test = collect_pooled(ready.work(ready.test, ready.test_tokens, "test texts"))
-        return {layer: PooledSplits(ready.task, rows, test[layer], ready.test) for layer, rows in train.items()}
+        train, test = collect_pooled(ready.work(ready.task.train, ready.tokens, "train texts")), {}
+        if ready.test is not None and ready.test_tokens is not None:
+            test = collect_pooled(ready.work(ready.test, ready.test_tokens, "test texts"))
+        resolution = resolution_of(ready.model.dtype)
+        return {
+            layer: PooledSplits(ready.task, rows, test.get(layer), ready.test, resolution)
+            for layer, rows in train.items()
+        }
 
 
 def _fit_layers(
@@ -143,9 +148,10 @@ def _fit_layers(
             return fitted, sorted({f"scikit-learn: {warning.message}" for warning in caught})
 
 
-def _few_texts(texts: int, width: int) -> Iterator[str]:
-    if 5 * width > texts:
-        yield f"{texts} training texts are few for {width} dimensions: trust figures of test texts only"
+def _few_texts(splits: PooledSplits) -> Iterator[str]:
+    texts = len(splits.train)
+    if few_texts(texts, splits.rank):
+        yield f"{texts} training texts are few for {splits.rank} dimensions: trust figures of test texts only"
 
 
 def _row(layer: int, name: str, fitted: Fitted) -> dict[str, Any]:
