@@ -315,7 +315,7 @@ class Moments:
             raise InputError(f"targets must have shape ({len(hidden)}, {self.targets}), not {tuple(targets.shape)}")
 
 
-def _resolution(kind: Mapping[str, str], path: Path) -> float:
+def _resolution(kind: Mapping[str, str], path: str | Path) -> float:
     """The relative rounding that a file names; that of float64 where it is older than the word."""
     try:
         found = float(kind.get("resolution", EPS))
