@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from ntps.errors import InputError
+from ntps.hub import gist
 
 SPREAD = "auto"
 """Device that means: layers on as many devices as it takes."""
@@ -49,5 +50,13 @@ def find_device(name: str | None) -> torch.device | None:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"--device {name} cannot be used here ({gist(error).partition('. ')[0]}): give {_there()}"
+        ) from error
     return device
+
+
+def _there() -> str:
+    found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return " or ".join(["cpu", *found])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ EMBEDDED = "demo"
 
 # All that is not weights: configurations, vocabularies, chat templates, code.
 _DESCRIBING = (".json", ".txt", ".model", ".tiktoken", ".bpe", ".vocab", ".jinja", ".py")
+GGUF = ".gguf"
+"""Ending of files that hold a model whole, with configuration and tokenizer."""
 # In the order in which transformers looks for them.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _ALWAYS_THERE = ("config.json", "tokenizer_config.json", "tokenizer.json", "tokenizer.model")
@@ -36,6 +39,7 @@ class ModelFiles:
         repo: Hub id; None for a folder of the user's.
         commit: Commit of the repository.
         notes: What a reader must know.
+        gguf: Name of the GGUF file that holds the model whole, if it is one.
     """
 
     name: str
@@ -45,10 +49,21 @@ class ModelFiles:
     repo: str | None = None
     commit: str | None = None
     notes: tuple[str, ...] = ()
+    gguf: str | None = None
 
     def options(self, trust_remote_code: bool) -> dict[str, Any]:
         """How transformers loads them: off the network, but for code that a hub model takes from another repository."""
-        return {"trust_remote_code": trust_remote_code, "local_files_only": self.repo is None or not trust_remote_code}
+        whole = {"gguf_file": self.gguf} if self.gguf else {}
+        at_home = self.repo is None or not trust_remote_code
+        return {"trust_remote_code": trust_remote_code, "local_files_only": at_home, **whole}
+
+    def weights(self) -> Set[str]:
+        """Names of the files that hold the weights.
+
+        Raises:
+            InputError: A list of them cannot be read.
+        """
+        return {self.gguf} if self.gguf else _weight_files(self.folder, self.names)
 
     def with_weights(self) -> ModelFiles:
         """Downloads the weights if they are on the hub.
@@ -56,7 +71,7 @@ class ModelFiles:
         Raises:
             InputError: There are none, some are missing, or the hub fails.
         """
-        weights = _weight_files(self.folder, self.names)
+        weights = self.weights()
         missing = sorted(weights - self.names)
         if missing or not weights:
             lack = f"lacks {missing[0]}" if missing else "has no weights (model.safetensors or pytorch_model.bin)"
@@ -80,7 +95,9 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
     path = embedded_model_folder() if name == EMBEDDED else existing(name)
     by_name = known_model(name) is not None or ("/" in name and not name.startswith((".", "/", "~")))
     if path and path.is_dir() and not (by_name and name.count("/") < 2 and holds_results_only(path)):
-        return ModelFiles(name, kind, path, _listed(path))
+        return _in_folder(name, kind, path)
+    if path and path.suffix == GGUF and path.is_file():
+        return _gguf(name, kind, path)
     if path and path.is_file():
         raise InputError(f"{name} is a file, not a {kind}: give the folder that holds it and what belongs to it")
     repo, _, revision = name.partition("@")
@@ -98,6 +115,25 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
         if path and path.is_dir():
             raise InputError(f"the folder {name} holds no {kind}, so the name was looked up: {error}") from error
         raise
+
+
+def _in_folder(name: str, kind: Kind, folder: Path) -> ModelFiles:
+    names = _listed(folder)
+    whole = sorted(file for file in names if file.endswith(GGUF))
+    if not whole or "config.json" in names:
+        return ModelFiles(name, kind, folder, names)
+    if len(whole) > 1:
+        raise InputError(f"{name} holds {len(whole)} GGUF files: name one of them, such as {folder / whole[0]}")
+    return _gguf(name, kind, folder / whole[0])
+
+
+def _gguf(name: str, kind: Kind, file: Path) -> ModelFiles:
+    for package in ("gguf", "accelerate"):
+        if find_spec(package) is None:
+            raise InputError(
+                f"{file} is a GGUF file, which needs the package {package}: install it with `pip install '.[gguf]'`"
+            )
+    return ModelFiles(name, kind, file.parent, {file.name}, gguf=file.name)
 
 
 def is_cached(repo: str) -> bool:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ntps.errors import InputError, NumericalError
+from ntps.errors import InputError
 from ntps.models.adapter import merge_adapter
-from ntps.models.adapter_files import adapter_beside, without_adapter
-from ntps.models.architecture import find_blocks, has_final_norm, layer_names
+from ntps.models.adapter_files import adapter_beside
+from ntps.models.architecture import find_blocks, layer_names, probe
 from ntps.models.cast import in_dtype
 from ntps.models.devices import find_device
 from ntps.models.explained import explained
@@ -18,6 +18,7 @@ from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
 from ntps.models.tokenizer import load_tokenizer
+from ntps.models.weights import fresh_base, load_base, require_finite
 
 DTYPES = {
     "float32": torch.float32,
@@ -25,9 +26,6 @@ DTYPES = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
-
-# Heads that only some checkpoints carry and that no hidden state passes through.
-_UNUSED = ("pooler.",)
 
 
 def load_model(
@@ -68,15 +66,16 @@ def load_model(
     config = _load_config(files, trust_remote_code)
     loaded_tokenizer, told = load_tokenizer(words, config.model_type, trust_remote_code)
     described, remarks = None, adapter_beside(files.folder, files.name) if adapter is None and fresh is None else ()
+    dropped: tuple[str, ...] = ()
     if fresh is not None:
-        base = in_dtype(_fresh_base(files, config, fresh, trust_remote_code), DTYPES[dtype], target)
+        base = in_dtype(fresh_base(files, config, fresh, trust_remote_code), DTYPES[dtype], target)
     elif adapter is None:
-        base = _load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
+        base, dropped = load_base(files.with_weights(), config, DTYPES[dtype], target, trust_remote_code)
     else:
-        base = _load_base(files.with_weights(), config, torch.float32, torch.device("cpu"), trust_remote_code)
+        base, dropped = load_base(files.with_weights(), config, torch.float32, torch.device("cpu"), trust_remote_code)
         described, remarks = merge_adapter(base, Path(adapter), files.name)
         base = in_dtype(base, DTYPES[dtype], target)
-        _require_finite(base, f"{files.name} with the adapter {adapter}", DTYPES[dtype])
+        require_finite(base, f"{files.name} with the adapter {adapter}", DTYPES[dtype])
     text_config = base.config.get_text_config()
     blocks = find_blocks(base, text_config)
     return LanguageModel(
@@ -86,13 +85,13 @@ def load_model(
         tokenizer=loaded_tokenizer,
         base=base,
         blocks=blocks,
-        layer_names=layer_names(len(blocks), has_final_norm(base, blocks, text_config.vocab_size)),
+        layer_names=layer_names(len(blocks), probe(base, blocks, files.name)),
         hidden_size=text_config.hidden_size,
         parameters=sum(parameter.numel() for parameter in base.parameters()),
         context=_context(base, text_config, loaded_tokenizer),
         dtype=DTYPES[dtype],
         tokenizer_id=words.name,
-        notes=(files.notes if words is files else files.notes + words.notes) + told + remarks,
+        notes=(files.notes if words is files else files.notes + words.notes) + told + dropped + remarks,
         adapter=described,
     )
 
@@ -110,7 +109,7 @@ def find_model(model: str | Path | None, tokenizer: str | Path | None = None) ->
 def _load_config(files: ModelFiles, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
 
-    if "config.json" not in files.names:
+    if "config.json" not in files.names and not files.gguf:
         where = "hub repository" if files.repo else "folder"
         raise InputError(
             f"{files.name} is a {where} without a model: it has no config.json; give one that save_pretrained wrote"
@@ -122,47 +121,12 @@ def _load_config(files: ModelFiles, trust_remote_code: bool) -> Any:
             f"{files.name} is an encoder-decoder model ({config.model_type}), which has no single stack of layers; "
             "give a decoder (causal language model) or an encoder"
         )
-    return config
-
-
-def _load_base(
-    files: ModelFiles, config: Any, dtype: torch.dtype, device: torch.device | None, trust_remote_code: bool
-) -> Any:
-    from transformers import AutoModel
-
-    options: dict[str, Any] = {} if device else {"device_map": "auto"}
-    options |= {"config": config, "dtype": dtype, "output_loading_info": True}
-    with explained(files, "weights"), quiet_transformers(), without_adapter(files.folder) as folder:
-        base, report = AutoModel.from_pretrained(folder, **options, **files.options(trust_remote_code))
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNUSED))
-    if missing:
+    if not hasattr(config.get_text_config(), "vocab_size"):
         raise InputError(
-            f"the weights of {files.name} lack {len(missing)} tensors that {type(base).__name__} needs, such as "
-            f"{missing[0]}: the checkpoint is incomplete or of another architecture"
+            f"{files.name} is a {config.model_type} model, which has no vocabulary of tokens: give a model of text, a "
+            "decoder (causal language model) or an encoder"
         )
-    _require_finite(base, files.name, dtype)
-    return (base.to(device) if device else base).eval()
-
-
-def _fresh_base(files: ModelFiles, config: Any, seed: int, trust_remote_code: bool) -> Any:
-    from transformers import AutoModel
-
-    with explained(files, "architecture"), quiet_transformers(), torch.random.fork_rng():
-        torch.manual_seed(seed)
-        base = AutoModel.from_config(  # type: ignore[no-untyped-call]
-            config, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
-    return base.eval()
-
-
-def _require_finite(base: Any, name: str, dtype: torch.dtype) -> None:
-    """Attention on the CPU turns queries and keys that are NaN into finite states: only the weights tell."""
-    for parameter, weight in base.named_parameters():
-        if weight.device.type != "meta" and not bool(torch.isfinite(weight).all()):
-            raise NumericalError(
-                f"the weights {parameter} of {name} are not finite in {dtype}: download or train the model again, or "
-                "use a wider --dtype"
-            )
+    return config
 
 
 def _context(base: Any, config: Any, tokenizer: Any) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ntps.models.architecture import first_tensor
+from ntps.models.architecture import states_of, vocabulary
 from ntps.models.fingerprint import weights_fingerprint
 from ntps.models.precision import ieee_float32
 from ntps.models.quiet import quiet_transformers
@@ -78,7 +78,7 @@ class LanguageModel:
     @property
     def vocabulary(self) -> int:
         """Token ids that the model knows."""
-        return int(self.base.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+        return vocabulary(self.base)
 
     def weights(self) -> str:
         """Fingerprint of the weights as they are now: they may have been trained on since they were loaded."""
@@ -101,8 +101,8 @@ class LanguageModel:
         """
         last = max(layers)
 
-        def deliver(layer: int, hidden: Tensor) -> None:
-            sink(layer, hidden)
+        def deliver(layer: int, output: Any) -> None:
+            sink(layer, states_of(output, input_ids))
             if layer == last:
                 raise _Enough
 
@@ -121,18 +121,22 @@ class LanguageModel:
                 output = self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
             except _Enough:
                 return
-            sink(last, output.last_hidden_state)
+            sink(last, states_of(output.last_hidden_state, input_ids))
 
 
-def _before_first(deliver: LayerSink) -> Callable[..., None]:
+_Deliver = Callable[[int, Any], None]
+"""Receives a layer's index and what its block takes or gives."""
+
+
+def _before_first(deliver: _Deliver) -> Callable[..., None]:
     def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         deliver(0, args[0] if args else kwargs["hidden_states"])
 
     return hook
 
 
-def _after(layer: int, deliver: LayerSink) -> Callable[..., None]:
+def _after(layer: int, deliver: _Deliver) -> Callable[..., None]:
     def hook(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        deliver(layer, first_tensor(output))
+        deliver(layer, output)
 
     return hook

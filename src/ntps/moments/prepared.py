@@ -67,7 +67,7 @@ class Prepared:
         self.test = task.test if settings.test else None
         self.test_tokens = None if self.test is None else self._tokenize(self.test, "tokenize test texts")
         with self.clock.phase("forward"):
-            self.check = check_batching(model, self.tokens, self.layers)
+            self.check = check_batching(model, self.tokens, self.layers, self.tokens_per_batch)
         self.described = describe_model(model)
 
     @cached_property
@@ -122,6 +122,8 @@ class Prepared:
                 "device": self.model.device.type,
                 "attention_mask": "omitted" if self.check.causal else "passed",
                 "batching_deviation": self.check.deviation,
+                "batching_texts": self.check.texts,
+                "batching_longest": self.check.longest,
             },
         }
 

@@ -7,7 +7,7 @@ import numpy as np
 from ntps.models import LanguageModel, tokenize
 from ntps.moments.check import BatchingCheck, check_batching
 from ntps.moments.run import run_score
-from ntps.moments.settings import ScoreSettings
+from ntps.moments.settings import DEFAULT_TOKENS_PER_BATCH, ScoreSettings
 from ntps.tasks import Task
 
 COMPARED = ("r2", "area", "chance_area", "ntps_share95")
@@ -34,7 +34,8 @@ def check_rescoring(model: LanguageModel, task: Task) -> tuple[BatchingCheck, di
     for name in ("ntps", "retained_centered"):
         moved[f"{name}, every k"] = _largest(first.loc[shared, name], second.loc[shared, name])
     layers = range(model.num_layers + 1)
-    return check_batching(model, tokenize(model, task.train.texts), layers), moved
+    budget = DEFAULT_TOKENS_PER_BATCH[model.device.type]
+    return check_batching(model, tokenize(model, task.train.texts), layers, budget), moved
 
 
 def _largest(first: object, second: object) -> float:
