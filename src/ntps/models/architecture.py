@@ -68,9 +68,7 @@ def probe(base: nn.Module, blocks: nn.ModuleList, name: str) -> bool:
         # One of the tokens may happen to be the padding token, about which transformers would complain.
         stack.enter_context(quiet_transformers())
         try:
-            output = base(
-                input_ids=ids % vocabulary(base), attention_mask=None, use_cache=False, output_hidden_states=True
-            )
+            output = base(input_ids=ids % vocabulary(base), attention_mask=None, use_cache=False)
             last = output.last_hidden_state
         except InputError as error:
             raise InputError(f"{who} cannot be scored: {error}") from error
