@@ -212,7 +212,7 @@ def test_another_number_of_processes_goes_on(sizes: Sequence[int], setting: Sett
 def test_death_while_progress_is_dealt_anew(setting: Setting, tmp_path: Path) -> None:
     out = tmp_path / "run"
     setting.run(out, 3, ambush=Ambush(2, "ntps.moments.collect:Pass.run_batch", 2))
-    for where in ("ntps.moments.resume:write_moments", "ntps.moments.resume:shutil.rmtree"):
+    for where in ("ntps.moments.resume:write_moments", "ntps.moments.resume:erase"):
         assert setting.run(out, 2, ambush=Ambush(0, where)).codes[0] == -9
     assert set(setting.run(out, 2).codes) == {0}
     assert_close(out, setting.whole(1))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from ntps.models import LanguageModel, TokenizedTexts, tokenize
-from ntps.moments.check import check_batching
+from ntps.moments.check import BatchingCheck, check_batching
 from ntps.moments.clock import PHASES, Clock
 from ntps.moments.collect import Pass, Progress
 from ntps.moments.describe import describe_model, describe_task, identity
@@ -66,8 +66,7 @@ class Prepared:
         self.tokens = self._tokenize(task.train, "tokenize train texts")
         self.test = task.test if settings.test else None
         self.test_tokens = None if self.test is None else self._tokenize(self.test, "tokenize test texts")
-        with self.clock.phase("forward"):
-            self.check = check_batching(model, self.tokens, self.layers, self.tokens_per_batch)
+        self.check = self._checked()
         self.described = describe_model(model)
 
     @cached_property
@@ -84,6 +83,12 @@ class Prepared:
     def dtype(self) -> str:
         """Dtype of the forward pass."""
         return str(self.model.dtype).removeprefix("torch.")
+
+    def follow(self, tokens_per_batch: int) -> None:
+        """Sets the budget of a batch; batches of another size are checked anew."""
+        if tokens_per_batch != self.tokens_per_batch:
+            self.tokens_per_batch = tokens_per_batch
+            self.check = self._checked()
 
     def work(self, split: Split, tokens: TokenizedTexts, phase: str | None, share: Share = ALL) -> Pass:
         """A pass over one split, or over a share of its batches; the reporter is not told of one without a phase."""
@@ -143,6 +148,10 @@ class Prepared:
         for kind, part in (("texts", self.tokens), ("test texts", self.test_tokens)):
             if part is not None and part.truncated:
                 yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"
+
+    def _checked(self) -> BatchingCheck:
+        with self.clock.phase("forward"):
+            return check_batching(self.model, self.tokens, self.layers, self.tokens_per_batch)
 
     def _tokenize(self, split: Split, phase: str) -> TokenizedTexts:
         with self.clock.phase("tokenize"):

@@ -106,7 +106,8 @@ class _Run(Prepared):
         if self.settings.auto_budget:
             with self.clock.phase("forward"):
                 trial = self.work(self.task.train, self.tokens, None)
-                self.tokens_per_batch = self.world.share(lambda: measured_budget(trial, self.task.outputs))
+                budget = self.world.share(lambda: measured_budget(trial, self.task.outputs))
+            self.follow(budget)
         checkpoint = None
         before = self.baseline and self.baseline.result["settings_hash"]
         self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}
@@ -118,7 +119,7 @@ class _Run(Prepared):
                 return share_record(self.world, None if self.world.rank else ScoreRecord.read(out))
             asked = self.settings.tokens_per_batch
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
-            self.tokens_per_batch = checkpoint.ledger.tokens_per_batch
+            self.follow(checkpoint.ledger.tokens_per_batch)
             self.largest = checkpoint.ledger.largest
             if self.pooled is None:
                 erase(out, PARTS)

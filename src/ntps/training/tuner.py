@@ -208,6 +208,8 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         """Says in one sentence what the disk refuses: torch tells of it in a RuntimeError."""
         try:
             super()._save_checkpoint(model, trial)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise InputError(
                 f"cannot write a checkpoint to {self.args.output_dir}: {gist(error)}; free the space or choose another "
