@@ -74,6 +74,7 @@ def commands(inputs: Path) -> dict[str, tuple[object, ...]]:
     }
 
 
+UP = ("../precious", "/precious", "", "**")
 RESULTS = ("result.json", "curves.parquet", "moments/diary.md", "pooled/train/diary.md")
 IN_THE_WAY = [
     *((name, thing) for name in ("score", "pooled", "from", "merge", "probe", "lora", "full") for thing in RESULTS),
@@ -171,13 +172,53 @@ def test_an_empty_out_is_no_folder_in_python_either(inputs: Path) -> None:
             call()
 
 
-def test_a_damaged_account_stops_everything(inputs: Path, run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "account", ["{", "[]", '{"wrote": "moments", "run": null}', *(f'{{"wrote": ["{each}"], "run": null}}' for each in UP)]
+)
+def test_a_damaged_account_stops_everything(account: str, inputs: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(inputs / "first", tmp_path / "out")
-    (tmp_path / "out" / ".ntps.json").write_text("{")
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "out" / ".ntps.json").write_text(account)
     before = snapshot(tmp_path)
     status, said = run(*commands(inputs)["score"], "--out", "out", "--overwrite")
-    assert status == 2 and ".ntps.json is damaged" in said
+    assert status == 2 and "nothing says what in out ntps wrote" in said
     assert snapshot(tmp_path) == before
+
+
+def test_an_account_that_is_a_link_is_nobodys(inputs: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(inputs / "first", tmp_path / "out")
+    (tmp_path / "out" / ".ntps.json").rename(tmp_path / "precious")
+    (tmp_path / "out" / ".ntps.json").symlink_to("../precious")
+    before = snapshot(tmp_path)
+    status, said = run(*commands(inputs)["score"], "--out", "out", "--overwrite")
+    assert status == 2 and ".ntps.json is not what ntps writes" in said
+    assert snapshot(tmp_path) == before
+
+
+def test_what_somebody_puts_beside_checkpoints_stays(inputs: Path, tmp_path: Path) -> None:
+    """Also where older checkpoints make room for newer ones."""
+    mine = ("checkpoint-1/diary.md", "checkpoint-2/sub/diary.md", "runs/diary.md")
+
+    class Guest:
+        """A reporter that leaves files."""
+
+        steps = 0
+
+        def start(self, phase: str, _total: int, _unit: str) -> Callable[[int], None]:
+            return self.step if phase == "training" else lambda _count: None
+
+        def step(self, count: int) -> None:
+            self.steps += count
+            if self.steps == 3:
+                for name in mine:
+                    (tmp_path / "progress" / name).parent.mkdir(parents=True, exist_ok=True)
+                    (tmp_path / "progress" / name).write_text("mine")
+
+    ntps.finetune(inputs / "model", inputs / "first.jsonl", steps=6, save_every=1, out=tmp_path, reporter=Guest())
+    assert (tmp_path / "result.json").exists()
+    assert sorted(snapshot(tmp_path / "progress")) == sorted(
+        {*mine, *(str(parent) for name in mine for parent in Path(name).parents if parent.name)}
+    )
 
 
 # --- studies ---------------------------------------------------------------------------------------------------------

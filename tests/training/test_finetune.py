@@ -229,7 +229,11 @@ def test_interrupted_after_the_last_step(folder: Path, tmp_path: Path, monkeypat
     pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), torch.OutOfMemoryError("full")])
+# torch tells of a full disk in a RuntimeError.
+FULL = "No space left on device", "basic_ios::clear: iostream error"
+
+
+@pytest.mark.parametrize("error", [OSError(28, FULL[0]), RuntimeError(FULL[1]), torch.OutOfMemoryError("full")])
 def test_what_the_machine_refuses(
     error: Exception, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +241,7 @@ def test_what_the_machine_refuses(
         raise error
 
     monkeypatch.setattr(tuner.Tuner, "save_model", refuse)
-    with pytest.raises(InputError, match=r"No space left on device; free|out of memory in step 5: .* --accumulate"):
+    with pytest.raises(InputError, match=r"cannot write .*(No space|iostream).*; free|out of memory in step 5: .* --accumulate"):
         run_finetune(folder, TASK, QUICK, out=tmp_path)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.moments.storage import write_text, write_whole, writing
+from ntps.shapes import read_json
 
 OWNED = ".ntps.json"
 """The account: it names what ntps writes into the folder, and is there before the first of that."""
@@ -61,18 +62,17 @@ def read_account(folder: Path) -> Account:
     Raises:
         InputError: The account cannot be read.
     """
-    try:
-        content = json.loads((folder / OWNED).read_text(encoding="utf-8"))
-        run = content["run"]
-        return Account(frozenset(map(str, content["wrote"])), None if run is None else str(run))
-    except FileNotFoundError:
+    path = folder / OWNED
+    if folder.is_file():
+        raise InputError(f"cannot write to {folder}: it is a file and no folder; {ANOTHER}")
+    if not os.path.lexists(path):
         return Account()
-    except NotADirectoryError as error:
-        raise InputError(f"cannot write to {folder}: it is a file and no folder; {ANOTHER}") from error
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(
-            f"{folder / OWNED} is damaged, so that nothing says what in {folder} ntps wrote: choose another --out"
-        ) from error
+    remedy = f"nothing says what in {folder} ntps wrote, {ANOTHER}"
+    content = read_json(path, {"wrote": [str], "run": (str, None)}, remedy)
+    account = Account(frozenset(content["wrote"]), content["run"])
+    if path.is_symlink() or {part for each in account.wrote for part in each.split("/")} & {"", ".", "..", "**"}:
+        raise InputError(f"{path} is not what ntps writes: {remedy}")
+    return account
 
 
 def write_account(folder: Path, account: Account) -> None:

@@ -26,11 +26,24 @@ from ntps.training.recipe import FinetuneSettings, Method
 MODEL = "model"
 """Folder of a model that was trained as a whole."""
 HEAD = "head.safetensors"
+TRAINED, COMPLETE = "model.safetensors", "complete"
+"""What is trained, and the empty file that a checkpoint gets last."""
+CHECKPOINT = (
+    TRAINED,
+    "optimizer.pt",
+    "scheduler.pt",
+    "scaler.pt",
+    "trainer_state.json",
+    "rng_state*.pth",
+    COMPLETE,
+)
+"""Files of a checkpoint: those two, and the Trainer's own."""
 CHECKPOINTS = (
     "progress/ledger.json",
-    *(f"progress/{place}" for place in ("checkpoint-[0-9]*/*", "checkpoint-[0-9]*/*/*", "runs/*", "runs/*/*")),
+    *(f"progress/checkpoint-[0-9]*/{name}" for name in CHECKPOINT),
+    *(f"progress/runs/{place}/events.out.tfevents.*" for place in ("*", "*/*")),
 )
-"""Progress of a training, with what a tracker adds, as patterns of files."""
+"""Progress of a training, with what TensorBoard adds, as patterns of files."""
 ADAPTER_FILES = tuple(f"{ADAPTER}/{name}" for name in (CONFIG, WEIGHTS, HEAD, ORIGIN))
 MODEL_FILES = tuple(f"{MODEL}/{name}" for name in ("config.json", HEAD, ORIGIN))
 """The rest is told by the library that writes it."""

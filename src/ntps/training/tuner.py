@@ -29,19 +29,20 @@ from transformers.integrations.integration_utils import get_reporting_integratio
 
 from ntps.errors import InputError, NumericalError
 from ntps.hub import gist
+from ntps.moments.owned import erase
 from ntps.moments.plan import plan_batches
 from ntps.training.batches import Collator
 from ntps.training.classifier import Classifier
 from ntps.training.figures import figures_of_logits
 from ntps.training.loss import loss_function
 from ntps.training.recipe import FinetuneSettings
+from ntps.training.saved import CHECKPOINT, COMPLETE, TRAINED
 
 Array = NDArray[np.float64]
 LOG_EVERY = 10
 """Steps over which the training loss is averaged."""
-WEIGHTS = "model.safetensors"
-COMPLETE = "complete"
-"""Name of the empty file that a checkpoint gets last."""
+KEPT = 2
+"""Checkpoints that stay: a loss of power may take the last one."""
 
 
 def training_arguments(
@@ -74,8 +75,6 @@ def training_arguments(
         eval_steps=settings.eval_every,
         save_strategy="steps" if save else "no",
         save_steps=settings.save_every,
-        # The last one may be half written when the process dies.
-        save_total_limit=2,
         logging_steps=LOG_EVERY,
         logging_nan_inf_filter=False,
         log_level="error",
@@ -202,7 +201,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         if self.args.should_save:
             folder = Path(output_dir or str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
-            save_file(trained_weights(self._classifier), folder / WEIGHTS)
+            save_file(trained_weights(self._classifier), folder / TRAINED)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Says in one sentence what the disk refuses: torch tells of it in a RuntimeError."""
@@ -218,7 +217,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The other half of :meth:`save_model`."""
-        weights = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        weights = load_file(Path(resume_from_checkpoint) / TRAINED)
         result = self._classifier.load_state_dict(weights, strict=False)
         if result.unexpected_keys or set(trained_weights(self._classifier)) != set(weights):
             raise InputError(f"{resume_from_checkpoint} is damaged: start again with --overwrite")
@@ -257,7 +256,16 @@ class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
         if args.world_size > 1:
             torch.distributed.barrier()
         if args.should_save:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            folder = Path(str(args.output_dir))
+            (folder / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            _forget_older(folder)
+
+
+def _forget_older(folder: Path) -> None:
+    """Removes older checkpoints; the Trainer would remove whatever stands in their folders."""
+    steps = sorted(int(path.parent.name.rpartition("-")[2]) for path in folder.glob(f"checkpoint-*/{COMPLETE}"))
+    for step in steps[:-KEPT]:
+        erase(folder, [f"checkpoint-{step}/{name}" for name in CHECKPOINT])
 
 
 def last_checkpoint(folder: Path) -> Path | None:
