@@ -74,7 +74,8 @@ def commands(inputs: Path) -> dict[str, tuple[object, ...]]:
     }
 
 
-UP = ("../precious", "/precious", "", "**")
+PLACES = ("../precious", "/precious", "", "**")
+DAMAGED = ("{", "[]", '{"wrote": "moments", "run": null}', *(f'{{"wrote": ["{p}"], "run": null}}' for p in PLACES))
 RESULTS = ("result.json", "curves.parquet", "moments/diary.md", "pooled/train/diary.md")
 IN_THE_WAY = [
     *((name, thing) for name in ("score", "pooled", "from", "merge", "probe", "lora", "full") for thing in RESULTS),
@@ -172,9 +173,7 @@ def test_an_empty_out_is_no_folder_in_python_either(inputs: Path) -> None:
             call()
 
 
-@pytest.mark.parametrize(
-    "account", ["{", "[]", '{"wrote": "moments", "run": null}', *(f'{{"wrote": ["{each}"], "run": null}}' for each in UP)]
-)
+@pytest.mark.parametrize("account", DAMAGED)
 def test_a_damaged_account_stops_everything(account: str, inputs: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(inputs / "first", tmp_path / "out")
     (tmp_path / "precious").write_text("mine")

@@ -241,7 +241,8 @@ def test_what_the_machine_refuses(
         raise error
 
     monkeypatch.setattr(tuner.Tuner, "save_model", refuse)
-    with pytest.raises(InputError, match=r"cannot write .*(No space|iostream).*; free|out of memory in step 5: .* --accumulate"):
+    sentence = r"cannot write .*(No space|iostream).*; free|out of memory in step 5: .* --accumulate"
+    with pytest.raises(InputError, match=sentence):
         run_finetune(folder, TASK, QUICK, out=tmp_path)
 
 
