@@ -20,10 +20,12 @@ from torch import Tensor, nn
 
 from common import show
 from ntps import LanguageModel, Task, load_model, load_task
-from ntps.models import tokenize
-from ntps.moments import PassSettings, Prepared, collect_pooled
-from ntps.training.adamw import train_head
-from ntps.training.settings import AdamwRecipe
+from ntps.forward.pooled_texts import collect_pooled
+from ntps.jobs.session import Prepared
+from ntps.jobs.settings import PassSettings
+from ntps.models.tokenizing.tokens import tokenize
+from ntps.training.probes.adamw import train_head
+from ntps.training.probes.settings import AdamwRecipe
 
 TIMED = 2
 """Epochs through the frozen model that are timed."""

@@ -15,7 +15,7 @@ from scipy import linalg
 
 from common import Array, interleaved, medians, ratio, show
 from ntps import LayerScore, score_moments
-from ntps.moments.moments import Means
+from ntps.moments.means import Means
 
 ABSOLUTE_CUTOFF = 1e-8
 TOLERANCE = 1e-6

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer, Qwen2Config, Qwen2Model
 
 from ntps import Moments
-from ntps.models import LanguageModel, TokenizedTexts, embedded_model_folder
+from ntps.forward.stream import Pass
+from ntps.jobs.provenance import versions
 from ntps.models.architecture import find_blocks, layer_names
-from ntps.moments import versions
-from ntps.moments.collect import Pass, collect_moments
+from ntps.models.embedded import embedded_model_folder
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.moments.products import products_library
+from ntps.scoring.reductions import collect_moments
 
 Array = NDArray[np.float64]
 Seconds = dict[str, list[float]]

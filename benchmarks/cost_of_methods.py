@@ -17,7 +17,7 @@ import typer
 
 import ntps
 from common import interleaved, medians, random_model_folder, ratio, show
-from ntps.training.recipe import STEPS
+from ntps.training.finetuning.recipe import STEPS
 
 
 def main(

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 import ntps.report.study_report
-import ntps.training.tuner  # noqa: F401  # loaded before anything is forked
+import ntps.training.finetuning.tuner  # noqa: F401  # loaded before anything is forked
+from ntps.checkpoint import checkpoint
 from ntps.cli import main
-from ntps.moments import checkpoint
 
 KILLS = {"score": 20, "score --keep-pooled": 5, "merge": 5, "probe": 5, "finetune": 5, "study": 5}
 PATIENCE = 200

@@ -25,7 +25,8 @@ from transformers import Qwen2ForCausalLM
 
 from common import Array, interleaved, medians, random_model, ratio, show, whole_pass
 from ntps import LayerScore, Moments, load_task, score_moments
-from ntps.models import LanguageModel, TokenizedTexts, tokenize
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
 
 QWEN2_VOCABULARY = 151_936
 FRACTIONS = [step / 20 for step in range(1, 20)]

@@ -17,9 +17,10 @@ import typer
 
 from common import interleaved, medians, random_model, ratio, show, whole_pass
 from ntps import load_task
-from ntps.models import LanguageModel, TokenizedTexts, tokenize
-from ntps.moments.plan import plan_batches
-from ntps.moments.workspace import retained_memory
+from ntps.forward.batch_plan import plan_batches
+from ntps.forward.malloc import retained_memory
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ import typer
 from torch import Tensor
 
 from ntps import Moments, load_model, load_task, score_moments
-from ntps.models import tokenize
-from ntps.moments.plan import plan_batches
+from ntps.forward.batch_plan import plan_batches
+from ntps.models.tokenizing.tokens import tokenize
 
 
 def main(

@@ -37,10 +37,10 @@ from common import (
     write_texts,
 )
 from ntps import Moments, score_moments
-from ntps.models import TokenizedTexts
+from ntps.models.tokenizing.tokens import TokenizedTexts
+from ntps.moments.buffers import Workspace
 from ntps.moments.kernels import ragged_batch
-from ntps.moments.layout import Layout
-from ntps.moments.workspace import Workspace
+from ntps.moments.packed_layout import Layout
 
 CLASSES = 6
 TOKENS_PER_BATCH = 2048

@@ -20,11 +20,12 @@ import typer
 from scipy.linalg.blas import dsyrk
 
 from common import interleaved, medians, show
+from ntps.forward.malloc import retained_memory
 from ntps.moments import kernels, products
+from ntps.moments.buffers import Workspace
 from ntps.moments.kernels import ragged_batch
-from ntps.moments.layout import Layout
+from ntps.moments.packed_layout import Layout
 from ntps.moments.products import Library, add_gram, add_product
-from ntps.moments.workspace import Workspace, retained_memory
 
 LIBRARIES = get_args(Library)
 

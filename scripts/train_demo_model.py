@@ -25,7 +25,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from ntps.models.embedded import embedded_model_folder
-from ntps.tasks.docstrings import corpus_libraries, heldout_texts, training_texts
+from ntps.tasks.embedded import corpus_libraries, heldout_texts, training_texts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from ntps.study import Outcome, Overwrite, Run, Studying, load_study
+from ntps.study.definition import load_study
+from ntps.study.runs import Outcome, Overwrite, Run
+from ntps.study.session import Studying
 from tiny import random_texts, save_model, save_rows
 
 MEASUREMENTS: dict[str, Any] = {"score": None}

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from ntps.errors import InputError
+from ntps.jobs.settings import PassSettings
 from ntps.limits import check_number
 from ntps.models.devices import check_device_name, find_device
-from ntps.moments import PassSettings
-from ntps.tasks import load_task
-from ntps.training import FinetuneSettings, ProbeSettings
-from ntps.training.finetune import _device
+from ntps.tasks.load import load_task
+from ntps.training.finetuning.finetune_run import _device
+from ntps.training.finetuning.recipe import FinetuneSettings
+from ntps.training.probes.settings import ProbeSettings
 
 BAD = [math.nan, math.inf, -math.inf]
 

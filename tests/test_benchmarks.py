@@ -18,7 +18,8 @@ import literal_procedure
 import scaling
 from common import interleaved, random_model, ratio, whole_pass
 from ntps import score_moments
-from ntps.models import embedded_model_folder, tokenize
+from ntps.models.embedded import embedded_model_folder
+from ntps.models.tokenizing.tokens import tokenize
 from tiny import random_task, save_task
 
 

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from ntps.moments import World
-from ntps.moments.exchange import join_moments
-from ntps.moments.ledger import Ledger
-from ntps.moments.record import read_moments
-from ntps.moments.resume import open_progress
+from ntps.checkpoint.manifest import Ledger
+from ntps.checkpoint.resume import open_progress
+from ntps.distributed.world import World
+from ntps.moments.sums_folder import read_moments
+from ntps.scoring.exchange import join_moments
 from same import assert_same
 from tiny import moments_of, random_texts, save_model, save_rows
 from workers import Ambush, Ended, run_workers
@@ -164,18 +164,18 @@ def test_the_order_of_the_exchange_is_that_of_no_dictionary() -> None:
 # In the pass, in a checkpoint before and after its ledger, while sums are sent and received, while the joint sums are
 # written, when they are, and in the pass over the held-out texts.
 AMBUSHES = [
-    Ambush(1, "ntps.moments.collect:Pass.run_batch", 2),
-    Ambush(0, "ntps.moments.collect:Pass.run_batch", 3),
-    Ambush(1, "ntps.moments.checkpoint:write_moments", 2),
-    Ambush(1, "ntps.moments.checkpoint:write_ledger", 1),
-    Ambush(0, "ntps.moments.checkpoint:write_ledger", 1, after=True),
+    Ambush(1, "ntps.forward.stream:Pass.run_batch", 2),
+    Ambush(0, "ntps.forward.stream:Pass.run_batch", 3),
+    Ambush(1, "ntps.checkpoint.checkpoint:write_moments", 2),
+    Ambush(1, "ntps.checkpoint.checkpoint:write_ledger", 1),
+    Ambush(0, "ntps.checkpoint.checkpoint:write_ledger", 1, after=True),
     Ambush(1, "torch.distributed:send", 7),
     Ambush(0, "torch.distributed:recv", 5),
-    Ambush(0, "ntps.moments.run:write_moments", 0),
-    Ambush(0, "ntps.moments.run:write_moments", 0, after=True),
-    Ambush(0, "ntps.moments.run:share_probes"),
-    Ambush(1, "ntps.moments.run:evaluate_probes"),
-    Ambush(0, "ntps.moments.record:Record.write", after=True),
+    Ambush(0, "ntps.scoring.score_run:write_moments", 0),
+    Ambush(0, "ntps.scoring.score_run:write_moments", 0, after=True),
+    Ambush(0, "ntps.scoring.score_run:share_probes"),
+    Ambush(1, "ntps.scoring.score_run:evaluate_probes"),
+    Ambush(0, "ntps.jobs.record:Record.write", after=True),
 ]
 
 
@@ -198,7 +198,7 @@ def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Settin
 def test_another_number_of_processes_goes_on(sizes: Sequence[int], setting: Setting, tmp_path: Path) -> None:
     """What was done is not done again, whoever did it."""
     for size in sizes[:-1]:
-        ended = setting.run(tmp_path / "run", size, ambush=Ambush(size - 1, "ntps.moments.collect:Pass.run_batch", 2))
+        ended = setting.run(tmp_path / "run", size, ambush=Ambush(size - 1, "ntps.forward.stream:Pass.run_batch", 2))
         assert ended.codes[size - 1] == -9
     # That of the process that was killed: the others may not have come as far as their first batch.
     folder = tmp_path / "run" / "progress" / (f"rank.{size - 1}" if size > 1 else "")
@@ -211,8 +211,8 @@ def test_another_number_of_processes_goes_on(sizes: Sequence[int], setting: Sett
 
 def test_death_while_progress_is_dealt_anew(setting: Setting, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    setting.run(out, 3, ambush=Ambush(2, "ntps.moments.collect:Pass.run_batch", 2))
-    for where in ("ntps.moments.resume:write_moments", "ntps.moments.resume:erase"):
+    setting.run(out, 3, ambush=Ambush(2, "ntps.forward.stream:Pass.run_batch", 2))
+    for where in ("ntps.checkpoint.resume:write_moments", "ntps.checkpoint.resume:erase"):
         assert setting.run(out, 2, ambush=Ambush(0, where)).codes[0] == -9
     assert set(setting.run(out, 2).codes) == {0}
     assert_close(out, setting.whole(1))
@@ -222,7 +222,7 @@ def test_no_work_is_repeated(setting: Setting, tmp_path: Path) -> None:
     """A process that has done its share does not do it again because another one died."""
     out = tmp_path / "run"
     setting.run(out, 2, ambush=Ambush(1, "torch.distributed:send", 0))
-    again = setting.run(out, 2, ambush=Ambush(0, "ntps.moments.collect:Pass.run_batch"))
+    again = setting.run(out, 2, ambush=Ambush(0, "ntps.forward.stream:Pass.run_batch"))
     # It would be dead if it had run a batch before the joint sums were on disk; held-out texts come later.
     assert again.codes[0] == -9
     assert json.loads(json.loads((out / "progress" / "ledger.json").read_text())["ledger"])["whole"]
@@ -231,7 +231,7 @@ def test_no_work_is_repeated(setting: Setting, tmp_path: Path) -> None:
 def test_hosts_without_a_common_folder(setting: Setting, tmp_path: Path) -> None:
     hosts = [tmp_path / "a", tmp_path / "b"]
     commands = [setting.command(out) for out in hosts]
-    ended = run_workers(commands, tmp_path / "log", Ambush(1, "ntps.moments.collect:Pass.run_batch", 2))
+    ended = run_workers(commands, tmp_path / "log", Ambush(1, "ntps.forward.stream:Pass.run_batch", 2))
     assert ended.codes == (1, -9)
     assert (hosts[1] / "progress" / "rank.1" / "ledger.json").exists()
     assert run_workers(commands, tmp_path / "log").codes == (0, 0)
@@ -314,7 +314,7 @@ def test_progress_of_another_run_is_refused(size: int, setting: Setting, tmp_pat
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_full_disk_of_any_process(rank: int, setting: Setting, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    ended = setting.run(out, 2, ambush=Ambush(rank, "ntps.moments.storage:save_file", 9, full=True))
+    ended = setting.run(out, 2, ambush=Ambush(rank, "ntps.moments.sums_file:save_file", 9, full=True))
     assert "No space left on device; free the space" in sentence(ended)
     assert set(setting.run(out, 2).codes) == {0}
     assert_same(out, setting.whole(2))

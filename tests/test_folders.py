@@ -15,9 +15,9 @@ import ntps
 from grid import run_grid, save_grid
 from ntps.cli import main
 from ntps.errors import InputError
-from ntps.study import Status
 from ntps.study.definition import parse_study
 from ntps.study.names import file_name
+from ntps.study.runs import Status
 from tiny import save_model, save_task
 
 Run = Callable[..., tuple[int, str]]

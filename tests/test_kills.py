@@ -13,10 +13,14 @@ import pandas as pd
 import pytest
 
 import ntps
+from ntps.checkpoint import checkpoint
 from ntps.errors import InputError
-from ntps.moments import Moments, checkpoint, pooled, record
-from ntps.moments.pooled import PooledTexts
-from ntps.training import finetune, tuner
+from ntps.forward import pooled_texts as pooled
+from ntps.forward.pooled_texts import PooledTexts
+from ntps.jobs import record
+from ntps.moments.accumulator import Moments
+from ntps.training.finetuning import finetune_run as finetune
+from ntps.training.finetuning import tuner
 from same import assert_same
 from tiny import save_model, save_task
 

@@ -14,8 +14,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from common import random_model, whole_pass
-from ntps.models import TokenizedTexts
-from ntps.moments.plan import plan_batches
+from ntps.forward.batch_plan import plan_batches
+from ntps.models.tokenizing.tokens import TokenizedTexts
 from tiny import random_texts, save_model, save_rows
 
 MEASURE = """

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import ntps
 from ntps import InputError, ScoreResult
 from ntps.cli import app
-from ntps.moments.record import read_moments
+from ntps.moments.sums_folder import read_moments
 from tiny import random_texts, save_model, save_rows
 
 TEXTS = random_texts(90, 3)

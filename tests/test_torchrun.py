@@ -49,7 +49,7 @@ def launch(
 
 def test_torchrun_starts_a_killed_process_again(setting: Setting, tmp_path: Path) -> None:
     options = ["--standalone", "--nproc-per-node", 2, "--max-restarts", 1]
-    process = launch(options, setting.command(tmp_path / "run"), Ambush(1, "ntps.moments.collect:Pass.run_batch", 4))
+    process = launch(options, setting.command(tmp_path / "run"), Ambush(1, "ntps.forward.stream:Pass.run_batch", 4))
     said, _nothing = process.communicate(timeout=400)
     assert process.returncode == 0, said
     assert "started again" in said
@@ -109,7 +109,7 @@ def test_two_hosts(shared: bool, setting: Setting, tmp_path: Path) -> None:
                 process.terminate()
         return [process.returncode for process in processes], said
 
-    codes, said = run(Ambush(3, "ntps.moments.collect:Pass.run_batch", 2))
+    codes, said = run(Ambush(3, "ntps.forward.stream:Pass.run_batch", 2))
     assert codes == [1, 1], "\n".join(said)
     # Its own host knows the signal; the other one learns that it is gone, and does not wait for ever.
     assert "SIGKILL" in said[1] and "is gone, killed or cut off" in said[0], "\n".join(said)

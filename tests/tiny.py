@@ -29,7 +29,8 @@ from transformers import (
 
 from ntps import Moments
 from ntps.moments.kernels import Pooling
-from ntps.tasks import Task, task_from_lists
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.task import Task
 
 WORDS = tuple(consonant + vowel for consonant in "bdfgklmn" for vowel in "aeiou")
 SPECIAL = ("[UNK]", "[CLS]", "[SEP]")

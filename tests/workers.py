@@ -110,8 +110,8 @@ def _run(place: dict[str, int], arguments: list[str], log: Path, ambush: Ambush 
 
 def paced_main(ambush: Ambush | None) -> None:
     """What ``python -m ntps`` does, with a checkpoint after every batch."""
+    from ntps.checkpoint import checkpoint
     from ntps.cli import main
-    from ntps.moments import checkpoint
 
     checkpoint.INTERVAL, checkpoint.SHARE = 0.0, float("inf")
     if ambush is not None:

@@ -7,11 +7,16 @@ training.
 from importlib.metadata import version
 
 from ntps.api import finetune, merge, probe, rescore, run_study, score
+from ntps.api.results import FinetuneResult, ProbeResult, ScoreResult
 from ntps.errors import InputError, NtpsError, NumericalError
-from ntps.models import LanguageModel, load_model
-from ntps.moments import Curves, LayerScore, Moments, score_moments
-from ntps.report import FinetuneResult, ProbeResult, ScoreResult
-from ntps.tasks import Task, load_task, task_from_lists
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.moments.accumulator import Moments
+from ntps.moments.curves import Curves
+from ntps.moments.layer_score import LayerScore, score_moments
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 
 __version__ = version("ntps")
 

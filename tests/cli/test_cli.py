@@ -21,9 +21,11 @@ from safetensors.torch import load_file, save_file
 
 from ntps import InputError, ScoreResult, api
 from ntps.api import loading
+from ntps.checkpoint.lock import claim_folder
 from ntps.cli import main
 from ntps.models.files import is_cached
-from ntps.moments import Moments, ScoreRecord, claim_folder
+from ntps.moments.accumulator import Moments
+from ntps.scoring.record import ScoreRecord
 from tiny import DEPTH, random_texts, save_model, save_rows, save_task
 
 
@@ -492,7 +494,7 @@ def test_doctor_takes_the_options_that_choose_texts(model: Path, tmp_path: Path,
 def test_doctor_tells_when_batching_is_unsound(
     model: Path, task: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    from ntps.moments import check
+    from ntps.forward import causality as check
 
     monkeypatch.setitem(check.TOLERANCE, torch.float32, 0.0)
     done = run("doctor", model, task, "--limit", "50")

@@ -16,10 +16,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from ntps import InputError, LanguageModel, load_model
-from ntps.models import check_adapter
-from ntps.models.adapter import attach_adapter
-from ntps.models.adapter_files import CONFIG, ORIGIN, WEIGHTS
-from ntps.models.lora import adapter_tensors, add_lora
+from ntps.models.adapters.adapter import attach_adapter, check_adapter
+from ntps.models.adapters.files import CONFIG, ORIGIN, WEIGHTS
+from ntps.models.adapters.lora import adapter_tensors, add_lora
 from openelm import save_openelm
 from tiny import DEPTH, config_of, save_model, tokenizer_of
 

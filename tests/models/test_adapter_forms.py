@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from ntps import InputError, LanguageModel, load_model
-from ntps.models import check_adapter
-from ntps.models.adapter_files import CONFIG, PICKLED, WEIGHTS
+from ntps.models.adapters.adapter import check_adapter
+from ntps.models.adapters.files import CONFIG, PICKLED, WEIGHTS
 from tiny import save_model
 
 IDS = torch.tensor([[5, 7, 9, 11, 2, 3], [3, 4, 8, 6, 1, 10]])

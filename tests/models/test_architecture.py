@@ -10,8 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from ntps.errors import InputError
-from ntps.models import load_model, tokenize
-from ntps.moments import check_batching
+from ntps.forward.causality import check_batching
+from ntps.models.load import load_model
+from ntps.models.tokenizing.tokens import tokenize
 from tiny import WIDTH, random_texts, save_model, tokenizer_of
 
 SIZES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from ntps import InputError, load_model
 from ntps.models.embedded import embedded_model_folder
 from ntps.study.definition import parse_study
-from ntps.tasks.docstrings import heldout_texts
+from ntps.tasks.embedded import heldout_texts
 
 FOLDER = embedded_model_folder()
 

@@ -14,7 +14,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from ntps.errors import InputError
-from ntps.models import DTYPES, load_model
+from ntps.models.load import DTYPES, load_model
 from tiny import CONTEXT, DEPTH, WIDTH, config_of, save_model, tokenizer_of
 
 BODY = ("embed", "block.1", "block.2")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ntps.models import LanguageModel, load_model
-from ntps.models.load import DTYPES
+from ntps.models.load import DTYPES, load_model
+from ntps.models.model import LanguageModel
 from tiny import DEPTH, save_model
 
 KINDS = ("qwen2", "llama", "gpt2", "bert")

@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from ntps.errors import InputError
-from ntps.models import load_model, tokenize
+from ntps.models.load import load_model
+from ntps.models.tokenizing.tokens import tokenize
 from tiny import WORDS, random_texts, save_model
 
 OTHERS = {

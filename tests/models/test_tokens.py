@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from transformers import ByT5Tokenizer
 
 from ntps.errors import InputError
-from ntps.models import LanguageModel, TokenizedTexts, load_model, tokenize
-from ntps.models.encode import CHUNK, encode
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.encode import CHUNK, encode
+from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
 from tiny import CONTEXT, WORDS, random_texts, save_model, tokenizer_of
 
 
@@ -52,7 +54,7 @@ def test_more_texts_than_a_chunk_stay_in_order(models: dict[str, LanguageModel])
 
 def test_long_texts_make_small_chunks(models: dict[str, LanguageModel], monkeypatch: pytest.MonkeyPatch) -> None:
     """What a tokenizer returns takes a hundred times the memory of the ids: its size must not depend on the texts'."""
-    monkeypatch.setattr("ntps.models.encode.CHUNK_CHARACTERS", 10)
+    monkeypatch.setattr("ntps.models.tokenizing.encode.CHUNK_CHARACTERS", 10)
     texts = ["ba be", "bi bo bu", "da", "de", "di", "do du da de"]
     chunks = [chunk.lengths.tolist() for chunk in encode(models["llama"].tokenizer, texts, None)]
     assert chunks == [[2], [3, 1], [1, 1], [4]]

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ntps.errors import InputError
-from ntps.models import load_model
 from ntps.models.files import ModelFiles
+from ntps.models.load import load_model
 from tiny import DEPTH, WIDTH, config_of, save_model
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 123456\n"

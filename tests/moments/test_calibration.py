@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ntps import InputError, load_model, score
-from ntps.moments.calibration import BUDGETS, estimated_seconds, fastest_budget, samples
-from ntps.moments.memory import OutOfMemory
-from ntps.moments.plan import Batch, plan_batches
+from ntps.forward.batch_budget import BUDGETS, estimated_seconds, fastest_budget, samples
+from ntps.forward.batch_plan import Batch, plan_batches
+from ntps.forward.out_of_memory import OutOfMemory
 from tiny import random_task, save_model
 
 LENGTHS = np.random.default_rng(0).integers(1, 200, 3000)
@@ -103,11 +103,13 @@ def test_an_interrupted_run_keeps_the_budget_that_was_chosen(
     """Another trial might end otherwise, and the plan of batches would be another."""
     model = load_model(save_model(tmp_path_factory.mktemp("model"), "llama"))
     task, out = random_task(80, 3), tmp_path_factory.mktemp("runs") / "run"
-    monkeypatch.setattr("ntps.moments.run.measured_budget", lambda *_arguments: 64)
-    monkeypatch.setattr("ntps.moments.run._Run.closed_forms", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("ntps.scoring.score_run.measured_budget", lambda *_arguments: 64)
+    monkeypatch.setattr(
+        "ntps.scoring.score_run._Run.closed_forms", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=out, tokens_per_batch="auto")
     monkeypatch.undo()
-    monkeypatch.setattr("ntps.moments.run.measured_budget", lambda *_arguments: 128)
+    monkeypatch.setattr("ntps.scoring.score_run.measured_budget", lambda *_arguments: 128)
     result = score(model, task, out=out, tokens_per_batch="auto")
     assert result.to_dict()["settings"]["tokens_per_batch"] == 64

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from ntps import InputError, ScoreResult, load_model, score
-from ntps.models.adapter_files import CONFIG, WEIGHTS
-from ntps.models.lora import adapter_tensors, add_lora
-from ntps.moments import parse_place
-from ntps.report import change_table
+from ntps.display.tables import change_table
+from ntps.models.adapters.files import CONFIG, WEIGHTS
+from ntps.models.adapters.lora import adapter_tensors, add_lora
+from ntps.scoring.adapter_change import parse_place
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TASK = random_task(120)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ntps.models import LanguageModel, load_model, tokenize
-from ntps.models.load import DTYPES
-from ntps.moments import check_batching
+from ntps.forward.causality import check_batching
+from ntps.models.load import DTYPES, load_model
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
 from tiny import CONTEXT, DEPTH, WORDS, random_texts, save_model
 
 ALL = tuple(range(DEPTH + 1))

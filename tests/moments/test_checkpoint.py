@@ -14,8 +14,12 @@ import pytest
 import torch
 
 from ntps import InputError, ScoreResult, Task, score
-from ntps.models import LanguageModel, load_model
-from ntps.moments import Moments, checkpoint, claim_folder, record
+from ntps.checkpoint import checkpoint
+from ntps.checkpoint.lock import claim_folder
+from ntps.jobs import record
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.moments.accumulator import Moments
 from same import assert_same
 from tiny import random_task, save_model
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ntps.checkpoint.lock import claim_folder
 from ntps.errors import InputError
-from ntps.moments import claim_folder
 
 
 def test_whoever_waits_at_a_lock_that_is_gone_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

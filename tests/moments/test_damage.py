@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ntps import InputError, Moments, merge, rescore, score
+from ntps.checkpoint.manifest import Ledger, read_ledger, write_ledger
 from ntps.errors import NumericalError
-from ntps.models import load_model
-from ntps.moments.layout import Layout
-from ntps.moments.ledger import Ledger, read_ledger, write_ledger
+from ntps.models.load import load_model
+from ntps.moments.packed_layout import Layout
 from ntps.shapes import Each, misfit
 from tiny import random_task, save_model
 

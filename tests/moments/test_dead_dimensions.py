@@ -11,9 +11,9 @@ from sklearn.metrics import r2_score
 from ntps import LayerScore, Moments, score_moments, task_from_lists
 from ntps.moments.kernels import resolution_of
 from ntps.theory import DEAD, EPS, LinearProbe, carries
-from ntps.training import ols_of_means, ols_of_pooled
-from ntps.training.logistic import fit_logistic
-from ntps.training.settings import LogisticRecipe
+from ntps.training.probes.logistic import fit_logistic
+from ntps.training.probes.ols import ols_of_means, ols_of_pooled
+from ntps.training.probes.settings import LogisticRecipe
 from tiny import Array
 
 FLOAT32 = resolution_of(torch.float32)

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ntps import InputError, NumericalError, score
-from ntps.models import LanguageModel, load_model, tokenize
-from ntps.moments import collect
-from ntps.moments.finite import FiniteWatch
+from ntps.forward import stream as collect
+from ntps.forward.nonfinite import FiniteWatch
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
 from tiny import random_task, save_model
 
 TASK = random_task(60)
@@ -75,7 +77,7 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
     monkeypatch.setattr(LanguageModel, "visit_layers", scattered)
     monkeypatch.setattr(collect, "Moments", Recorder)
     monkeypatch.setattr(
-        "ntps.moments.finite.require_finite", lambda _finite, _dtype: None
+        "ntps.forward.nonfinite.require_finite", lambda _finite, _dtype: None
     )  # meta tensors have no values
     work = collect.Pass(
         model=model,

@@ -11,9 +11,9 @@ import torch
 
 from ntps import Moments, load_model, score
 from ntps.api import estimate
-from ntps.models import LanguageModel
-from ntps.moments.estimate import grown_by
-from ntps.moments.moments import packed_bytes, statistics_bytes
+from ntps.models.model import LanguageModel
+from ntps.moments.sums import packed_bytes, statistics_bytes
+from ntps.scoring.dry_run import grown_by
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 HEADERS = 4096

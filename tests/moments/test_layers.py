@@ -7,10 +7,9 @@ import pytest
 import threadpoolctl
 import torch
 
-import ntps.moments.layers
+import ntps.moments.layer_score
 from ntps import Moments, score_moments
-from ntps.moments.layers import score_layers
-from ntps.moments.score import LayerScore
+from ntps.moments.layer_score import LayerScore, score_layers
 
 
 def random_moments(seed: int, width: int = 8) -> Moments:
@@ -46,8 +45,8 @@ def test_only_wide_layers_use_blas_threads_and_the_caller_keeps_its_own(
         seen.append(blas_threads())
         return score_moments(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ntps.moments.layers, "THREADED_WIDTH", threaded_width)
-    monkeypatch.setattr(ntps.moments.layers, "score_moments", spy)
+    monkeypatch.setattr(ntps.moments.layer_score, "THREADED_WIDTH", threaded_width)
+    monkeypatch.setattr(ntps.moments.layer_score, "score_moments", spy)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     with threadpoolctl.threadpool_limits(3, user_api="blas"):
         for _ in score_layers({0: random_moments(0)}, ["embed"]):

@@ -18,10 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ntps import Moments
 from ntps.moments import products
-from ntps.moments.moments import SUMS
 from ntps.moments.products import Library
-from ntps.moments.storage import SYMMETRIC
-from ntps.moments.stored import relabelled
+from ntps.moments.sums import SUMS
+from ntps.moments.sums_file import SYMMETRIC
+from ntps.scoring.stored_run import relabelled
 
 BOUNDARY = 64
 WIDTH, OUTPUTS = 131, 3

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from ntps import InputError, Moments, NumericalError
 from ntps.moments.kernels import Pooling, symmetric
-from ntps.moments.moments import SUMS
+from ntps.moments.sums import SUMS
 from tiny import Array, Side, moments_of, padded
 
 TRIANGLES = ("prefix_gram", "pooled_gram", "target_gram")

@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps import InputError, ScoreResult, Task, score
-from ntps.models import LanguageModel, load_model
-from ntps.moments import Moments, checkpoint
-from ntps.moments.plan import Share, cut, plan_batches
-from ntps.moments.record import read_moments
+from ntps.checkpoint import checkpoint
+from ntps.forward.batch_plan import Share, cut, plan_batches
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.moments.accumulator import Moments
+from ntps.moments.sums_folder import read_moments
 from tiny import random_task, save_model
 
 BUDGET = 160

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntps.moments.plan import plan_batches
+from ntps.forward.batch_plan import plan_batches
 
 LENGTHS = st.lists(st.integers(1, 50), max_size=60).map(lambda lengths: np.array(lengths, dtype=np.int64))
 BUDGETS = st.integers(1, 300)

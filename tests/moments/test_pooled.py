@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from ntps import InputError, Task
-from ntps.models import LanguageModel, load_model, tokenize
-from ntps.moments.collect import Pass
+from ntps.forward.pooled_texts import PooledTexts, collect_pooled, read_pooled
+from ntps.forward.stream import Pass
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
 from ntps.moments.kernels import Pooling
-from ntps.moments.pooled import PooledTexts, collect_pooled, read_pooled
 from tiny import DEPTH, WIDTH, Array, random_task, save_model
 
 LAYERS = (0, 2, DEPTH)

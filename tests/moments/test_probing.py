@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ntps.moments.calibration import samples
-from ntps.moments.plan import Batch, plan_batches
-from ntps.moments.probing import PATIENCE, probed_rates
+from ntps.forward.batch_budget import samples
+from ntps.forward.batch_plan import Batch, plan_batches
+from ntps.forward.sampled_rates import PATIENCE, probed_rates
 
 LENGTHS = np.random.default_rng(0).integers(20, 200, 3000)
 

@@ -18,9 +18,13 @@ import torch
 from safetensors import safe_open
 
 from ntps import InputError, ScoreResult, Task, score
-from ntps.models import LanguageModel, load_model
-from ntps.moments import Moments, ScoreRecord, claim_folder
-from ntps.moments.storage import write_sums, write_whole
+from ntps.checkpoint.lock import claim_folder
+from ntps.files import write_whole
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.moments.accumulator import Moments
+from ntps.moments.sums_file import write_sums
+from ntps.scoring.record import ScoreRecord
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TOP = {

@@ -15,10 +15,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from ntps import InputError, NumericalError, Task, score
-from ntps.models import LanguageModel, load_model
-from ntps.moments import ScoreRecord, ScoreSettings, run_score
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
 from ntps.moments.kernels import Pooling
-from ntps.tasks import Split, task_from_lists
+from ntps.scoring.record import ScoreRecord
+from ntps.scoring.score_run import run_score
+from ntps.scoring.settings import ScoreSettings
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.task import Split
 from oracle import literal_moments
 from tiny import CONTEXT, DEPTH, WORDS, Array, random_task, random_texts, save_model
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ntps.moments.calibration import Trial
-from ntps.moments.stopwatch import Stopwatch
+from ntps.forward.batch_budget import Trial
+from ntps.forward.stopwatch import Stopwatch
 
 HOST, FIRST, SECOND = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
 

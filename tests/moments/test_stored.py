@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from ntps import InputError, Task, load_model, rescore, score
-from ntps.models import LanguageModel
-from ntps.moments import collect, read_pooled
-from ntps.tasks import task_from_lists
+from ntps.forward import stream as collect
+from ntps.forward.pooled_texts import read_pooled
+from ntps.models.model import LanguageModel
+from ntps.tasks.from_lists import task_from_lists
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 
@@ -192,7 +193,7 @@ def test_an_interrupted_run_goes_on_with_its_pooled_texts(
             raise KeyboardInterrupt
         put(self, *arguments)
 
-    monkeypatch.setattr("ntps.moments.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("ntps.checkpoint.checkpoint.INTERVAL", 0.0)
     monkeypatch.setattr(collect.Moments, "add", dying)
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=tmp_path / "run", keep_pooled=True, tokens_per_batch=60)
@@ -210,8 +211,8 @@ def test_an_interrupted_run_goes_on_with_its_pooled_texts(
 def test_pooled_texts_that_went_missing_are_noticed(
     model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ntps.moments.checkpoint.INTERVAL", 0.0)
-    monkeypatch.setattr("ntps.moments.run._Run.join", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("ntps.checkpoint.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("ntps.scoring.score_run._Run.join", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=tmp_path, keep_pooled=True, tokens_per_batch=60)
     monkeypatch.undo()

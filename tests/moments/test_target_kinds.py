@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from ntps import ScoreResult, score
 from ntps.cli import app
-from ntps.models import LanguageModel, load_model
-from ntps.tasks import Task, task_from_lists
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.task import Task
 from tiny import DEPTH, WORDS, Array, random_texts, save_model, save_rows
 
 KINDS = ("classes", "flags", "label lists", "one real target", "three real targets")

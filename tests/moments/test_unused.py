@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ntps.moments import unused_rows
+from ntps.jobs.unused_rows import unused_rows
 
 
 def block(texts: int, dropped: dict[str, int], split: str = "train", test: Any = None) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ntps.errors import InputError
-from ntps.models import LanguageModel, load_model
-from ntps.moments import ScoreRecord, ScoreSettings, WordSettings, run_score, run_words
-from ntps.moments.record import read_layer_moments
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
 from ntps.moments.spectra import Spectra
-from ntps.moments.words import turned
+from ntps.moments.sums_folder import read_layer_moments
+from ntps.scoring.record import ScoreRecord
+from ntps.scoring.score_run import run_score
+from ntps.scoring.settings import ScoreSettings
+from ntps.scoring.word_planes import WordSettings, run_words, turned
 from tiny import DEPTH, WORDS, random_task, save_model
 
 LISTS = {"first": ["ba", "be ba"], "second": ["da", "de", "di"]}

@@ -14,10 +14,12 @@ from sklearn.metrics import r2_score
 
 import oracle
 from ntps import LayerScore, load_model, load_task, score, score_moments
-from ntps.models import LanguageModel, tokenize
-from ntps.moments import Moments
-from ntps.moments.collect import Pass, collect_moments
-from ntps.tasks import Task
+from ntps.forward.stream import Pass
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
+from ntps.moments.accumulator import Moments
+from ntps.scoring.reductions import collect_moments
+from ntps.tasks.task import Task
 
 Array = NDArray[np.float64]
 LAYERS = tuple(range(6))

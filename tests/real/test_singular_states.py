@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 import oracle
 from ntps import load_model, score
-from ntps.models import LanguageModel, tokenize
-from ntps.tasks import Task
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
+from ntps.tasks.task import Task
 from tiny import random_task, save_model
 
 Array = NDArray[np.float64]

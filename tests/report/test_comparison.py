@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ntps import FinetuneResult, InputError, finetune, load_model, probe, score
-from ntps.report import comparison, finetune_words, read_compared
+from ntps.display.finetune import comparison, finetune_words, read_compared
 from tiny import random_task, save_model
 
 TASK = random_task(30, test=20)

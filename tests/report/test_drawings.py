@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ntps.report.loss_curves import draw_losses, last_losses
-from ntps.report.style import marks, running_mean
-from ntps.report.word_planes import draw_words
+from ntps.plots.loss_curves import draw_losses, last_losses
+from ntps.plots.style import marks, running_mean
+from ntps.plots.word_planes import draw_words
 
 
 def words(spread: float, seed: int, columns: tuple[str, ...] = ("u1", "u2", "v1", "v2")) -> pd.DataFrame:

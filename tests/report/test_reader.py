@@ -11,7 +11,7 @@ import pytest
 from factory import LAYERS, MEASUREMENTS, TASKS, StudyFactory
 
 from ntps.errors import InputError
-from ntps.report.reader import FRACTIONS, at_fractions, read_results
+from ntps.study.analysis.reader import FRACTIONS, at_fractions, read_results
 
 MODEL = "demo/tiny-lm"
 

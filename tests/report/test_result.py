@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from ntps import InputError, ScoreResult, score
-from ntps.models import load_model
-from ntps.moments import ScoreRecord
-from ntps.report import layer_table, plain_words
+from ntps.display.sentences import plain_words
+from ntps.display.tables import layer_table
+from ntps.models.load import load_model
+from ntps.scoring.record import ScoreRecord
 from tiny import DEPTH, random_task, save_model
 
 CURVES = ("ntps", "ntps_full", "excess_loss", "retained", "retained_centered", "next_token_share")

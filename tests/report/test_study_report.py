@@ -11,13 +11,14 @@ import scipy.stats
 from factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
 
 from ntps.errors import InputError
-from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
-from ntps.report.measures import MAIN_RULE, MEASURES, RULES
-from ntps.report.reader import StudyResults, read_results
 from ntps.report.study_report import FIGURES, StudyReport, build_report
-from ntps.report.study_tables import accuracies, costs, lora_table, table_1, table_2
+from ntps.report.study_tables import costs, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable, written
 from ntps.report.writing import write_report
+from ntps.study.analysis.accuracies import accuracies
+from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
+from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RULES
+from ntps.study.analysis.reader import StudyResults, read_results
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps.errors import InputError
-from ntps.study import STUDIES, load_study
-from ntps.study.definition import parse_study
+from ntps.study.definition import STUDIES, load_study, parse_study
 from ntps.study.plan import plan_runs
-from ntps.study.reading import Document
+from ntps.study.yaml_document import Document
 from tiny import save_model, save_task
 
 GOOD: dict[str, Any] = {

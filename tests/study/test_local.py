@@ -17,12 +17,13 @@ import pytest
 import yaml
 
 from grid import Heard, begin, run_grid, save_grid, stamps
+from ntps.checkpoint.lock import claim_folder
 from ntps.errors import InputError
-from ntps.moments import claim_folder
-from ntps.report.reader import read_results
-from ntps.study import Overwrite, Run, Status, runs
+from ntps.study import runs
+from ntps.study.analysis.reader import read_results
 from ntps.study.engines import Job, run_in_workers
-from ntps.study.measure import MEASUREMENTS, Bench
+from ntps.study.measurements import MEASUREMENTS, Bench
+from ntps.study.runs import Overwrite, Run, Status
 from same import assert_same
 
 FOLDERS = ("results/model/local/first/score", "results/model/local/second/score")

@@ -13,10 +13,10 @@ import pytest
 
 from ntps.cli import app
 from ntps.models.registry import PAPER_MODELS
-from ntps.report.paper_tables import REMARKS, SLIPS, coefficients_table, verdict
+from ntps.report.paper.tables import REMARKS, SLIPS, coefficients_table, verdict
 from ntps.study.published import RELATIONS, published_coefficients, published_means, read_published
 from ntps.study.statistics import mean_over_models, spearman
-from ntps.tasks import known_tasks
+from ntps.tasks.catalogue import known_tasks
 
 FIGURE_COLUMNS = {
     "fig2_accuracy_ntps": ("fig2_accuracy", "ntps"),

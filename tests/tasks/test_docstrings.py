@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ntps.errors import InputError
-from ntps.tasks import docstrings
-from ntps.tasks.docstrings import LABELS, SourceModule, docstring_task, heldout_texts, modules, training_texts
+from ntps.tasks import embedded as docstrings
+from ntps.tasks.embedded import LABELS, SourceModule, docstring_task, heldout_texts, modules, training_texts
 from ntps.tasks.task import Task
 
 

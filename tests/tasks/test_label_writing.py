@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MultiLabelBinarizer
 
 from ntps.errors import InputError
-from ntps.tasks import Task, load_task, task_from_lists
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.load import load_task
 from ntps.tasks.splits import hold_out
-from ntps.tasks.task import Split
+from ntps.tasks.task import Split, Task
 
 ENDINGS = ("csv", "jsonl")
 

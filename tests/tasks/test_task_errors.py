@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ntps.errors import InputError
-from ntps.tasks import lines, load_task
+from ntps.tasks.load import load_task
+from ntps.tasks.sources import lines
 
 GOOD = [{"text": f"text {i}", "label": i % 2} for i in range(4)]
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ntps.errors import InputError
-from ntps.tasks import Task, load_task
+from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 
 ROWS = [
     {"text": "NA", "label": "no"},

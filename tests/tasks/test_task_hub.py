@@ -14,8 +14,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hub import HubClient, HubServer
-from ntps.tasks.hub import bars_on_a_terminal_only
 from ntps.tasks.registry import REGISTRY, Entry
+from ntps.tasks.sources.hub import bars_on_a_terminal_only
 
 CHOICES = Features(
     {

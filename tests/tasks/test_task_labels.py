@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps.errors import InputError
-from ntps.tasks import load_task, task_from_lists
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.load import load_task
 
 
 @pytest.mark.parametrize(

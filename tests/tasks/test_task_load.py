@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from ntps.errors import InputError
-from ntps.tasks import Split, known_tasks, load_task, task_from_lists
+from ntps.tasks.catalogue import known_tasks
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.load import load_task
 from ntps.tasks.registry import REGISTRY
 from ntps.tasks.splits import hold_out
+from ntps.tasks.task import Split
 
 COPIES = [name for name, entry in REGISTRY.items() if entry.copy_rows]
 
@@ -195,7 +198,7 @@ def test_the_embedded_task_is_the_default_and_can_be_limited(monkeypatch: pytest
     texts = [f"text {i}" for i in range(60)]
     labels = [i % 3 for i in range(60)]
     embedded = task_from_lists(texts, labels, test_texts=texts, test_labels=labels, name="docstrings")
-    monkeypatch.setattr("ntps.tasks.docstrings.docstring_task", lambda: embedded)
+    monkeypatch.setattr("ntps.tasks.embedded.docstring_task", lambda: embedded)
     for task in (load_task(), load_task("docstrings")):
         assert (task.train, task.test, task.selection["available"]) == (embedded.train, embedded.test, 60)
     task = load_task(limit=50)

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps.errors import InputError
-from ntps.tasks import Task, load_task, task_from_lists
+from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.load import load_task
 from ntps.tasks.splits import hold_out, limited
+from ntps.tasks.task import Task
 
 HEADER = "text,label\n"
 

@@ -9,7 +9,7 @@ from scipy import linalg
 
 import ntps.theory.singular
 from ntps import score_moments
-from ntps.moments.moments import Means
+from ntps.moments.means import Means
 from ntps.moments.spectra import Spectra
 
 Array = NDArray[np.float64]

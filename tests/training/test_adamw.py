@@ -9,8 +9,8 @@ from torch import Tensor
 
 from cached_probe import FrozenModel, distance, pool_once
 from ntps import LanguageModel, load_model, task_from_lists
-from ntps.training.adamw import train_head
-from ntps.training.settings import AdamwRecipe
+from ntps.training.probes.adamw import train_head
+from ntps.training.probes.settings import AdamwRecipe
 from tiny import random_task, save_model
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, mean_squared_error, r2_score
 
 from ntps import Task, task_from_lists
-from ntps.training import figures_of_logits, figures_of_values, majority_accuracy
+from ntps.training.metrics import figures_of_logits, figures_of_values, majority_accuracy
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -16,11 +16,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ntps import FinetuneResult, InputError, NumericalError, finetune, load_model, task_from_lists
-from ntps.models.adapter_files import WEIGHTS
-from ntps.training import FinetuneRecord, FinetuneSettings, load_classifier, run_finetune, tuner
-from ntps.training import finetune as module
-from ntps.training.batches import Collator
-from ntps.training.classifier import Classifier
+from ntps.models.adapters.files import WEIGHTS
+from ntps.training.finetuning import finetune_run as module
+from ntps.training.finetuning import tuner
+from ntps.training.finetuning.batches import Collator
+from ntps.training.finetuning.classifier import Classifier
+from ntps.training.finetuning.finetune_run import FinetuneRecord, run_finetune
+from ntps.training.finetuning.recipe import FinetuneSettings
+from ntps.training.finetuning.saved import load_classifier
 from openelm import save_openelm
 from tiny import random_task, random_texts, save_model, tokenizer_of
 
@@ -398,7 +401,7 @@ def test_bad_devices(device: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ntps.models.adapter.find_spec", lambda name: None if name == "peft" else name)
+    monkeypatch.setattr("ntps.models.adapters.adapter.find_spec", lambda name: None if name == "peft" else name)
     sentence = r"needs the package peft: install it with `pip install '.\[train\]'`"
     with pytest.raises(InputError, match=f"fine-tuning {sentence}"):
         run_finetune(folder, TASK, QUICK)

@@ -15,9 +15,12 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, m
 from sklearn.preprocessing import StandardScaler
 
 from ntps import InputError, LanguageModel, ProbeResult, Task, load_model, probe, task_from_lists
-from ntps.moments import PassSettings, Prepared, collect_pooled
-from ntps.report import probe_words
-from ntps.training import ProbeRecord, ProbeSettings, run_probe
+from ntps.display.probe import probe_words
+from ntps.forward.pooled_texts import collect_pooled
+from ntps.jobs.session import Prepared
+from ntps.jobs.settings import PassSettings
+from ntps.training.probes.probe_run import ProbeRecord, run_probe
+from ntps.training.probes.settings import ProbeSettings
 from tiny import DEPTH, WIDTH, Array, random_task, random_texts, save_model
 
 FIGURES = {"accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy"}
@@ -212,7 +215,7 @@ def test_few_texts_and_cut_texts_are_warned_about(model: LanguageModel) -> None:
 def test_warnings_of_scikit_learn_are_kept_and_not_printed(
     model: LanguageModel, task: Task, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    from ntps.training.logistic import LIMITS
+    from ntps.training.probes.logistic import LIMITS
 
     monkeypatch.setitem(LIMITS, "newton-cg", (1, 1e-12))
     warnings = run_probe(model, task, ProbeSettings(kind="logistic")).result["warnings"]

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from ntps import Task, task_from_lists
-from ntps.training.logistic import LIMITS, Logistic, fit_logistic
-from ntps.training.settings import LogisticRecipe
+from ntps.training.probes.logistic import LIMITS, Logistic, fit_logistic
+from ntps.training.probes.settings import LogisticRecipe
 from tiny import Array
 
 

@@ -11,9 +11,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error, r2_score
 
 from ntps import Moments
-from ntps.moments.moments import Means
+from ntps.moments.means import Means
 from ntps.theory import LinearProbe
-from ntps.training import LeastSquares, figures_of_means, ols_of_means, ols_of_pooled
+from ntps.training.probes.ols import LeastSquares, figures_of_means, ols_of_means, ols_of_pooled
 from tiny import Array
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -8,10 +8,14 @@ from typing import Any
 
 from ntps.api.loading import job
 from ntps.api.scoring import budget_settings
-from ntps.models import LanguageModel, check_adapter
-from ntps.moments import Reporter, ScoreSettings, estimate_score, join_world
+from ntps.distributed.world import join_world
+from ntps.jobs.progress import Reporter
+from ntps.models.adapters.adapter import check_adapter
+from ntps.models.model import LanguageModel
 from ntps.moments.kernels import Pooling
-from ntps.tasks import Task
+from ntps.scoring.dry_run import estimate_score
+from ntps.scoring.settings import ScoreSettings
+from ntps.tasks.task import Task
 
 
 def estimate(

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntps.api.loading import job
-from ntps.moments import Reporter, join_world
-from ntps.moments.owned import PARTS, RESULTS
-from ntps.report import FinetuneResult
-from ntps.tasks import Task
-from ntps.training import FinetuneSettings, run_finetune
-from ntps.training.recipe import Method, Precision
-from ntps.training.saved import files_of
+from ntps.api.results import FinetuneResult
+from ntps.checkpoint.owned_files import PARTS, RESULTS
+from ntps.distributed.world import join_world
+from ntps.jobs.progress import Reporter
+from ntps.tasks.task import Task
+from ntps.training.finetuning.finetune_run import run_finetune
+from ntps.training.finetuning.recipe import FinetuneSettings, Method, Precision
+from ntps.training.finetuning.saved import files_of
 
 
 def finetune(

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ntps.checkpoint.lock import claim_folder, folder_path
+from ntps.checkpoint.owned_files import PARTS, RESULTS
+from ntps.distributed.world import World
 from ntps.errors import InputError
-from ntps.models import LanguageModel, find_model, load_model
-from ntps.moments import World, claim_folder, folder_path
-from ntps.moments.owned import PARTS, RESULTS
-from ntps.tasks import Task, load_task
+from ntps.models.load import find_model, load_model
+from ntps.models.model import LanguageModel
+from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 
 
 @dataclass(frozen=True)

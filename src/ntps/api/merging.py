@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ntps.api.results import ScoreResult
+from ntps.checkpoint.lock import claim_folder, folder_path
 from ntps.errors import InputError
-from ntps.moments import claim_folder, folder_path, merge_runs
-from ntps.moments.score import Convention
-from ntps.report import ScoreResult
+from ntps.moments.layer_score import Convention
+from ntps.scoring.merge import merge_runs
 
 
 def merge(

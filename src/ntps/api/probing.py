@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntps.api.loading import job
-from ntps.models import LanguageModel
-from ntps.moments import Reporter
+from ntps.api.results import ProbeResult
+from ntps.jobs.progress import Reporter
+from ntps.models.model import LanguageModel
 from ntps.moments.kernels import Pooling
-from ntps.report import ProbeResult
-from ntps.tasks import Task
-from ntps.training import ProbeSettings, run_probe
-from ntps.training.settings import Kind, Solver
+from ntps.tasks.task import Task
+from ntps.training.probes.probe_run import run_probe
+from ntps.training.probes.settings import Kind, ProbeSettings, Solver
 
 
 def probe(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+from ntps.api.results import ScoreResult
+from ntps.checkpoint.lock import claim_folder, folder_path, replace_result
 from ntps.errors import InputError
-from ntps.moments import claim_folder, folder_path, replace_result, rescore_run
-from ntps.moments.score import Convention
-from ntps.report import ScoreResult
-from ntps.tasks import Task, load_task
+from ntps.moments.layer_score import Convention
+from ntps.scoring.rescore import rescore_run
+from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 
 
 def rescore(

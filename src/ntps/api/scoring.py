@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from ntps.api.loading import job
+from ntps.api.results import ScoreResult
+from ntps.checkpoint.owned_files import PARTS, PASS, RESULTS
+from ntps.distributed.world import join_world
 from ntps.errors import InputError
-from ntps.models import LanguageModel, check_adapter
-from ntps.moments import Reporter, ScoreSettings, join_world, parse_place, run_score
+from ntps.jobs.progress import Reporter
+from ntps.models.adapters.adapter import check_adapter
+from ntps.models.model import LanguageModel
 from ntps.moments.kernels import Pooling
-from ntps.moments.owned import PARTS, PASS, RESULTS
-from ntps.moments.score import Convention
-from ntps.report import ScoreResult
-from ntps.tasks import Task
+from ntps.moments.layer_score import Convention
+from ntps.scoring.adapter_change import parse_place
+from ntps.scoring.score_run import run_score
+from ntps.scoring.settings import ScoreSettings
+from ntps.tasks.task import Task
 
 
 def score(

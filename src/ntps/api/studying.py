@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from ntps.checkpoint.lock import folder_path
 from ntps.errors import InputError
-from ntps.moments import folder_path
-from ntps.study import EngineName, Outcome, Overwrite, Run, Studying, load_study
+from ntps.study.definition import load_study
+from ntps.study.runs import Outcome, Overwrite, Run
+from ntps.study.session import EngineName, Studying
 from ntps.study.state import read_rows
 
 

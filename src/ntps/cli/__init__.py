@@ -12,19 +12,17 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from ntps.cli.console import err, out, say
-from ntps.cli.doctor import doctor
 from ntps.cli.finetune import finetune
 from ntps.cli.merge import merge
-from ntps.cli.models import models
+from ntps.cli.models import doctor, models, tasks
 from ntps.cli.paper import paper
 from ntps.cli.probe import probe
 from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import study
-from ntps.cli.tasks import tasks
 from ntps.cli.words import words
+from ntps.distributed.world import process_rank
 from ntps.errors import InputError, NtpsError
-from ntps.moments import process_rank
 
 
 class OnceEach(TyperCommand):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ntps.moments import Reporter
+from ntps.jobs.progress import Reporter
 
 # No markup and no emoji codes: paths, labels and messages may hold square brackets and colons.
 out = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ntps import api
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
-from ntps.models import EMBEDDED
-from ntps.report import comparison, finetune_words, read_compared
+from ntps.display.finetune import comparison, finetune_words, read_compared
+from ntps.models.files import EMBEDDED
 
 RECIPE = "The recipe (defaults: the paper's)"
 SCHEDULE = "Steps"

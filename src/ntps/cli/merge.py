@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ntps import api
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import out
 from ntps.cli.results import show
 from ntps.cli.score import print_scores

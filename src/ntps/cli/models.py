@@ -1,14 +1,75 @@
-"""``ntps models``: the paper's models, and what they need."""
+"""``ntps doctor``: is this installation sound, and what does batching change?"""
 
 from __future__ import annotations
 
+import threadpoolctl
+import torch
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import options
-from ntps.cli.console import out
-from ntps.models import EMBEDDED, LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
-from ntps.models.files import is_cached
+from ntps.cli import build_options as options
+from ntps.cli.console import err, out
+from ntps.jobs.provenance import versions
+from ntps.models.files import EMBEDDED, is_cached
+from ntps.models.load import load_model
+from ntps.models.registry import LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
+from ntps.scoring.batching_effect import check_rescoring
+from ntps.tasks.catalogue import KnownTask, known_tasks
+from ntps.tasks.load import load_task
+
+
+def doctor(
+    model: options.ModelArgument = None,
+    task: options.TaskArgument = None,
+    text_column: options.TextColumns = None,
+    label_column: options.LabelColumn = None,
+    split: options.Split = "train",
+    limit: options.Limit = 200,
+    data_dir: options.DataDir = None,
+    config: options.DatasetConfig = None,
+    dtype: options.Dtype = options.DtypeName.float32,
+    device: options.Device = None,
+    tokenizer: options.Tokenizer = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show versions, device and threads, and measure what batching changes in hidden states and scores."""
+    for name, value in versions().items():
+        out.print(f"{name:14} {value}")
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    out.print(f"{'CUDA device':14} {gpu}")
+    out.print(f"{'torch threads':14} {torch.get_num_threads()}")
+    for pool in threadpoolctl.threadpool_info():
+        out.print(f"{'thread pool':14} {pool['internal_api']}, {pool['num_threads']} threads")
+    loaded = load_model(
+        model, dtype=dtype.value, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
+    )
+    texts = load_task(
+        task,
+        text_columns=text_column or (),
+        label_column=label_column,
+        split=split,
+        limit=limit,
+        data_dir=data_dir,
+        config=config,
+    )
+    err.print(f"Scoring {len(texts.train)} texts one by one, and in batches …")
+    check, moved = check_rescoring(loaded, texts)
+    table = Table(title=f"{loaded.id} in {dtype.value}: one by one against batches")
+    table.add_column("what")
+    table.add_column("largest change", justify="right")
+    table.add_row("hidden states (relative)", f"{check.deviation:.1e}")
+    for name, change in moved.items():
+        table.add_row(name, f"{change:.1e}")
+    out.print(table)
+    mask = "is left out (the model is causal)" if check.causal else "is passed (the model is not causal)"
+    out.print(f"The attention mask {mask}.")
+    if not check.passes:
+        err.print(f"Batching changes hidden states by more than rounding ({check.tolerance:.0e}).", style="red")
+        raise typer.Exit(1)
+    out.print("Batching is sound.")
+
 
 CAPTION = (
     "Any folder in Hugging Face format and any hub id is a model too. GB: weights in float32 / bfloat16. OpenELM comes "
@@ -42,3 +103,36 @@ def _needs(model: KnownModel) -> str:
     if model.tokenizer:
         return "--tokenizer"
     return "licence" if model.gated else ""
+
+
+LEGEND = (
+    "copy: under --data-dir or NTPS_DATA, with its own counts. hub: downloaded when it is first used. *: could not be "
+    "checked against its card. Any hub dataset id, file or folder is a task too."
+)
+
+
+def tasks(data_dir: options.DataDir = None, verbose: options.Verbose = False) -> None:
+    """List the tasks that are known by name, what is at hand locally, and what each needs."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in ("task", "at hand"):
+        table.add_column(column, no_wrap=True)
+    for column in ("classes", "train", "test"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("licence")
+    known = known_tasks(data_dir)
+    for task in known:
+        counts = (task.classes, task.train_rows, task.test_rows)
+        shown = ("" if count is None else f"{count:,}" for count in counts)
+        table.add_row(task.name + ("" if task.checked else " *"), _at_hand(task), *shown, task.licence)
+    out.print(table)
+    footnotes = Table("task", "hub dataset and remarks", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for task in known:
+        footnotes.add_row(task.name, ". ".join(filter(None, (task.hub_id, task.remark))))
+    out.print(footnotes)
+    out.print(LEGEND)
+
+
+def _at_hand(task: KnownTask) -> str:
+    if task.hub_id is None:
+        return "embedded"
+    return "copy" if task.local else "hub"

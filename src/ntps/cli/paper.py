@@ -9,12 +9,12 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import out
-from ntps.report.beside import beside
-from ntps.report.paper_tables import REMARKS, SLIPS, coefficients_table, verdict
-from ntps.report.reader import read_results
+from ntps.report.paper.comparison import beside
+from ntps.report.paper.tables import REMARKS, SLIPS, coefficients_table, verdict
 from ntps.report.tabular import ReportTable
+from ntps.study.analysis.reader import read_results
 from ntps.study.published import read_published
 
 
@@ -46,7 +46,7 @@ def paper(
             out.print(f"• {sentence}")
     if out_folder is not None:
         # Matplotlib takes a second to import, and only drawing needs it.
-        from ntps.report.paper_files import write_paper
+        from ntps.report.paper.files import write_paper
 
         write_paper(out_folder, tables)
         out.print(f"Figures and tables are in {out_folder}")

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ntps import api
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
-from ntps.models import EMBEDDED
-from ntps.report import probe_table, probe_words
+from ntps.display.probe import probe_table, probe_words
+from ntps.models.files import EMBEDDED
 
 PROBE = "Which probe"
 

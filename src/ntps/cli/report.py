@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import out, say
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from ntps.errors import InputError
-from ntps.tasks import Task, load_task
+from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 
 OF_LABELS = ("text_column", "label_column", "split", "limit", "limit_first", "seed", "data_dir", "config")
 OF_CURVES = ("from_folder", "layers", "convention", "centered", "test", "out_folder", "overwrite")

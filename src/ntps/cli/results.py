@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ntps.api.results import Result
 from ntps.cli.console import err, out, say
-from ntps.moments import unused_rows
-from ntps.report import Result
+from ntps.jobs.unused_rows import unused_rows
 
 
 def show(

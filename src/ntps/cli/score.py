@@ -8,13 +8,14 @@ from typing import Any
 import typer
 
 from ntps import api
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
-from ntps.cli.estimate import estimate_lines
 from ntps.cli.rescore import other_labels
 from ntps.cli.results import show
-from ntps.models import EMBEDDED
-from ntps.report import change_table, layer_table, plain_words
+from ntps.display.estimate import estimate_lines
+from ntps.display.sentences import plain_words
+from ntps.display.tables import change_table, layer_table
+from ntps.models.files import EMBEDDED
 
 
 def score(

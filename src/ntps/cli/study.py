@@ -12,11 +12,13 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import options
+from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars, say
 from ntps.errors import FailedRuns
-from ntps.study import STUDIES, Outcome, Overwrite, PlannedRun, Run, Status, Studying, load_study
+from ntps.study.definition import STUDIES, load_study
 from ntps.study.names import file_name
+from ntps.study.runs import Outcome, Overwrite, Run, Status
+from ntps.study.session import PlannedRun, Studying
 
 ENGINE = "Who makes the runs"
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ntps.cli import options
+from ntps.checkpoint.lock import claim_folder
+from ntps.cli import build_options as options
 from ntps.cli.console import out
 from ntps.errors import InputError
-from ntps.models import load_model
-from ntps.moments import WordSettings, claim_folder, run_words
-from ntps.moments.record import RESULT
-from ntps.moments.words import read_scored
+from ntps.files import RESULT
+from ntps.models.load import load_model
+from ntps.scoring.word_planes import WordSettings, read_scored, run_words
 
 
 def words(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
+from ntps.files import existing
 from ntps.hub import Kind, causes, gist, holds_results_only, hub_refusal
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import known_model
-from ntps.paths import existing
 
 EMBEDDED = "demo"
 """Name of the model that comes with the package."""

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 
 from ntps.errors import InputError
-from ntps.models.adapter import merge_adapter
-from ntps.models.adapter_files import adapter_beside
+from ntps.models.adapters.adapter import merge_adapter
+from ntps.models.adapters.cast import in_dtype
+from ntps.models.adapters.files import adapter_beside
 from ntps.models.architecture import find_blocks, layer_names, probe
-from ntps.models.cast import in_dtype
 from ntps.models.devices import find_device
 from ntps.models.explained import explained
 from ntps.models.files import EMBEDDED, ModelFiles, find_files
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
-from ntps.models.tokenizer import load_tokenizer
+from ntps.models.tokenizing.tokenizer import load_tokenizer
 from ntps.models.weights import fresh_base, load_base, require_finite
 
 DTYPES = {

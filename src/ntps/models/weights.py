@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ntps.errors import InputError, NumericalError
-from ntps.models.adapter_files import without_adapter
+from ntps.models.adapters.files import without_adapter
 from ntps.models.explained import explained
 from ntps.models.files import ModelFiles
 from ntps.models.quiet import quiet_transformers

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ntps.moments.layout import Layout
-from ntps.moments.workspace import Workspace
+from ntps.moments.buffers import Workspace
+from ntps.moments.packed_layout import Layout
 
 Array = NDArray[np.float64]
 Pooling = Literal["mean", "sum", "last"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps import theory
-from ntps.moments.moments import Means
+from ntps.moments.means import Means
 from ntps.theory import Factor, Subspace
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ntps.moments.storage import write_text, write_whole, writing
+from ntps.files import write_text, write_whole, writing
 from ntps.report.tabular import ReportTable
 
 DPI = 150

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ntps.report.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlation, Correlations
-from ntps.report.measures import MEASURES, RULES, Measure
-from ntps.report.reader import StudyResults
 from ntps.report.tabular import p_text
+from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlation, Correlations
+from ntps.study.analysis.measures import MEASURES, RULES, Measure
+from ntps.study.analysis.reader import StudyResults
 
 LEVEL = 0.05
 FEW_TASKS = 20

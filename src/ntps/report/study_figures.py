@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ntps.report.correlations import FIXED, PROBE_ACCURACY, SELECTED, Correlation, Correlations
-from ntps.report.loss_curves import draw_losses, last_losses
-from ntps.report.measures import MAIN_RULE, MEASURES, ProbeLayer
-from ntps.report.reader import StudyResults
-from ntps.report.scatter import Panel, draw_scatter
-from ntps.report.surface import draw_surfaces
+from ntps.plots.loss_curves import draw_losses, last_losses
+from ntps.plots.scatter import Panel, draw_scatter
+from ntps.plots.surface import draw_surfaces
+from ntps.plots.word_planes import draw_words
 from ntps.report.tabular import Column, ReportTable, p_text
-from ntps.report.word_planes import draw_words
+from ntps.study.analysis.correlations import FIXED, PROBE_ACCURACY, SELECTED, Correlation, Correlations
+from ntps.study.analysis.measures import MAIN_RULE, MEASURES, ProbeLayer
+from ntps.study.analysis.reader import StudyResults
 
 FEWEST_POINTS = 3
 BY_KEY = {measure.key: measure for measure in MEASURES}

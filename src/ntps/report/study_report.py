@@ -6,17 +6,18 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ntps.display.sentences import plain_words
 from ntps.errors import InputError
-from ntps.moments import ScoreRecord, unused_rows
-from ntps.report.correlations import FIXED, SELECTED, Correlations, correlate
-from ntps.report.figures import draw_score
+from ntps.jobs.unused_rows import unused_rows
+from ntps.plots.score_curves import draw_score
 from ntps.report.finding import finding
-from ntps.report.measures import MEASURES, ProbeLayer
-from ntps.report.reader import RESULT, StudyResults, read_results
 from ntps.report.study_figures import ReportFigure, figure_2, figure_3, figure_s1, figures_1, surfaces
 from ntps.report.study_tables import costs, failures, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable
-from ntps.report.words import plain_words
+from ntps.scoring.record import ScoreRecord
+from ntps.study.analysis.correlations import FIXED, SELECTED, Correlations, correlate
+from ntps.study.analysis.measures import MEASURES, ProbeLayer
+from ntps.study.analysis.reader import RESULT, StudyResults, read_results
 
 FIGURES = ("1", "2", "3", "s1", "surface")
 

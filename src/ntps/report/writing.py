@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ntps.moments.owned import take
-from ntps.moments.storage import write_text, write_whole
+from ntps.checkpoint.owned_files import take
+from ntps.files import write_text, write_whole
 from ntps.report.files import FIGURE, TABLE, write_figure, write_numbers, write_table
 from ntps.report.page import render_page
 from ntps.report.study_report import StudyReport

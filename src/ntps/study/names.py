@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ntps.errors import InputError
-from ntps.models import known_model
-from ntps.paths import existing
-from ntps.tasks.files import EXTENSIONS
+from ntps.files import existing
+from ntps.models.registry import known_model
+from ntps.tasks.sources.files import EXTENSIONS
 
 
 def file_name(name: str) -> str:

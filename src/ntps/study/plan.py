@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
+from ntps.files import existing
 from ntps.models.files import EMBEDDED as EMBEDDED_MODEL
-from ntps.paths import existing
-from ntps.study.definition import ModelSpec, Study, TaskSpec
-from ntps.study.measure import MEASUREMENTS
+from ntps.study.measurements import MEASUREMENTS
 from ntps.study.runs import Run
+from ntps.study.specs import ModelSpec, Study, TaskSpec
 from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.load import local_copy
 from ntps.tasks.registry import REGISTRY

@@ -14,14 +14,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ntps.checkpoint.lock import FolderInUse, claim_folder
+from ntps.checkpoint.owned_files import LOCK, PARTS, PASS, RESULTS, direct, erase, read_account, strangers, take
 from ntps.errors import InputError, NtpsError
-from ntps.moments import FolderInUse, Reporter, claim_folder
-from ntps.moments.owned import LOCK, PARTS, PASS, RESULTS, direct, erase, read_account, strangers, take
-from ntps.moments.record import RESULT
-from ntps.moments.storage import write_text, write_whole
-from ntps.study.definition import ModelSpec, TaskSpec
-from ntps.study.measure import MEASUREMENTS, Bench
-from ntps.training.saved import ADAPTER_FILES, CHECKPOINTS, HALVES, MODEL_FILES
+from ntps.files import RESULT, write_text, write_whole
+from ntps.jobs.progress import Reporter
+from ntps.study.measurements import MEASUREMENTS, Bench
+from ntps.study.specs import ModelSpec, TaskSpec
+from ntps.training.finetuning.saved import ADAPTER_FILES, CHECKPOINTS, HALVES, MODEL_FILES
 
 SCHEMA = 1
 RUN, FAILURE = "run.json", "failure.json"

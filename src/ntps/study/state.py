@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ntps.checkpoint.owned_files import take
 from ntps.errors import InputError
-from ntps.moments.owned import take
-from ntps.moments.storage import write_text, write_whole
-from ntps.study.definition import Study
+from ntps.files import write_text, write_whole
 from ntps.study.runs import SCHEMA, Run, State, Status
+from ntps.study.specs import Study
 
 STUDY = "study.json"
 FINAL = (Status.done, Status.failed)

@@ -10,21 +10,21 @@ import numpy as np
 
 from ntps.errors import InputError
 from ntps.limits import check_seed
-from ntps.tasks.columns import choose_columns
-from ntps.tasks.encoded import Encoded
-from ntps.tasks.forms import without_hidden
-from ntps.tasks.labels import encode_labels
-from ntps.tasks.numbering import class_order, numbered
-from ntps.tasks.rows import Rows, usable_rows
-from ntps.tasks.source import Source
+from ntps.tasks.labels.encode import encode_labels
+from ntps.tasks.labels.encoded import Encoded
+from ntps.tasks.labels.forms import without_hidden
+from ntps.tasks.labels.numbering import class_order, numbered
+from ntps.tasks.sources.columns import choose_columns
+from ntps.tasks.sources.rows import Rows, usable_rows
+from ntps.tasks.sources.source import Source
+from ntps.tasks.sources.table import Table
 from ntps.tasks.splits import hold_out, limited, without
-from ntps.tasks.table import Table
 from ntps.tasks.task import Split, Task
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, beside the task itself; names as in :func:`ntps.tasks.load_task`."""
+    """What the user asked for, beside the task itself; names as in :func:`ntps.tasks.load.load_task`."""
 
     text_columns: Sequence[str] = ()
     label_column: str | None = None

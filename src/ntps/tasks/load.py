@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.errors import InputError
+from ntps.files import existing
 from ntps.hub import holds_results_only
-from ntps.paths import existing
 from ntps.tasks.build import Options, build_task, limited_task
-from ntps.tasks.files import EXTENSIONS
-from ntps.tasks.hub import hub_source
-from ntps.tasks.local import holds_task, path_source
 from ntps.tasks.registry import REGISTRY, Entry
-from ntps.tasks.source import Source
+from ntps.tasks.sources.files import EXTENSIONS
+from ntps.tasks.sources.hub import hub_source
+from ntps.tasks.sources.local import holds_task, path_source
+from ntps.tasks.sources.source import Source
 from ntps.tasks.task import Task
 
 EMBEDDED = "docstrings"
@@ -169,7 +169,7 @@ def _from_hub(entry: Entry, revision: str, config: str | None) -> Source:
 
 
 def _embedded(options: Options) -> Task:
-    from ntps.tasks.docstrings import docstring_task
+    from ntps.tasks.embedded import docstring_task
 
     task = docstring_task()
     if options.text_columns or options.label_column or options.split != "train":

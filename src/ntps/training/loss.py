@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ntps.tasks import Task
-from ntps.training.figures import Labels
+from ntps.tasks.task import Task
+from ntps.training.metrics import Labels
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """``loss(logits, targets)`` of a batch: a mean over its texts, and over outputs but for classes."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ntps.moments import Reporter
+from ntps.jobs.progress import Reporter
 from ntps.study.engines.queue import Job, Listener, Queue
-from ntps.study.measure import Bench
+from ntps.study.measurements import Bench
 from ntps.study.runs import perform
 
 

@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.study.definition import Resources
 from ntps.study.engines.queue import TRIES, Job, Listener, Queue
-from ntps.study.measure import Bench
+from ntps.study.measurements import Bench
 from ntps.study.runs import Outcome, Overwrite, Run, give_up, perform
+from ntps.study.specs import Resources
 
 OBJECT_STORE = 100_000_000
 """Bytes for what tasks send one another, which is next to nothing: results lie in the shared folder."""

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 import torch
 
 from ntps.study.engines.queue import TRIES, Job, Listener, Queue
-from ntps.study.measure import Bench
+from ntps.study.measurements import Bench
 from ntps.study.runs import Outcome, Run, give_up, perform
 
 PATIENCE = 10.0

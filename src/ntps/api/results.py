@@ -1,0 +1,199 @@
+"""What functions return: results with tables, figures and files."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ntps.checkpoint.lock import claim_folder, folder_path, replace_result
+from ntps.display.finetune import finetune_words
+from ntps.display.probe import probe_words
+from ntps.display.sentences import plain_words
+from ntps.jobs.record import Record
+from ntps.scoring.record import ScoreRecord
+from ntps.study.analysis.reader import measurement_of
+from ntps.training.finetuning.finetune_run import FinetuneRecord
+from ntps.training.probes.probe_run import ProbeRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What a whole job returns.
+
+    Attributes:
+        record: Everything that is or would be on disk.
+    """
+
+    record: Record
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The main figures."""
+        return dict(self.record.result["summary"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        return tuple(self.record.result["warnings"])
+
+    def to_frame(self) -> pd.DataFrame:
+        """The curves, as in ``curves.parquet``."""
+        return self.record.curves.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``result.json``."""
+        return deepcopy(dict(self.record.result))
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Writes ``result.json`` and ``curves.parquet``.
+
+        Raises:
+            InputError: The folder cannot be written, or holds a result and ``overwrite`` is false.
+        """
+        folder = folder_path(folder)
+        with claim_folder(folder, overwrite):
+            replace_result(folder, self.record)
+        return folder
+
+    def __repr__(self) -> str:
+        result = self.record.result
+        return f"{type(self).__name__}({result['model']['id']} on {result['task']['id']})"
+
+
+class ScoreResult(Result):
+    """What :func:`ntps.score` returns: one row of curves per layer and k.
+
+    Attributes:
+        record: Everything that is or would be on disk.
+    """
+
+    record: ScoreRecord
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer: ranks, ``area``, R², losses, bounds, conditions."""
+        return pd.DataFrame(self.record.result["layers"])
+
+    def plot(self, path: str | Path | None = None, *, value: str = "retained_centered") -> Figure:
+        """Draws the layer × k heat map of one curve, and the curves of the layers.
+
+        Args:
+            path: Where to write the figure (PNG, PDF or SVG by its ending); not written by default.
+            value: Column of :meth:`to_frame` to draw.
+        """
+        # Matplotlib takes a second to import, and only drawing needs it.
+        from ntps.plots.score_curves import draw_score
+
+        return draw_score(self.record, value, None if path is None else Path(path))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ScoreResult:
+        """Reads a result from its folder.
+
+        Raises:
+            InputError: There is no readable result.
+        """
+        return cls(ScoreRecord.read(Path(folder)))
+
+    def __repr__(self) -> str:
+        result = self.record.result
+        head = f"ScoreResult({result['model']['id']} on {result['task']['id']}, {len(result['layers'])} layers)"
+        return "\n".join([head, *plain_words(result)])
+
+
+class FinetuneResult(Result):
+    """What :func:`ntps.finetune` returns: training losses, and figures on the test texts, by step.
+
+    Attributes:
+        record: Everything that is or would be on disk but the weights.
+    """
+
+    record: FinetuneRecord
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draws the training loss as a running mean, and the losses on the test texts as points (figure S1).
+
+        Args:
+            path: Where to write the figure (PNG, PDF or SVG by its ending); not written by default.
+        """
+        # Matplotlib takes a second to import, and only drawing needs it.
+        from ntps.plots.loss_curves import draw_losses
+        from ntps.plots.score_curves import save_figure
+
+        result = self.record.result
+        losses = self.to_frame().assign(
+            model=result["model"]["id"], task=result["task"]["id"], method=measurement_of(result)
+        )
+        losses["cross_entropy"] = losses["loss"]
+        figure = draw_losses(losses, columns=1)
+        if result["task"]["target_kind"] == "regression":
+            figure.axes[0].set_ylabel("mean squared error", fontsize=9)
+        save_figure(figure, None if path is None else Path(path))
+        return figure
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FinetuneResult:
+        """Reads a result from its folder.
+
+        Raises:
+            InputError: There is no readable result of a fine-tuning run.
+        """
+        return cls(FinetuneRecord.read(Path(folder)))
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{finetune_words(self.record.result)}"
+
+
+class ProbeResult(Result):
+    """What :func:`ntps.probe` returns: for ``adamw``, one row of curves per layer, epoch and split.
+
+    Attributes:
+        record: Everything that is or would be on disk.
+    """
+
+    record: ProbeRecord
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer: ``layer``, ``name``, and the figures as ``train_accuracy``, ``test_accuracy`` …"""
+        rows = self.record.result["layers"]
+        return pd.DataFrame(
+            [
+                {
+                    **{name: row[name] for name in ("layer", "name")},
+                    **{f"train_{name}": value for name, value in row["train"].items()},
+                    **{f"test_{name}": value for name, value in (row["test"] or {}).items()},
+                }
+                for row in rows
+            ]
+        )
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draws loss and accuracy by epoch; by layer where nothing was trained in epochs.
+
+        Args:
+            path: Where to write the figure (PNG, PDF or SVG by its ending); not written by default.
+        """
+        # Matplotlib takes a second to import, and only drawing needs it.
+        from ntps.plots.probe_curves import draw_probe
+
+        return draw_probe(self.record, self.layers, None if path is None else Path(path))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ProbeResult:
+        """Reads a result from its folder.
+
+        Raises:
+            InputError: There is no readable result of a probe.
+        """
+        return cls(ProbeRecord.read(Path(folder)))
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{probe_words(self.record.result)}"

@@ -1,0 +1,130 @@
+"""What stands beside running sums on disk, so that they are never taken for others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ntps.errors import InputError
+from ntps.files import damaged, write_text, write_whole
+from ntps.forward.batch_plan import Share
+from ntps.shapes import Each, misfit
+
+SHAPE = {
+    "run": {},
+    "conditions": {},
+    **dict.fromkeys(("tokens_per_batch", "rank", "world", "batches", "done"), int),
+    "earlier": [int],
+    "whole": bool,
+    "place": str,
+    "files": Each(str),
+    "largest": (int, None),
+    "notes": [str],
+}
+
+
+SHORT = 40
+"""Longer values are not shown when they differ."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is on disk of the part of a pass that one process runs.
+
+    Attributes:
+        run: What is scored with what, by names that users know; two runs that agree here compute the same sums.
+        conditions: What moves the last bits only, such as the number of threads.
+        tokens_per_batch: Budget of a batch, from which the plan of batches follows.
+        rank: Which process.
+        world: Among how many the batches were dealt.
+        earlier: Numbers of batches that the first process held before they were dealt.
+        batches: Number of batches of the plan.
+        done: How many of its own batches are in the sums.
+        whole: Whether the sums hold every text, those of the other processes too.
+        place: Folder with the sums, relative to the folder of results.
+        files: SHA-256 of its files.
+        largest: Padded tokens that fit the memory at once, if a batch did not.
+        notes: What a reader of the result must know.
+    """
+
+    run: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    tokens_per_batch: int
+    rank: int = 0
+    world: int = 1
+    earlier: tuple[int, ...] = ()
+    batches: int = 0
+    done: int = 0
+    whole: bool = False
+    place: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    largest: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> Share:
+        """The batches of the process."""
+        return Share(self.rank, self.world, self.earlier)
+
+    @property
+    def deal(self) -> dict[str, Any]:
+        """What all processes must agree on for their sums to be parts of one whole."""
+        return {"tokens_per_batch": self.tokens_per_batch, "world": self.world, "earlier": self.earlier}
+
+
+def write_ledger(path: Path, ledger: Ledger) -> None:
+    """Replaces a ledger on disk as a whole."""
+    text = json.dumps(asdict(ledger))
+    whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
+    write_whole(path, lambda temporary: write_text(temporary, whole))
+
+
+def read_ledger(path: Path) -> Ledger | None:
+    """Reads what :func:`write_ledger` wrote; None if there is no file.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        if hashlib.sha256(whole["ledger"].encode()).hexdigest() != whole["sha256"]:
+            raise ValueError("its content was changed")
+        content = json.loads(whole["ledger"])
+        if misfit(content, SHAPE):
+            raise ValueError("it says other things than a ledger does")
+        return Ledger(**{**content, "notes": tuple(content["notes"]), "earlier": tuple(content["earlier"])})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged(path) from error
+
+
+def refuse_foreign(folder: Path, found: Ledger, fresh: Ledger, asked: int | None) -> None:
+    """Raises an :class:`InputError` if progress belongs to another run than the one that begins now.
+
+    Args:
+        folder: Where it was found.
+        found: Its ledger.
+        fresh: The ledger of the run that begins now.
+        asked: Budget of a batch that the user insists on.
+    """
+    then = {**found.run, "tokens_per_batch": found.tokens_per_batch}
+    now = {**json.loads(json.dumps(fresh.run)), "tokens_per_batch": asked or found.tokens_per_batch}
+    pairs = {name: (then.get(name), now.get(name)) for name in {**then, **now} if then.get(name) != now.get(name)}
+    if len(pairs) > 1:
+        # It follows from the others, and says nothing to anyone.
+        pairs.pop("settings_hash", None)
+    if pairs:
+        raise InputError(
+            f"{folder} holds the progress of another run, which differs in "
+            f"{', '.join(_difference(name, *pair) for name, pair in pairs.items())}: continue that run with its own "
+            "command, discard it with --overwrite, or choose another --out"
+        )
+
+
+def _difference(name: str, then: object, now: object) -> str:
+    return f"{name} ({then} then, {now} now)" if len(f"{then}{now}") <= SHORT else name

@@ -1,0 +1,106 @@
+"""Files of results: their names, and writing each whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ntps.errors import InputError
+
+SCHEMA = 1
+"""Version of ``result.json``."""
+RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "pooled"
+"""What a folder of results may hold."""
+INDEX = "index.json"
+"""What a folder of arrays says of itself."""
+PROGRESS, LEDGER = "progress", "ledger.json"
+"""What a run that is under way keeps beside them."""
+
+
+def existing(name: str | Path) -> Path | None:
+    """The file or folder of a name, ``~`` spelled out; None where nothing is, or can be."""
+    try:
+        path = Path(name).expanduser()
+        return path if str(name) and path.exists() else None
+    except (OSError, RuntimeError):  # a name that no file can have, a home of nobody
+        return None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into one clear sentence."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"cannot write {path}: {reason}; free the space or choose another folder with --out"
+        ) from error
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Lets ``write`` fill a temporary file beside ``path`` and renames it: nobody ever sees half a file.
+
+    The file is on disk when this returns, and survives a loss of power.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            write(temporary)
+            # Some writers make files that only their owner may read.
+            temporary.chmod(0o666 & ~_umask())
+            _sync(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8."""
+    path.write_text(text, encoding="utf-8")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check its rights") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new names in a folder survive a loss of power, on file systems that can."""
+    with suppress(OSError):
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def damaged(path: Path) -> InputError:
+    """The error of a file of the progress that is not what was written."""
+    return InputError(
+        f"{path} is damaged, so that the run cannot be continued: start again with --overwrite, or choose another --out"
+    )

@@ -1,0 +1,1 @@
+"""Every batch through the model once."""

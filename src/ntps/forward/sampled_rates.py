@@ -1,0 +1,83 @@
+"""Seconds and memory of a pass from a few parts of its batches, within a time that is fixed beforehand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntps.forward.batch_budget import samples
+from ntps.forward.batch_plan import Batch
+
+PATIENCE = 6.0
+"""Seconds that trials of batches may take."""
+CAUTION = 4
+"""A trial must be expected to take at most this part of the time left, since it may take longer than expected."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a token costs.
+
+    Attributes:
+        widths: Tokens of the longest text of each batch that was tried, ascending.
+        seconds: Seconds a token in it.
+        padded: Padded tokens of the largest trial.
+    """
+
+    widths: tuple[int, ...]
+    seconds: tuple[float, ...]
+    padded: int
+
+    def whole(self, plan: Sequence[Batch], lengths: NDArray[np.int64]) -> tuple[float, float, float]:
+        """Seconds of a plan: as expected, and if every token cost what the cheapest and the dearest did.
+
+        Between batches that were tried, seconds a token follow the longest text.
+        """
+        tokens = np.array([int(lengths[batch].sum()) for batch in plan])
+        expected = np.interp([int(lengths[batch].max()) for batch in plan], self.widths, self.seconds)
+        total = float(tokens.sum())
+        return float(expected @ tokens), total * min(self.seconds), total * max(self.seconds)
+
+
+def probed_rates(
+    plan: Sequence[Batch],
+    lengths: NDArray[np.int64],
+    seconds: Callable[[Batch], float],
+    now: Callable[[], float] = time.perf_counter,
+) -> Rates:
+    """Tries batches, shorter texts first, each with as many of its texts as the time left permits.
+
+    The shortest text, alone, comes first and tells what is affordable; the largest batch comes last.
+
+    Args:
+        plan: The batches, longest texts first.
+        lengths: ``(n,)`` tokens of each text.
+        seconds: Runs a batch.
+        now: The clock.
+
+    Raises:
+        OutOfMemory: A batch does not fit.
+    """
+    began = now()
+    shortest = plan[-1][-1:]
+    seconds(shortest)
+    tokens, padded = int(lengths[shortest].sum()), int(lengths[shortest].max())
+    spent = seconds(shortest)
+    rates = {padded: spent / tokens}
+    for batch in sorted(samples(plan, lengths), key=lambda batch: int(lengths[batch].max())):
+        longest, tried = int(lengths[batch].max()), 0
+        while tried < len(batch):
+            # Many tokens together take at most their multiple of the time of few.
+            affordable = (PATIENCE - (now() - began)) / CAUTION / spent * tokens
+            texts = min(len(batch), int(affordable / longest))
+            if texts < max(1, 2 * tried):
+                break
+            part, tried = batch[:texts], texts
+            tokens, padded = int(lengths[part].sum()), max(padded, texts * longest)
+            spent = seconds(part)
+            rates[longest] = spent / tokens
+    return Rates(tuple(rates), tuple(rates.values()), padded)

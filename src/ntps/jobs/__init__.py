@@ -1,0 +1,1 @@
+"""What scores, probes and fine-tuning share: settings, session, progress, provenance, records."""

@@ -1,0 +1,157 @@
+"""Model and task made ready for passes: what every measurement does before its first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from ntps.forward.batch_plan import ALL, Share
+from ntps.forward.causality import BatchingCheck, check_batching
+from ntps.forward.stream import Pass
+from ntps.jobs.clock import PHASES, Clock
+from ntps.jobs.progress import Reporter, Silence
+from ntps.jobs.provenance import describe_model, describe_task, identity
+from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
+from ntps.tasks.task import Split, Task
+
+
+class Prepared:
+    """A model and a task, ready for passes.
+
+    Attributes:
+        model: The model.
+        task: The task.
+        settings: The options.
+        reporter: Learns about progress.
+        clock: Counts seconds from now on.
+        layers: Layers to visit, ascending.
+        tokens: Tokens of the training texts.
+        test: The split for held-out figures, if there is one and it is wanted.
+        test_tokens: Its tokens.
+        tokens_per_batch: Budget of a batch.
+        check: What batching does to hidden states.
+        described: The ``model`` block.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        task: Task,
+        settings: PassSettings,
+        reporter: Reporter | None,
+        phases: Sequence[str] = PHASES,
+    ) -> None:
+        self.model, self.task, self.settings, self.reporter = model, task, settings, reporter or Silence()
+        self.clock = Clock(phases)
+        self.layers = settings.layer_indices(model.num_layers)
+        fallback = DEFAULT_TOKENS_PER_BATCH.get(model.device.type, DEFAULT_TOKENS_PER_BATCH["cpu"])
+        self.tokens_per_batch = settings.tokens_per_batch or fallback
+        self.tokens = self._tokenize(task.train, "tokenize train texts")
+        self.test = task.test if settings.test else None
+        self.test_tokens = None if self.test is None else self._tokenize(self.test, "tokenize test texts")
+        self.check = self._checked()
+        self.described = describe_model(model)
+
+    @cached_property
+    def settings_hash(self) -> str:
+        """Not where model and task came from: the same weights and texts give the same numbers from any place."""
+        return self.settings.digest(self.layers, **identity(self.described, self.described_task, self.dtype))
+
+    @cached_property
+    def described_task(self) -> dict[str, Any]:
+        """The ``task`` block."""
+        return describe_task(self.task, self.tokens, self.test_tokens)
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the forward pass."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    def follow(self, tokens_per_batch: int) -> None:
+        """Sets the budget of a batch; batches of another size are checked anew."""
+        if tokens_per_batch != self.tokens_per_batch:
+            self.tokens_per_batch = tokens_per_batch
+            self.check = self._checked()
+
+    def work(self, split: Split, tokens: TokenizedTexts, phase: str | None, share: Share = ALL) -> Pass:
+        """A pass over one split, or over a share of its batches; the reporter is not told of one without a phase."""
+        work = Pass(
+            model=self.model,
+            tokens=tokens,
+            targets=lambda batch: self.task.targets(split.labels[batch]),
+            layers=self.layers,
+            pooling=self.settings.pooling,
+            masked=not self.check.causal,
+            tokens_per_batch=self.tokens_per_batch,
+            progress=lambda _done: None,
+            share=share,
+        )
+        if phase is None:
+            return work
+        tokens_here = sum(int(tokens.lengths[batch].sum()) for batch in work.batches)
+        return replace(work, progress=self.reporter.start(phase, tokens_here, "tokens"))
+
+    def count(self, seconds: tuple[float, float]) -> None:
+        """Counts the seconds of :meth:`Pass.run`."""
+        self.clock.add("forward", seconds[0])
+        self.clock.add("statistics", seconds[1])
+
+    def provenance(self) -> dict[str, Any]:
+        """The blocks of a result that say what was measured with what."""
+        return {
+            "settings_hash": self.settings_hash,
+            "model": self.described,
+            "task": self.described_task,
+            "settings": {
+                **self.settings.described(),
+                "layers": list(self.layers),
+                "tokens_per_batch": self.tokens_per_batch,
+                "dtype": self.dtype,
+                "device": self.model.device.type,
+                "attention_mask": "omitted" if self.check.causal else "passed",
+                "batching_deviation": self.check.deviation,
+                "batching_texts": self.check.texts,
+                "batching_longest": self.check.longest,
+            },
+        }
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader must know of model, batches and texts."""
+        yield from self.model.notes
+        if not self.check.passes:
+            yield (
+                f"batching changes hidden states by up to {self.check.deviation:.1e} (rounding explains "
+                f"{self.check.tolerance:.0e}): score with --tokens-per-batch 1 to take texts one by one"
+            )
+        if self.test is not None and (shared := self.task.shared_texts):
+            yield (
+                f"{shared:,} of {len(self.test):,} test texts are among the training texts: held-out figures flatter "
+                f"by what the probe remembers of them"
+            )
+        for kind, part in (("texts", self.tokens), ("test texts", self.test_tokens)):
+            if part is not None and part.truncated:
+                yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"
+
+    def _checked(self) -> BatchingCheck:
+        with self.clock.phase("forward"):
+            return check_batching(self.model, self.tokens, self.layers, self.tokens_per_batch)
+
+    def _tokenize(self, split: Split, phase: str) -> TokenizedTexts:
+        with self.clock.phase("tokenize"):
+            progress = self.reporter.start(phase, len(split), "texts")
+            return tokenize(self.model, split.texts, self.settings.max_length, progress)
+
+
+def gathered(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The warnings of layers, by their names, each once with the layers that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for name, warnings in by_layer.items():
+        for warning in warnings:
+            concerned.setdefault(warning, []).append(name)
+    for warning, names in concerned.items():
+        where = "every layer" if len(names) == len(by_layer) else ", ".join(names)
+        yield f"{where}: {warning}"

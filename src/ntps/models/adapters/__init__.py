@@ -1,0 +1,1 @@
+"""PEFT adapters: their files, and the layers that they change."""

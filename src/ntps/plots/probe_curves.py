@@ -1,0 +1,66 @@
+"""Figures of one probe: loss and accuracy by epoch, or by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ntps.jobs.record import Record
+from ntps.plots.score_curves import save_figure
+from ntps.plots.style import OKABE_ITO, legend_below, quiet_axes
+
+LABELS = {
+    "cross_entropy": "cross entropy (nats)",
+    "accuracy": "accuracy",
+    "mse": "mean squared error",
+    "r2": "R²",
+}
+SPLITS = {"train": ("training texts", OKABE_ITO[0], "-"), "test": ("test texts", OKABE_ITO[1], "--")}
+
+
+def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figure:
+    """Loss on the left, hits on the right, where they are defined.
+
+    Args:
+        record: The result.
+        layers: One row per layer, with columns such as ``train_accuracy``.
+        path: Where to write it, if anywhere.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    result = record.result
+    curves = record.curves
+    if curves.empty:
+        across, drawn = "layer", {split: _by_layer(layers, split) for split in SPLITS if f"{split}_mse" in layers}
+    else:
+        last = curves[curves["layer"] == result["summary"]["layer"]]
+        across, drawn = "epoch", dict(iter(last.groupby("split")))
+    names = [name for name in LABELS if name in drawn["train"] and drawn["train"][name].notna().any()]
+    figure = Figure(figsize=(4.2 * len(names), 3.8), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        quiet_axes(axes)
+        for split, (label, colour, line) in SPLITS.items():
+            if split not in drawn:
+                continue
+            frame = drawn[split]
+            axes.plot(frame[across], frame[name].astype(float), line, color=colour, label=label, marker=".", ms=4)
+        majority = result["summary"]["majority_accuracy"]["test" if "test" in drawn else "train"]
+        if name == "accuracy" and majority is not None:
+            axes.axhline(majority, color="#555555", linestyle=":", linewidth=1, label="most frequent class")
+        axes.set_xlabel(across)
+        axes.set_ylabel(LABELS[name])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    where = f", layer {result['summary']['name']}" if across == "epoch" else ""
+    handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    legend_below(figure, list(handles.values()), len(handles))
+    figure.suptitle(f"{result['settings']['kind']}: {result['model']['id']} on {result['task']['id']}{where}")
+    save_figure(figure, path)
+    return figure
+
+
+def _by_layer(layers: pd.DataFrame, split: str) -> pd.DataFrame:
+    return pd.DataFrame({"layer": layers["layer"], **{name: layers[f"{split}_{name}"] for name in LABELS}})

@@ -1,0 +1,106 @@
+"""What the processes of a run tell each other before and after their batches."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ntps.distributed.world import World
+from ntps.errors import InputError
+from ntps.moments.accumulator import Moments
+from ntps.moments.sums import SUMS
+from ntps.scoring.record import ScoreRecord
+from ntps.scoring.reductions import Tally
+from ntps.theory import LinearProbe
+
+PLACES = ("model id", "model revision", "model tokenizer")
+"""Where things lie, which may differ from host to host."""
+
+
+def agree(world: World, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies the run, in the words of the first process.
+
+    Raises:
+        InputError: Some process has loaded something else.
+    """
+    mine = json.loads(json.dumps(identity))
+    told = world.meet(mine)
+    for rank, other in enumerate(told):
+        differing = [name for name in mine if name not in PLACES and other[name] != told[0][name]]
+        if differing:
+            raise InputError(
+                f"process {rank} differs from process 0 in {', '.join(differing)}: give all hosts the same command, "
+                "model, texts and versions of libraries"
+            )
+    first: dict[str, Any] = told[0]
+    return first
+
+
+def join_moments(world: World, moments: dict[int, Moments]) -> None:
+    """Adds the sums of all other processes to those of the first one, in the order of their ranks.
+
+    One matrix after the other, so that the first process needs room for one more matrix only.
+
+    Args:
+        world: The processes.
+        moments: The moments of this process, of the same layers in all.
+    """
+    world.meet()
+    for layer in sorted(moments):
+        own = moments[layer]
+        # Not in the order of the dictionary: sums that were read from a file have another one.
+        for name in SUMS:
+            total = own.sums[name]
+            for part in world.gather(total):
+                total += part.to(total.device)
+        for texts, tokens in world.gather(torch.tensor([own.texts, own.tokens])):
+            own.texts += int(texts)
+            own.tokens += int(tokens)
+
+
+def share_probes(
+    world: World, probes: Mapping[int, LinearProbe], layers: Sequence[int], shape: tuple[int, int]
+) -> dict[int, LinearProbe]:
+    """The probes that the first process fitted, in all.
+
+    Args:
+        world: The processes.
+        probes: The probe of each layer; read in the first process only.
+        layers: The layers.
+        shape: (d, c) of every probe.
+    """
+    # The closed forms take the first process a while.
+    world.meet()
+    nothing = LinearProbe(np.zeros(shape), np.zeros(shape[1]))
+    known = {}
+    for layer in layers:
+        parts = vars(probes.get(layer, nothing)).items()
+        known[layer] = LinearProbe(**{name: world.spread(torch.as_tensor(part)).numpy() for name, part in parts})
+    return known
+
+
+def join_tallies(world: World, tallies: Mapping[int, Tally]) -> None:
+    """Adds the tallies of all other processes to those of the first one, in the order of their ranks."""
+    world.meet()
+    for tally in tallies.values():
+        for part in world.gather(torch.from_numpy(tally.sums)):
+            tally.sums += part.cpu().numpy()
+
+
+def share_record(world: World, record: ScoreRecord | None) -> ScoreRecord:
+    """The record of the first process, in all."""
+    if record is not None and world.alone:
+        return record
+    file = io.BytesIO()
+    if record is not None:
+        record.curves.to_parquet(file, index=False)
+    content = np.frombuffer(file.getbuffer(), dtype=np.uint8).copy()
+    result, size = world.share(lambda: [None if record is None else record.result, len(content)])
+    content = world.spread(torch.from_numpy(np.resize(content, size))).numpy()
+    return ScoreRecord(result, pd.read_parquet(io.BytesIO(content.tobytes())))

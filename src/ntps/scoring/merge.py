@@ -1,0 +1,163 @@
+"""Statistics that were computed apart, joined: runs of one model over texts that no two of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ntps.checkpoint.lock import clear_folder, left_behind
+from ntps.errors import InputError
+from ntps.files import MOMENTS
+from ntps.jobs.provenance import identity
+from ntps.moments.accumulator import Moments
+from ntps.moments.layer_score import Convention
+from ntps.moments.sums_folder import write_moments
+from ntps.scoring.record import ScoreRecord
+from ntps.scoring.rescore import rescore_run
+from ntps.scoring.settings import ScoreSettings
+from ntps.scoring.stored_run import StoredRun
+
+EQUAL = {
+    # A dtype changes the weights too, so it comes first.
+    "settings": ("layers", "pooling", "max_length", "dtype", "attention_mask"),
+    "model": ("architecture", "weights", "adapter"),
+    "task": ("target_kind", "label_names", "classes"),
+}
+"""Without these, sums of two runs have no meaning together."""
+FINGERPRINTS = ("fingerprint", "texts_fingerprint", "tokens_fingerprint")
+
+
+def merge_runs(
+    folders: Sequence[Path], out: Path, *, convention: Convention = "paper", centered: bool = False
+) -> ScoreRecord:
+    """Adds up the statistics of several runs and scores the sum, layer by layer in memory.
+
+    Args:
+        folders: Folders of the runs.
+        out: Folder for the result, which the caller has claimed.
+        convention: Whose curves to report.
+        centered: Whether both problems get an intercept.
+
+    Raises:
+        InputError: They do not belong together, or texts are in two of them.
+    """
+    runs = [StoredRun.open(folder, test=False) for folder in folders]
+    if len(runs) < 2:
+        raise InputError("there is nothing to merge: give the folders of at least two runs")
+    for run in runs[1:]:
+        _require_equal(runs[0], run)
+    parts = [part for run in runs for part in _parts(run)]
+    _require_apart(parts)
+    first = runs[0].index
+    settings = ScoreSettings(
+        None, first["settings"]["pooling"], first["settings"]["max_length"], None, False, convention, centered
+    )
+    task, layers = _merged_task(runs), list(first["layers"])
+    index = {
+        "settings_hash": settings.digest(tuple(layers), **identity(first["model"], task, first["settings"]["dtype"])),
+        "model": first["model"],
+        "task": task,
+        "settings": {**_common([run.index["settings"] for run in runs]), **settings.described(), "layers": layers},
+        "warnings": [
+            *dict.fromkeys(line for run in runs for line in (*run.index["warnings"], *run.doubts)),
+            *_doubts(parts),
+        ],
+        "merged": parts,
+    }
+    whole = {"kind": "merge", "settings_hash": index["settings_hash"], "merged": parts}
+    if left_behind(out, whole):
+        return ScoreRecord.read(out)
+    clear_folder(out, whole)
+    write_moments(out / MOMENTS, _sums(runs, layers), index)
+    scored = rescore_run(out, convention=convention, centered=centered, test=False)
+    result = {name: value for name, value in scored.result.items() if name != "rescored"}
+    return ScoreRecord({**result, "merged": parts}, scored.curves)
+
+
+def _sums(runs: Sequence[StoredRun], layers: Sequence[int]) -> Iterator[tuple[int, Moments]]:
+    for layer in layers:
+        total = runs[0].moments(layer)
+        for run in runs[1:]:
+            total.merge(run.moments(layer))
+        counted = sum(run.index["task"]["texts"] for run in runs)
+        if total.texts != counted:
+            raise InputError(
+                f"layer {layer} has {total.texts} of {counted} texts: some of the folders are damaged, compute their "
+                "moments again"
+            )
+        yield layer, total
+
+
+def _require_equal(first: StoredRun, other: StoredRun) -> None:
+    for block, names in EQUAL.items():
+        for name in names:
+            pair = [run.index[block].get(name) for run in (first, other)]
+            if pair[0] != pair[1]:
+                shown = f" ({pair[0]} and {pair[1]})" if len(f"{pair[0]}{pair[1]}") < 80 else ""
+                raise InputError(
+                    f"{first.folder} and {other.folder} cannot be merged, because they differ in {block} "
+                    f"{name}{shown}: score all parts with the same model and options"
+                )
+
+
+def _parts(run: StoredRun) -> list[dict[str, Any]]:
+    """The runs that a folder consists of: itself, or what was merged into it."""
+    task = run.index["task"]
+    names = ("id", "source", "split", "selection", "texts", "tokens", *FINGERPRINTS)
+    own = {"folder": str(run.folder), **{name: task[name] for name in names}}
+    parts: list[dict[str, Any]] = run.index.get("merged", [own])
+    return parts
+
+
+def _require_apart(parts: Sequence[Mapping[str, Any]]) -> None:
+    seen: dict[str, str] = {}
+    for part in parts:
+        texts, folder = part["texts_fingerprint"], part["folder"]
+        if texts in seen:
+            raise InputError(f"{seen[texts]} and {folder} hold the same texts, which would count twice: leave one out")
+        seen[texts] = folder
+
+
+def _doubts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What may be wrong and cannot be known."""
+    by_source: dict[tuple[str, str], list[str]] = {}
+    for part in parts:
+        by_source.setdefault((part["source"], part["split"]), []).append(part["folder"])
+    for (source, split), folders in by_source.items():
+        if len(folders) > 1:
+            yield (
+                f"{', '.join(folders)} all come from {source}, split {split}: texts that they share are counted more "
+                "than once"
+            )
+
+
+def _merged_task(runs: Sequence[StoredRun]) -> dict[str, Any]:
+    tasks = [run.index["task"] for run in runs]
+    counts = [task["class_counts"] for task in tasks]
+    dropped: Counter[str] = Counter()
+    for task in tasks:
+        dropped.update(task["dropped"])
+    return {
+        **_common(tasks),
+        "id": " + ".join(dict.fromkeys(task["id"] for task in tasks)),
+        "source": " + ".join(dict.fromkeys(task["source"] for task in tasks)),
+        **{name: sum(task[name] for task in tasks) for name in ("texts", "tokens", "truncated")},
+        **{name: _digest([task[name] for task in tasks]) for name in FINGERPRINTS},
+        "class_counts": None if None in counts else [sum(each) for each in zip(*counts, strict=True)],
+        "dropped": dict(dropped),
+        "test": None,
+        "notes": list(dict.fromkeys(note for task in tasks for note in task["notes"])),
+    }
+
+
+def _common(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all agree on; None for the rest."""
+    first, *others = blocks
+    return {name: value if all(each.get(name) == value for each in others) else None for name, value in first.items()}
+
+
+def _digest(fingerprints: Sequence[str]) -> str:
+    return hashlib.sha256(" ".join(fingerprints).encode()).hexdigest()

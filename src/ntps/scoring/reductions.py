@@ -1,0 +1,131 @@
+"""What a pass reduces hidden states to: moments, or residuals of probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ntps.checkpoint.checkpoint import Checkpoint
+from ntps.distributed.world import PeerFailed
+from ntps.forward.batch_plan import Batch
+from ntps.forward.stream import Array, Pass, Store, forget
+from ntps.moments.accumulator import Moments
+from ntps.moments.kernels import RaggedBatch
+from ntps.theory import LinearProbe, variance_explained
+
+
+def collect_moments(
+    work: Pass,
+    outputs: int,
+    checkpoint: Checkpoint | None = None,
+    check: Callable[[], None] = lambda: None,
+    store: Store = forget,
+) -> tuple[dict[int, Moments], tuple[float, float]]:
+    """Fills the moments of every layer.
+
+    Args:
+        work: The pass.
+        outputs: Width c of the targets.
+        checkpoint: Where to go on from, and where to leave the sums at intervals.
+        check: Raises if another process that shares the plan has stopped.
+        store: Gets the pooled texts too.
+
+    Returns:
+        Moments by layer, and the seconds of :meth:`Pass.run`.
+    """
+    moments: dict[int, Moments] = {}
+    restored = checkpoint.restore() if checkpoint else {}
+
+    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
+        if layer not in moments:
+            width, device = rows.pooled.shape[1], rows.pooled.device
+            moments[layer] = Moments(width, outputs, pooling=work.pooling, device=device)
+            if layer in restored:
+                moments[layer].merge(restored.pop(layer))
+        moments[layer].add(rows, targets)
+        store(layer, texts, rows.pooled)
+
+    def save(done: int, checkpoint: Checkpoint) -> None:
+        work.watch.settle()
+        checkpoint.save(moments, done, len(work.plan))
+
+    def finished(done: int) -> None:
+        if checkpoint and done < len(work.batches) and checkpoint.due:
+            save(done, checkpoint)
+        try:
+            check()
+        except PeerFailed:
+            if checkpoint:
+                save(done, checkpoint)
+            raise
+
+    seconds = work.run(reduce, start=checkpoint.ledger.done if checkpoint else 0, finished=finished)
+    return {**restored, **moments}, seconds
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How a probe does on texts that it was not fitted to.
+
+    Attributes:
+        r2: R² weighted by the variance of the outputs; None for constant targets.
+        accuracy: Share of texts whose largest prediction is the right class.
+    """
+
+    r2: float | None
+    accuracy: float
+
+
+def evaluate_probes(
+    work: Pass, probes: dict[int, LinearProbe], store: Store = forget
+) -> tuple[dict[int, Tally], tuple[float, float]]:
+    """Applies the probe of each layer to held-out texts as they stream by.
+
+    Args:
+        work: The pass over the held-out texts.
+        probes: The probe of each layer.
+        store: Gets the pooled texts too.
+
+    Returns:
+        Tallies by layer, and the seconds of :meth:`Pass.run`.
+    """
+    shift = work.targets(work.plan[0]).mean(axis=0)
+    tallies = {layer: Tally(probe, shift) for layer, probe in probes.items()}
+
+    def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
+        tallies[layer].add(rows.pooled, targets)
+        store(layer, texts, rows.pooled)
+
+    seconds = work.run(reduce)
+    return tallies, seconds
+
+
+class Tally:
+    """Residuals and hits of one probe, summed over batches.
+
+    Attributes:
+        sums: ``(2 + 3 c,)`` number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
+            their squares. Tallies of parts may be added up.
+    """
+
+    def __init__(self, probe: LinearProbe, shift: Array) -> None:
+        self.probe, self.shift = probe, shift
+        self.sums = np.zeros(2 + 3 * len(shift))
+
+    def add(self, pooled: Tensor, targets: Tensor) -> None:
+        """Adds a batch of texts."""
+        predicted, y = self.probe.predict(pooled.cpu().numpy()), targets.cpu().numpy()
+        hits = (predicted.argmax(axis=1) == y.argmax(axis=1)).sum()
+        # Deviations from a value near the mean: sums of large squares would cancel.
+        deviation = y - self.shift
+        by_output = (((y - predicted) ** 2).sum(axis=0), deviation.sum(axis=0), (deviation**2).sum(axis=0))
+        self.sums += np.concatenate(([len(y), hits], *by_output))
+
+    def result(self) -> HeldOut:
+        """The figures."""
+        texts, hits = self.sums[:2]
+        residual, total, energy = self.sums[2:].reshape(3, -1)
+        return HeldOut(variance_explained(residual, energy - total**2 / texts), float(hits / texts))

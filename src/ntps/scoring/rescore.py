@@ -1,0 +1,103 @@
+"""Scores from statistics on disk: other curves, or other labels for the same texts, without the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from ntps.errors import InputError
+from ntps.files import MOMENTS, POOLED
+from ntps.jobs.clock import Clock
+from ntps.jobs.provenance import envelope, identity
+from ntps.jobs.session import gathered
+from ntps.jobs.unused_rows import unused_rows
+from ntps.moments.layer_score import Convention, score_layers
+from ntps.scoring.record import ScoreRecord, layer_row, summarize
+from ntps.scoring.settings import ScoreSettings
+from ntps.scoring.stored_run import RelabelledRun, StoredRun
+from ntps.tasks.task import Task
+
+
+def rescore_run(
+    folder: Path,
+    task: Task | None = None,
+    *,
+    layers: str | None = None,
+    convention: Convention = "paper",
+    centered: bool = False,
+    test: bool = True,
+) -> ScoreRecord:
+    """Scores layers from what a run left, one after the other in memory.
+
+    Args:
+        folder: Folder of the run.
+        task: The same texts with other labels, which needs the run's pooled texts; the labels of the run by default.
+        layers: Layers such as ``0,3,-1``; all that were kept by default.
+        convention: Whose curves to report.
+        centered: Whether both problems get an intercept.
+        test: Whether to give held-out figures.
+
+    Returns:
+        The record that the run itself would have left, bit for bit where the labels are its own, but for times and
+        the block ``rescored``, which says where it comes from.
+
+    Raises:
+        InputError: Statistics or pooled texts are missing or damaged, or the task has other texts.
+    """
+    clock = Clock(("statistics", "theory"))
+    run = StoredRun.open(folder, test)
+    then, model = run.index["settings"], run.index["model"]
+    settings = ScoreSettings(
+        layers,
+        then["pooling"],
+        then["max_length"],
+        test=then["test"] and test,
+        convention=convention,
+        centered=centered,
+    )
+    chosen = _chosen(run, settings)
+    labelled = run if task is None else RelabelledRun(run, task)
+    scores = []
+    for layer in chosen:
+        with clock.phase("statistics"):
+            moments = labelled.moments(layer)
+        with clock.phase("theory"):
+            (score,) = score_layers({layer: moments}, model["layer_names"], convention, centered)
+        scores.append(replace(score, **labelled.held_out(score)))
+    used = [MOMENTS] if task is None else [MOMENTS, POOLED]
+    provenance = {
+        "settings_hash": settings.digest(tuple(chosen), **identity(model, labelled.task, then["dtype"])),
+        "model": model,
+        "task": labelled.task,
+        "settings": {**then, "layers": chosen, "convention": convention, "centered": centered, "test": settings.test},
+        "rescored": {"from": str(folder), "settings_hash": run.index["settings_hash"], "used": used},
+    }
+    warnings = gathered({score.name: score.warnings for score in scores})
+    result = {
+        **envelope("score", provenance, clock),
+        "layers": [layer_row(score) for score in scores],
+        "summary": summarize(scores),
+        "warnings": [
+            *unused_rows(labelled.task, unusable=True),
+            *run.index["warnings"],
+            *run.doubts,
+            *labelled.warnings,
+            *warnings,
+        ],
+    }
+    return ScoreRecord(result, pd.concat([score.to_frame() for score in scores], ignore_index=True))
+
+
+def _chosen(run: StoredRun, settings: ScoreSettings) -> list[int]:
+    kept: list[int] = run.index["layers"]
+    if settings.layers is None:
+        return kept
+    wanted = settings.layer_indices(run.index["model"]["num_layers"])
+    if missing := sorted({*wanted} - {*kept}):
+        raise InputError(
+            f"{run.folder} holds no statistics of layer {missing[0]}, only of {', '.join(map(str, kept))}: choose "
+            "among them with --layers"
+        )
+    return list(wanted)

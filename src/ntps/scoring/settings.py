@@ -1,0 +1,30 @@
+"""The options of a scoring run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from ntps.jobs.settings import PassSettings, check_choice
+from ntps.moments.layer_score import Convention
+
+
+@dataclass(frozen=True)
+class ScoreSettings(PassSettings):
+    """What a scoring run can be asked for.
+
+    Attributes:
+        convention: Whose curves to report.
+        centered: Whether both problems get an intercept: covariances instead of second moments.
+        auto_budget: Whether a trial chooses ``tokens_per_batch``.
+    """
+
+    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "auto_budget")
+
+    convention: Convention = "paper"
+    centered: bool = False
+    auto_budget: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("--convention", self.convention, get_args(Convention))

@@ -1,0 +1,240 @@
+"""What a scoring run left on disk, and what other labels make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ntps.errors import InputError
+from ntps.files import INDEX, MOMENTS, POOLED, RESULT
+from ntps.forward.pooled_texts import Array, PooledArrays, read_pooled
+from ntps.jobs.provenance import relabel_task
+from ntps.moments.accumulator import Moments
+from ntps.moments.layer_score import LayerScore
+from ntps.moments.sums_folder import FILES, read_layer_moments
+from ntps.scoring.record import ScoreRecord
+from ntps.shapes import Each, read_json
+from ntps.tasks.task import Split, Task
+from ntps.theory import LinearProbe, variance_explained
+
+SPLIT = {
+    "split": str,
+    "texts": int,
+    "tokens": int,
+    "dropped": Each(int),
+    "truncated": int,
+    "fingerprint": str,
+    "texts_fingerprint": str,
+    "tokens_fingerprint": str,
+}
+SHAPE = {
+    "settings_hash": str,
+    "model": {
+        "id": str,
+        "architecture": str,
+        "weights": str,
+        "num_layers": int,
+        "hidden_size": int,
+        "layer_names": [str],
+    },
+    "task": {
+        "id": str,
+        "source": (str, None),
+        "target_kind": str,
+        "classes": int,
+        "label_names": [str],
+        "class_counts": ([int], None),
+        "notes": [str],
+        **SPLIT,
+        "split": (str, None),
+        "test": (SPLIT, None),
+    },
+    "settings": {"pooling": str, "max_length": (int, None), "dtype": str, "test": bool},
+    "layers": [int],
+    "warnings": [str],
+    f"{FILES}?": Each(str),
+    "merged?": [{"folder": str, "source": (str, None), "split": (str, None), "texts": int, "texts_fingerprint": str}],
+}
+"""What the index beside the statistics must say."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """The folder of a scoring run.
+
+    Attributes:
+        folder: The folder.
+        index: What stands beside the statistics.
+        test: Whether to give held-out figures.
+    """
+
+    folder: Path
+    index: Mapping[str, Any]
+    test: bool
+
+    @classmethod
+    def open(cls, folder: Path, test: bool) -> StoredRun:
+        """Finds the statistics of a run.
+
+        Raises:
+            InputError: There are none.
+        """
+        path = folder / MOMENTS / INDEX
+        if not path.exists():
+            raise InputError(
+                f"{folder} holds no statistics: give a folder that `ntps score --out` wrote, without --moments drop"
+            )
+        index = read_json(path, SHAPE, "compute the moments again")
+        names, layers = index["model"]["layer_names"], index["layers"]
+        if not layers or not set(layers) <= set(range(len(names))) or len(names) != index["model"]["num_layers"] + 1:
+            raise InputError(f"{path} lists layers that the model does not have: compute the moments again")
+        return cls(folder, index, test)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What cannot be known about the statistics."""
+        if FILES in self.index:
+            return []
+        return [f"the statistics in {self.folder} are of an older ntps without checksums: damage would not be noticed"]
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """The ``task`` block."""
+        block: dict[str, Any] = dict(self.index["task"])
+        return block if self.test else {**block, "test": None}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know of the labels."""
+        if self.task["test"] is None or self._held_out:
+            return []
+        return [f"there are no held-out figures, because the run in {self.folder} has not come to its end"]
+
+    def moments(self, layer: int) -> Moments:
+        """The moments of a layer."""
+        moments = read_layer_moments(self.folder / MOMENTS, layer)
+        block, model = self.index["task"], self.index["model"]
+        shape = (moments.texts, moments.tokens, moments.hidden_size, moments.targets)
+        if shape != (block["texts"], block["tokens"], model["hidden_size"], block["classes"]):
+            raise InputError(
+                f"layer {layer} in {self.folder / MOMENTS} is of other texts, another model or other labels than its "
+                f"{INDEX} says: compute the moments again"
+            )
+        return moments
+
+    def held_out(self, score: LayerScore) -> dict[str, Any]:
+        """Held-out figures of a layer, which depend on no choice of curves."""
+        return self._held_out.get(score.layer, {}) if self.test else {}
+
+    def pooled(self, part: str) -> PooledArrays:
+        """Pooled texts by layer of a part, ``train`` or ``test``.
+
+        Raises:
+            InputError: They were not kept, or belong to another run.
+        """
+        place = self.folder / POOLED / part
+        if not (place / INDEX).exists():
+            raise InputError(
+                f"{self.folder} holds no pooled {part} texts, which other labels need: score the model again with "
+                "--keep-pooled"
+            )
+        remedy = "score the model again with --keep-pooled"
+        found = read_json(place / INDEX, {"settings_hash": str}, remedy)
+        if found["settings_hash"] != self.index["settings_hash"]:
+            raise InputError(f"{place} belongs to another run than {MOMENTS}: {remedy}")
+        arrays = read_pooled(place)
+        if not set(arrays) >= set(self.index["layers"]):
+            raise InputError(f"{place} lacks layers of {MOMENTS}: {remedy}")
+        return arrays
+
+    @cached_property
+    def _held_out(self) -> dict[int, dict[str, Any]]:
+        if not (self.folder / RESULT).exists():
+            return {}
+        rows = ScoreRecord.read(self.folder).result["layers"]
+        return {row["layer"]: {name: row[name] for name in ("r2_test", "accuracy_test")} for row in rows}
+
+
+class RelabelledRun:
+    """A run as it would be with other labels for the same texts.
+
+    Attributes:
+        task: The ``task`` block.
+        warnings: What a reader must know of the labels.
+    """
+
+    def __init__(self, run: StoredRun, task: Task) -> None:
+        block = run.task
+        _require_same_texts(run, task.train, block)
+        self._run, self._task = run, task
+        self._pooled = run.pooled("train")
+        self._targets = task.targets(task.train.labels)
+        self._test: PooledArrays = {}
+        self.warnings: list[str] = []
+        if task.test is not None and block["test"] is not None:
+            if task.test.texts_fingerprint == block["test"]["texts_fingerprint"]:
+                self._test = run.pooled("test")
+            else:
+                self.warnings = [f"there are no held-out figures, because {task.id} has other test texts"]
+        self.task = relabel_task(block, task, bool(self._test))
+
+    def moments(self, layer: int) -> Moments:
+        """The moments of a layer."""
+        moments, pooled = self._run.moments(layer), self._pooled[layer]
+        total = moments.sums["pooled_sum"].numpy()
+        # Rounding aside, which a sum of so many squares bounds, the rows must sum to what was summed then.
+        slack = 1e-6 * np.sqrt(moments.texts * moments.sums["pooled_gram"].diagonal().numpy())
+        if pooled.shape != (moments.texts, len(total)) or not (np.abs(pooled.sum(axis=0) - total) <= slack).all():
+            raise InputError(
+                f"the pooled texts of layer {layer} in {self._run.folder} do not belong to its statistics: score the "
+                "model again with --keep-pooled"
+            )
+        return relabelled(moments, pooled, self._targets)
+
+    def held_out(self, score: LayerScore) -> dict[str, Any]:
+        """Held-out figures of a layer."""
+        if not self._test or self._task.test is None:
+            return {}
+        r2, accuracy = _evaluate(score.probe, self._test[score.layer], self._task.targets(self._task.test.labels))
+        return {"r2_test": r2, "accuracy_test": accuracy if self._task.kind == "classes" else None}
+
+
+def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
+    """The moments of the same texts with other targets.
+
+    Args:
+        moments: Moments with any targets.
+        pooled: ``(n, d)`` the pooled texts.
+        targets: ``(n, c)`` the other targets.
+    """
+    other = Moments(moments.hidden_size, targets.shape[1], pooling=moments.pooling)
+    # All other sums know nothing of labels.
+    known = {"pooled_target": pooled.T @ targets, "target_gram": targets.T @ targets, "target_sum": targets.sum(axis=0)}
+    for name, total in other.sums.items():
+        total.copy_(torch.from_numpy(np.asarray(known[name])) if name in known else moments.sums[name])
+    other.texts, other.tokens, other.resolution = moments.texts, moments.tokens, moments.resolution
+    return other
+
+
+def _require_same_texts(run: StoredRun, split: Split, block: Mapping[str, Any]) -> None:
+    if split.texts_fingerprint == block["texts_fingerprint"]:
+        return
+    counts = "" if len(split) == block["texts"] else f" ({len(split)} texts here, {block['texts']} there)"
+    raise InputError(
+        f"the labels do not belong to the texts that {run.folder} was computed from{counts}: give the same texts in "
+        "the same order, each with its label, and the same --split, --limit and --seed"
+    )
+
+
+def _evaluate(probe: LinearProbe, pooled: Array, targets: Array) -> tuple[float | None, float]:
+    """R² and accuracy."""
+    predicted = probe.predict(pooled)
+    residual, deviation = ((targets - other) ** 2 for other in (predicted, targets.mean(axis=0)))
+    hits = predicted.argmax(axis=1) == targets.argmax(axis=1)
+    return variance_explained(residual.sum(axis=0), deviation.sum(axis=0)), float(hits.mean())

@@ -1,0 +1,178 @@
+"""Where words lie in the planes of the perception and the autoregressive subspace (figure 1 of the paper)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ntps.checkpoint.owned_files import take
+from ntps.errors import InputError
+from ntps.files import MOMENTS, RESULT, write_text, write_whole
+from ntps.forward.pooled_texts import collect_pooled
+from ntps.forward.stream import Pass
+from ntps.jobs.clock import Clock
+from ntps.jobs.provenance import envelope
+from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokens import tokenize
+from ntps.moments.kernels import Pooling
+from ntps.moments.spectra import Spectra
+from ntps.moments.sums_folder import read_layer_moments
+from ntps.scoring.record import ScoreRecord
+from ntps.shapes import misfit
+
+Array = NDArray[np.float64]
+
+SHAPE = {
+    "settings_hash": str,
+    "model": {"id": str, "revision": (str, None), "tokenizer": str, "weights": str},
+    "settings": {"dtype": str, "pooling": str},
+}
+"""What a score must say for words to be placed in its planes."""
+AXES = 2
+SIGN_RULE = (
+    "axes by descending eigenvalue; each is turned so that the mean of the first list is not below the mean of the "
+    "other words"
+)
+
+
+@dataclass(frozen=True)
+class WordSettings:
+    """Which words, and in which planes.
+
+    Attributes:
+        lists: Words by the name of their list; the first one turns the axes.
+        layer: Index of the layer; that of the score's summary by default.
+    """
+
+    # What changes no number beyond rounding.
+    aside: ClassVar[tuple[str, ...]] = ()
+
+    lists: Mapping[str, Sequence[str]]
+    layer: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.lists:
+            raise InputError("there is no list of words: name at least one")
+        for name, words in self.lists.items():
+            if not words or not all(word.strip() for word in words):
+                raise InputError(f"the word list {name!r} is empty, or one of its words is: name at least one word")
+
+
+def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out: Path | None = None) -> dict[str, Any]:
+    """Measures where words lie in the planes of U and V of a layer that was scored.
+
+    Args:
+        scored: Folder of the score, with its moments: they define U and V.
+        model: The model that was scored.
+        settings: The words and the layer.
+        out: Folder for ``result.json``; nothing is written without it.
+
+    Returns:
+        The content of ``result.json``, of kind ``words``: ``summary`` with the layer, the rule and the eigenvalues of
+        the axes, and ``words`` with ``list, word, tokens, u1, u2, v1, v2`` for each word, without directions that do
+        not exist.
+
+    Raises:
+        InputError: There is no score or no moments of that layer, they are another model's, or a word has no
+            token.
+    """
+    clock, score = Clock(), read_scored(scored)
+    if out is not None and out.resolve() == scored.resolve():
+        raise InputError(f"{out} holds the score that the words are of: choose another --out")
+    if model.weights() != score["model"]["weights"]:
+        raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
+    names = {row["layer"]: row["name"] for row in score["layers"]}
+    layer = score["summary"]["layer"] if settings.layer is None else settings.layer
+    if layer not in names:
+        raise InputError(f"{scored} holds no score of layer {layer}: choose one of {', '.join(map(str, names))}")
+    if not (scored / MOMENTS).is_dir():
+        raise InputError(f"{scored} holds no moments, which define the planes: score again with --moments keep")
+    with clock.phase("theory"):
+        spectra = Spectra.of(read_layer_moments(scored / MOMENTS, layer).means())
+    with clock.phase("forward"):
+        frame, states = word_states(model, settings.lists, layer, score["settings"]["pooling"])
+    first = (frame["list"] == frame["list"].iloc[0]).to_numpy()
+    for letter, subspace in (("u", spectra.perception), ("v", spectra.autoregressive)):
+        for axis, values in enumerate(turned(states @ subspace.basis[:, :AXES], first).T, start=1):
+            frame[f"{letter}{axis}"] = values
+    provenance = {name: score[name] for name in ("settings_hash", "model", "task")}
+    lists = {name: list(words) for name, words in settings.lists.items()}
+    result = {
+        **envelope(
+            "words", {**provenance, "settings": {"lists": lists, "pooling": score["settings"]["pooling"]}}, clock
+        ),
+        "summary": {
+            "layer": layer,
+            "name": names[layer],
+            "rule": SIGN_RULE,
+            "perception_eigenvalues": spectra.perception.values[:AXES].tolist(),
+            "autoregressive_eigenvalues": spectra.autoregressive.values[:AXES].tolist(),
+        },
+        "words": frame.to_dict("records"),
+        "warnings": [],
+    }
+    if out is not None:
+        take(out, (RESULT,))
+        write_whole(
+            out / RESULT, lambda path: write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        )
+    return result
+
+
+def read_scored(folder: Path) -> dict[str, Any]:
+    """The result of a score, which says all that words need to know of it.
+
+    Raises:
+        InputError: There is none, or it does not.
+    """
+    result = dict(ScoreRecord.read(folder).result)
+    if wrong := misfit(result, SHAPE):
+        raise InputError(f"{folder / RESULT} is not what ntps writes ({wrong}): give a folder that ntps score wrote")
+    return result
+
+
+def word_states(
+    model: LanguageModel, lists: Mapping[str, Sequence[str]], layer: int, pooling: Pooling
+) -> tuple[pd.DataFrame, Array]:
+    """Hidden states of words, each a text of its own, pooled as the texts of a task are.
+
+    Returns:
+        ``list, word, tokens`` by row, and ``(words, d)``.
+
+    Raises:
+        InputError: A word has no token.
+    """
+    frame = pd.DataFrame([(name, word) for name, words in lists.items() for word in words], columns=["list", "word"])
+    tokens = tokenize(model, frame["word"].tolist())
+    work = Pass(
+        model=model,
+        tokens=tokens,
+        targets=lambda batch: np.zeros((len(batch), 1)),
+        layers=(layer,),
+        pooling=pooling,
+        # Word by word, nothing is padded: no model needs a mask.
+        masked=False,
+        tokens_per_batch=1,
+        progress=lambda _done: None,
+    )
+    return frame.assign(tokens=tokens.lengths), collect_pooled(work)[layer]
+
+
+def turned(coordinates: Array, first: NDArray[np.bool_]) -> Array:
+    """Coordinates ``(words, axes)`` with the signs of :data:`SIGN_RULE`: eigenvectors have none of their own.
+
+    Unlike a rule about entries of the eigenvectors, it survives rotations of the hidden states and compares models.
+
+    Args:
+        coordinates: ``(words, axes)``.
+        first: ``(words,)`` whether a word is of the first list.
+    """
+    others = coordinates[~first].mean(axis=0) if not first.all() else 0.0
+    return np.where(coordinates[first].mean(axis=0) < others, -coordinates, coordinates)

@@ -1,0 +1,252 @@
+"""A folder of results → tidy tables: one row per run, layer, point of a curve, probe, fine-tuning and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ntps.errors import InputError
+from ntps.jobs.unused_rows import unused_rows
+from ntps.shapes import misfit, read_json
+from ntps.study.analysis import shapes
+from ntps.study.analysis.shapes import FIGURES
+
+Row = dict[str, Any]
+RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
+REMEDY = "give a folder that ntps wrote, or make the run again"
+FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
+"""Of the columns of V: the k at which tasks whose V has other ranks are compared."""
+
+COLUMNS = {
+    table: tuple(names.split())
+    for table, names in {
+        "runs": "model task measurement status cause seconds texts test_texts classes unused",
+        "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
+        "k_share95 ntps_share95",
+        "curves": "model task layer name depth fraction k ntps retained_centered",
+        "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
+        "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
+        "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
+        "r2_before r2_after",
+        "losses": "model task method split step cross_entropy",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that a folder of results says. Tables have their columns even where they have no rows.
+
+    Attributes:
+        name: Name of the study, or of the folder.
+        runs: What was to be run, and how it went: ``status`` is ``done``, ``failed`` or ``missing``.
+        layers: Scores of layers; ``measurement`` is ``score`` or ``score-after-lora``.
+        curves: Their curves at nineteen fractions of the columns of V, before fine-tuning.
+        probes: Probes by kind, layer and split.
+        finetunes: Fine-tuning by method (``lora``, ``full``, ``scratch``) and split.
+        changes: Scores before and after LoRA.
+        losses: Training losses by step.
+        words: Results of kind ``words``.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    layers: pd.DataFrame
+    curves: pd.DataFrame
+    probes: pd.DataFrame
+    finetunes: pd.DataFrame
+    changes: pd.DataFrame
+    losses: pd.DataFrame
+    words: tuple[Mapping[str, Any], ...]
+
+    @property
+    def models(self) -> list[str]:
+        """Models in the order of the study."""
+        return list(dict.fromkeys(self.runs["model"]))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks in the order of the study."""
+        return list(dict.fromkeys(self.runs["task"]))
+
+
+def read_results(folder: Path) -> StudyResults:
+    """Reads a study, or any folder with results somewhere below it.
+
+    Args:
+        folder: With ``study.json``, the runs that it lists, and how each went; without, whatever results there are.
+
+    Raises:
+        InputError: There is no such folder, no result in it, or its ``study.json`` cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: give one that ntps study or ntps score --out wrote")
+    manifest = folder / STUDY
+    name, entries = _listed(manifest) if manifest.is_file() else (folder.resolve().name, list(_found(folder)))
+    if not entries:
+        raise InputError(f"there is no result in {folder}: give a folder that ntps study or ntps score --out wrote")
+    labels = _labels(entries)
+    rows: dict[str, list[Row]] = {table: [] for table in COLUMNS}
+    for entry in entries:
+        key = {"model": labels[_model(entry)], "task": labels[entry["task"]]}
+        run = {**key, **{name: entry.get(name) for name in ("measurement", "status", "cause", "seconds")}}
+        if run["status"] == "done":
+            try:
+                _add_result(rows, key, run, folder / entry["folder"])
+            except (InputError, OSError, ValueError, KeyError, TypeError) as error:
+                run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
+        rows["runs"].append(run)
+    tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
+    # A score has its words beside it, a study in a run of their own; and runs may lie outside the folder.
+    runs = [folder / entry["folder"] for entry in entries if entry.get("folder")]
+    beside = {(run / below / RESULT).resolve() for run in runs for below in (WORDS, "")}
+    places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
+    words = tuple(read_result(path.parent) for path in places if _kind(path) == "words")
+    return StudyResults(name=name, words=words, **tables)
+
+
+def _listed(manifest: Path) -> tuple[str, list[Row]]:
+    study = read_json(manifest, shapes.STUDY, "give a folder that ntps study wrote")
+    if study["schema"] != 1:
+        raise InputError(f"{manifest} is not a study of schema 1: give a folder that ntps study wrote")
+    return str(study.get("name") or manifest.parent.resolve().name), study["runs"]
+
+
+def _found(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.rglob(RESULT)):
+        if _kind(path) in ("score", "probe", "finetune"):
+            result = read_result(path.parent)
+            yield {
+                "model": result["model"]["id"],
+                "revision": result["model"].get("revision"),
+                "task": result["task"]["id"],
+                "measurement": measurement_of(result),
+                "folder": path.parent.relative_to(folder),
+                "status": "done",
+            }
+
+
+def measurement_of(result: Mapping[str, Any]) -> str:
+    """What a result measures, by the name that studies give it."""
+    settings = result["settings"]
+    if result["kind"] == "score":
+        return "score-after-lora" if result["model"].get("adapter") else "score"
+    if result["kind"] == "probe":
+        return str(settings["kind"])
+    return "scratch" if settings["from_scratch"] else str(settings["method"])
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of ``result.json`` in a folder, whatever its kind.
+
+    Raises:
+        InputError: There is none, it cannot be read, or it is no result of ours.
+    """
+    path = folder / RESULT
+    result: dict[str, Any] = read_json(path, {"kind": str}, REMEDY)
+    if result["kind"] not in shapes.BY_KIND:
+        raise InputError(f"{path} is of the unknown kind {result['kind']!r}: {REMEDY}")
+    if wrong := misfit(result, shapes.BY_KIND[result["kind"]]):
+        raise InputError(f"{path} is not what ntps writes ({wrong}): {REMEDY}")
+    return result
+
+
+def _kind(path: Path) -> str | None:
+    """The kind of a result; None for a file that is none of ours."""
+    content = read_json(path, object, REMEDY)
+    kind = content.get("kind") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _model(entry: Row) -> str:
+    revision = entry.get("revision")
+    return str(entry["model"]) if revision in (None, "local") else f"{entry['model']}@{str(revision)[:7]}"
+
+
+def _labels(entries: Sequence[Row]) -> dict[str, str]:
+    """Last part of each id, or the whole id where that would not tell two apart."""
+    labels: dict[str, str] = {}
+    for ids in ({_model(entry) for entry in entries}, {str(entry["task"]) for entry in entries}):
+        short = {name: name.split("@")[0].replace("__", "/").rstrip("/").rsplit("/", 1)[-1] for name in ids}
+        counts = pd.Series(list(short.values())).value_counts()
+        labels |= {name: label if counts[label] == 1 else name for name, label in short.items()}
+    return labels
+
+
+def _records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) -> None:
+    result = read_result(folder)
+    task, test = result["task"], result["task"].get("test")
+    run |= {"texts": task["texts"], "classes": task["classes"], "test_texts": None if test is None else test["texts"]}
+    run["unused"] = "; ".join(unused_rows(task))
+    run["seconds"] = result["timing"].get("total") if run["seconds"] is None else run["seconds"]
+    match result["kind"]:
+        case "score":
+            _add_score(rows, key, run["measurement"], result, folder)
+        case "probe":
+            last, majority = result["summary"]["layer"], result["summary"]["majority_accuracy"]
+            for row in result["layers"]:
+                kept = {**key, "kind": result["settings"]["kind"], "layer": row["layer"], "name": row["name"]}
+                kept["last"] = row["layer"] == last
+                rows["probes"] += [{**each, "majority": majority[each["split"]]} for each in _by_split(kept, row)]
+        case "finetune":
+            method = measurement_of(result)
+            majority = result["summary"]["majority_accuracy"]
+            for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
+                rows["finetunes"].append({**row, "majority": majority[row["split"]]})
+            losses = _curves(folder, {"step": int, "cross_entropy": float}, ["split"])
+            rows["losses"] += [{**key, "method": method, **row} for row in _records(losses)]
+
+
+def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()) -> pd.DataFrame:
+    """Columns of numbers, as numbers, and of words."""
+    try:
+        return pd.read_parquet(folder / CURVES, columns=[*numbers, *words]).astype(numbers)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read the curves of {folder}: {error}") from error
+
+
+def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
+    splits = [split for split in ("train", "test") if block.get(split)]
+    return [{**kept, "split": split, **{name: block[split].get(name) for name in FIGURES}} for split in splits]
+
+
+def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: Mapping[str, Any], folder: Path) -> None:
+    blocks = result["model"]["num_layers"]
+    places = {
+        row["layer"]: {**key, "layer": row["layer"], "name": row["name"], "depth": row["layer"] / max(blocks, 1)}
+        for row in result["layers"]
+    }
+    for row in result["layers"]:
+        figures = {name: row.get(name) for name in COLUMNS["layers"] if name not in places[row["layer"]]}
+        rows["layers"].append({**figures, **places[row["layer"]], "measurement": measurement})
+    if measurement == "score":
+        numbers = dict.fromkeys(("fraction", "ntps", "retained_centered"), float)
+        curves = _curves(folder, {"layer": int, "k": int, **numbers})
+        for layer, curve in curves.groupby("layer"):
+            if layer not in places:
+                raise InputError(f"the curves of {folder} have a layer {layer} that its {RESULT} does not have")
+            rows["curves"] += [{**places[layer], **row} for row in _records(at_fractions(curve))]
+    for row in result.get("change", {}).get("layers", ()):
+        rows["changes"].append({**{name: row.get(name) for name in COLUMNS["changes"]}, **places[row["layer"]]})
+
+
+def at_fractions(curve: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one layer's curves at :data:`FRACTIONS` of its columns, as Algorithm 1 counts them.
+
+    Args:
+        curve: Every k from 1 to rank V, or already the nineteen fractions.
+    """
+    if curve["fraction"].notna().all():
+        return curve
+    k = np.maximum(1, (FRACTIONS * len(curve)).astype(int))
+    chosen: pd.DataFrame = curve.iloc[k - 1].assign(fraction=FRACTIONS)
+    return chosen

@@ -1,0 +1,65 @@
+"""What is known by name, and what of it is at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntps.tasks.load import EMBEDDED, local_copy
+from ntps.tasks.registry import REGISTRY, Entry
+from ntps.tasks.sources.local import described
+
+
+@dataclass(frozen=True)
+class KnownTask:
+    """One row of the table that ``ntps tasks`` prints.
+
+    Attributes:
+        name: What to write for TASK.
+        hub_id: Dataset on the hub; None for the embedded task.
+        classes: Number of classes, if known: of the local copy if there is one, else on the hub.
+        train_rows: Rows of the train split, likewise.
+        test_rows: Rows of the test split, likewise.
+        local: The local copy's folder, if there is one under the data folder.
+        licence: As the dataset's card states it.
+        checked: Whether the entry could be checked against the dataset's card.
+        remark: What else a user of the local copy, or of the hub, should know.
+    """
+
+    name: str
+    hub_id: str | None
+    classes: int | None
+    train_rows: int | None
+    test_rows: int | None
+    local: Path | None
+    licence: str
+    checked: bool
+    remark: str = ""
+
+
+def known_tasks(data_dir: str | Path | None = None) -> list[KnownTask]:
+    """Lists the embedded task and the registry.
+
+    Args:
+        data_dir: Folder that may hold local copies; else the environment variable ``NTPS_DATA``.
+    """
+    remark = "Docstrings of installed libraries; needs no network."
+    rows = [KnownTask(EMBEDDED, None, None, None, None, None, "those of the libraries", True, remark)]
+    return rows + [_known(entry, local_copy(entry, data_dir)) for entry in REGISTRY.values()]
+
+
+def _known(entry: Entry, copy: Path | None) -> KnownTask:
+    if copy is None:
+        classes, (train, test), remark = entry.classes, entry.hub_rows or (None, None), entry.hub_remark
+    else:
+        (train, test), classes, remark = *_described_sizes(copy), entry.copy_remark
+    return KnownTask(entry.name, entry.hub_id, classes, train, test, copy, entry.licence, entry.checked, remark)
+
+
+def _described_sizes(copy: Path) -> tuple[tuple[int | None, int | None], int | None]:
+    """Rows and classes as the description beside the splits tells them; counting would mean reading all texts."""
+    said = described(copy)
+    rows, names = said.get("rows"), said.get("label_names")
+    counts = [rows.get(split) if isinstance(rows, dict) else None for split in ("train", "test")]
+    train, test = (count if isinstance(count, int) else None for count in counts)
+    return (train, test), len(names) if isinstance(names, list) else None

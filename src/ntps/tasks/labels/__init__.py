@@ -1,0 +1,1 @@
+"""Labels: their types, classes and vectors, and how they become targets."""

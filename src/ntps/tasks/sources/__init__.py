@@ -1,0 +1,1 @@
+"""Files, tables and hub datasets: where rows come from."""

@@ -1,0 +1,146 @@
+"""Which columns hold the texts and the labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ntps.errors import InputError
+from ntps.tasks.sources.table import Table, Written, is_missing, is_number
+
+TEXT_NAMES = frozenset(
+    {"body", "comment", "content", "context", "document", "headline", "message", "question", "query", "review"}
+    | {"sentence", "sms", "text", "title", "tweet", "utterance"}
+)
+LABEL_NAMES = frozenset(
+    {"answerkey", "category", "class", "emotion", "intent", "label", "labels", "rating", "score", "sentiment", "stars"}
+    | {"tag", "target", "y"}
+)
+NOT_TEXT = re.compile(
+    r"(.*[_-])?(id|idx|index|uid|guid|uuid|url|lang|language|split)|__index_level_\d+__", re.IGNORECASE
+)
+PEEK = 1000
+"""Rows that are looked at to tell what a column holds."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The chosen columns; several text columns are joined with a space."""
+
+    text: tuple[str, ...]
+    label: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_columns(table: Table, text: Sequence[str] = (), label: str | None = None) -> Columns:
+    """Takes the named columns, and detects those that are not named.
+
+    Args:
+        table: The split that is scored.
+        text: Names of the text columns, in the order of joining; detected if empty.
+        label: Name of the label column; detected if None.
+
+    Raises:
+        InputError: A named column does not exist, or no single column stands out.
+    """
+    require_columns(table, [*text, label] if label else text)
+    if not text and not label:
+        _require_header(table)
+    if label in text:
+        raise InputError(f"{table.origin}: column '{label}' is named both as text and as label; choose two columns.")
+    if len(set(text)) < len(text):
+        raise InputError(f"{table.origin}: a text column is named twice; name each once, in the order of joining.")
+    found_label = label or _find_label(table, text)
+    found_text = tuple(text) or (_find_text(table, found_label),)
+    notes = []
+    if not text:
+        others = [name for name in _text_candidates(table) if name not in (found_label, *found_text)]
+        left = f"; other columns that hold texts: {_listed(others)}" if others else ""
+        notes.append(f"Text column '{found_text[0]}' was detected{left}.")
+    if label is None:
+        notes.append(f"Label column '{found_label}' was detected.")
+    return Columns(found_text, found_label, tuple(notes))
+
+
+def require_columns(table: Table, names: Iterable[str]) -> None:
+    """Raises an InputError if a column does not exist."""
+    for name in names:
+        if name not in table.columns:
+            raise InputError(f"{table.origin} has no column '{name}': its columns are {_listed(table.columns)}.")
+
+
+def _require_header(table: Table) -> None:
+    """Refuses a CSV file whose first line looks like the others, as far as nobody names its columns."""
+    names = list(table.columns)
+    # pandas numbers columns that have no names.
+    numbered = names == [str(index) for index in range(len(names))]
+    known = any(name.lower() in TEXT_NAMES | LABEL_NAMES or NOT_TEXT.fullmatch(name) for name in names)
+    if table.typed or numbered or known:
+        return
+    if any(name in Written(values[:PEEK]) for name, values in table.columns.items()):
+        raise InputError(
+            f"{table.origin}: the first line, {_listed(names)}, looks like a row and not like names of columns; put a "
+            f"line of names above it, or choose columns with --text-column and --label-column."
+        )
+
+
+def _find_label(table: Table, text: Sequence[str]) -> str:
+    names = [name for name in table.columns if name not in text]
+    for exact in ("label", "labels"):
+        if exact in names:
+            return exact
+    classes = [name for name in names if name in table.class_names]
+    known = [name for name in names if name.lower() in LABEL_NAMES]
+    rest = [name for name in names if name not in _text_candidates(table)] if len(table.columns) == 2 else []
+    candidates = classes or known or rest
+    if len(candidates) != 1:
+        trouble = f"has labels in {_listed(candidates)}, perhaps" if candidates else "has no column of labels by name"
+        raise InputError(f"{table.origin} {trouble}: choose one of {_listed(names)} with --label-column.")
+    return candidates[0]
+
+
+def _find_text(table: Table, label: str) -> str:
+    candidates = [name for name in _text_candidates(table) if name != label]
+    if "text" in candidates:
+        return "text"
+    known = [name for name in candidates if name.lower() in TEXT_NAMES]
+    for choice in (candidates, known):
+        if len(choice) == 1:
+            return choice[0]
+    if candidates:
+        raise InputError(
+            f"{table.origin} has several columns that could be the text, {_listed(candidates)}: choose one with "
+            f"--text-column, or a pair by giving it twice."
+        )
+    encoded = next((name for name, values in table.columns.items() if isinstance(_first(values), bytes)), None)
+    if encoded is not None:
+        raise InputError(f"{table.origin}: column '{encoded}' holds bytes; write its texts as strings.")
+    raise InputError(
+        f"{table.origin} has no column of texts beside the label column '{label}': choose one of "
+        f"{_listed(table.columns)} with --text-column, or another --label-column."
+    )
+
+
+def _text_candidates(table: Table) -> list[str]:
+    return [
+        name
+        for name, values in table.columns.items()
+        if not NOT_TEXT.fullmatch(name) and _looks_like_text(values[:PEEK], table.typed)
+    ]
+
+
+def _first(values: Sequence[object]) -> object:
+    return next((value for value in values[:PEEK] if not is_missing(value)), None)
+
+
+def _looks_like_text(values: Sequence[object], typed: bool) -> bool:
+    """Whether most values are texts, so that the few that are not can be named later."""
+    present = [value for value in values if not is_missing(value)]
+    texts = [value for value in present if isinstance(value, str) and (typed or not is_number(value))]
+    return 2 * len(texts) > len(present)
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [f"'{name[:40]}'" for name in names]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")

@@ -1,0 +1,210 @@
+"""Reading task files: JSON lines, CSV, TSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ntps.errors import InputError
+from ntps.tasks.sources.lines import LONGEST_LINE, numbered_lines
+from ntps.tasks.sources.quotes import Record, swallows_rows
+from ntps.tasks.sources.table import ABSENT, Table, Written, arrow_table, joined
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EXTENSIONS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+"""Endings of the files that can be read."""
+
+
+def read_table(path: Path) -> Table:
+    """Reads one task file by the ending of its name.
+
+    Raises:
+        InputError: The file is malformed, empty, or of an unknown kind.
+    """
+    if path.is_dir():
+        return _read_parts(path)
+    match extension(path):
+        case ".jsonl" | ".jsonl.gz":
+            table = _read_json_lines(path)
+        case ".csv" | ".csv.gz":
+            table = _read_csv(path, ",")
+        case ".tsv" | ".tsv.gz":
+            table = _read_csv(path, "\t")
+        case ".parquet":
+            table = _read_parquet(path)
+        case _:
+            raise InputError(f"{path}: unknown kind of file; use one that ends in {', '.join(EXTENSIONS)}.")
+    if not len(table):
+        raise InputError(f"{path} holds no rows: a task needs labelled texts.")
+    return table
+
+
+def _read_parts(folder: Path) -> Table:
+    """A folder with the name of a file, as Spark writes it: its visible files of that kind are the parts."""
+    named = sorted(file for file in folder.iterdir() if not file.name.startswith((".", "_")))
+    parts = [file for file in named if file.is_file() and extension(file) == extension(folder)]
+    if not parts or len(parts) < len(named):
+        other = f"{next(file.name for file in named if file not in parts)} beside them" if named else "nothing at all"
+        raise InputError(
+            f"{folder} is a folder: it may hold parts that end in {extension(folder)}, and holds {other}; give a file."
+        )
+    return joined(str(folder), [read_table(part) for part in parts])
+
+
+def extension(path: Path) -> str | None:
+    """The known ending of a file name, or None."""
+    endings = [ending for ending in EXTENSIONS if path.name.lower().endswith(ending)]
+    return endings[0] if endings else None
+
+
+def _read_json_lines(path: Path) -> Table:
+    columns: dict[str, list[object]] = {}
+    lines: list[int] = []
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        for name, value in _json_object(path, number, line).items():
+            if name not in columns:
+                columns[name] = [ABSENT] * len(lines)
+            columns[name].append(value)
+        lines.append(number)
+        for values in columns.values():
+            if len(values) < len(lines):
+                values.append(ABSENT)
+    return Table(str(path), columns, lines)
+
+
+def _json_object(path: Path, number: int, line: str) -> dict[str, object]:
+    try:
+        value = json.loads(line, object_pairs_hook=_unique_keys)
+    except InputError as error:
+        raise InputError(f"{path}, line {number}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        cause = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InputError(f"{path}, line {number}: broken JSON ({cause}); write one whole object per line.") from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f'{path}, line {number}: not a JSON object; write lines such as {{"text": "some text", "label": 0}}.'
+        )
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise InputError(f"column '{twice}' stands twice in one object; rename or remove one of them.")
+    return found
+
+
+def _read_csv(path: Path, delimiter: str) -> Table:
+    records = _csv_records(path, delimiter)
+    header = next(records, None)
+    if header is None:
+        raise InputError(f"{path} is empty: a task file starts with a line of column names.")
+    names = [name.strip() or f"column {index}" for index, name in zip(count(1), header.fields, strict=False)]
+    if len(names) == 1:
+        separators = "commas" if delimiter == "," else "tabs"
+        raise InputError(
+            f"{path}, line {header.line}: only one column, {names[0][:40]!r}; separate two by {separators}."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"{path}, line {header.line}: column name '{twice[0]}' stands twice; rename or remove one of them."
+        )
+    columns: dict[str, list[object]] = {name: [] for name in names}
+    lines: list[int] = []
+    doubtful: list[Record] = []
+    for record in records:
+        if len(record.fields) != len(names):
+            raise InputError(
+                f"{path}, line {record.line}: {len(record.fields)} fields where the header has {len(names)}; "
+                f"put quotes around texts that hold the separator or a line end."
+            )
+        if record.fields == header.fields:
+            raise InputError(f"{path}, line {record.line}: the names of the columns stand here again; remove them.")
+        if record.lines_are_rows(len(names)):
+            doubtful.append(record)
+        for values, value in zip(columns.values(), record.fields, strict=True):
+            values.append(value)
+        lines.append(record.line)
+    written = [Written(values) for values in columns.values()] if doubtful else []
+    for record in doubtful:
+        if swallows_rows(record, written):
+            raise InputError(
+                f"{path}, line {record.line}: the quote that opens here is closed in line "
+                f"{record.line + len(record.lines) - 1} only, and what lies between looks like rows; double each quote "
+                f"that belongs to a text and put the text in quotes, or use .jsonl."
+            )
+    return Table(str(path), columns, lines, typed=False)
+
+
+def _csv_records(path: Path, delimiter: str) -> Iterator[Record]:
+    former = csv.field_size_limit(LONGEST_LINE)
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for _, line in numbered_lines(path):
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    try:
+        while True:
+            start = reader.line_num + 1
+            taken.clear()
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(
+                    f"{path}, line {start}: broken quoting ({error}); double each quote inside a quoted text, "
+                    f"or use .jsonl."
+                ) from error
+            if fields:
+                yield Record(start, fields, tuple(taken), delimiter)
+    finally:
+        csv.field_size_limit(former)
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.ParquetFile(path).read()
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a whole Parquet file: write or download it again.") from error
+    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: column '{twice[0]}' stands twice; rename or remove one of them.")
+    return arrow_table(str(path), rows, class_label_names)
+
+
+def class_label_names(schema: pa.Schema) -> Mapping[str, tuple[str, ...]]:
+    """Class names by column, from what the ``datasets`` library writes into an Arrow schema."""
+    written = (schema.metadata or {}).get(b"huggingface")
+    if written is None:
+        return {}
+    try:
+        features: dict[str, Any] = dict(json.loads(written)["info"]["features"])
+    except (ValueError, LookupError, TypeError):
+        # Whoever wrote this was not the datasets library; the columns are as good as without it.
+        return {}
+    names: dict[str, tuple[str, ...]] = {}
+    for column, feature in features.items():
+        if isinstance(feature, dict) and feature.get("_type") in ("List", "Sequence", "LargeList"):
+            feature = feature.get("feature")
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+            names[column] = tuple(feature["names"])
+    return names

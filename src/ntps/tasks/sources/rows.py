@@ -1,0 +1,110 @@
+"""The rows of a table that have a text and a label."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+
+from ntps.errors import InputError
+from ntps.tasks.sources.columns import Columns, require_columns
+from ntps.tasks.sources.table import ABSENT, Table, is_missing
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Usable rows.
+
+    Attributes:
+        table: Where they come from.
+        texts: Their texts.
+        labels: Their labels as read.
+        numbers: Their indices in the table.
+        dropped: Rows left out, by reason.
+    """
+
+    table: Table
+    texts: Sequence[str]
+    labels: Sequence[object]
+    numbers: Sequence[int]
+    dropped: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def at(self, row: int) -> str:
+        """Where a row stands, for an error message."""
+        return self.table.at(self.numbers[row])
+
+    def with_labels(self, labels: Iterable[object]) -> Rows:
+        """The same rows with their labels read in another way."""
+        return replace(self, labels=list(labels))
+
+    def where(self, keep: Sequence[bool], reason: str) -> Rows:
+        """The rows to keep; the others are counted as dropped for the given reason."""
+        if all(keep):
+            return self
+        left, numbers = list(compress(self.texts, keep)), list(compress(self.numbers, keep))
+        dropped = dict(Counter(self.dropped) + Counter({reason: len(self) - len(left)}))
+        return Rows(self.table, left, list(compress(self.labels, keep)), numbers, dropped)
+
+
+def usable_rows(table: Table, columns: Columns) -> Rows:
+    """Joins the text columns and leaves out rows without a text or a label.
+
+    Raises:
+        InputError: A column is missing in the table or in one row, or a text is not a string.
+    """
+    require_columns(table, (*columns.text, columns.label))
+    cells = zip(*(list(table.columns[name]) for name in columns.text), strict=True)
+    texts, labels, numbers, dropped = list[str](), list[object](), list[int](), Counter[str]()
+    for number, (label, values) in enumerate(zip(list(table.columns[columns.label]), cells, strict=True)):
+        parts = [_text(table, number, name, value) for name, value in zip(columns.text, values, strict=True)]
+        text = " ".join(part for part in parts if part.strip())
+        if label is ABSENT:
+            raise InputError(
+                f"{table.at(number)}: no column '{columns.label}'; give it in every row, or null where it is unknown."
+            )
+        if isinstance(label, str) and not label.isascii():
+            _check_characters(table, number, columns.label, label)
+        if not text:
+            dropped["empty text"] += 1
+        elif is_missing(label):
+            dropped["missing label"] += 1
+        else:
+            texts.append(text)
+            labels.append(label)
+            numbers.append(number)
+    return Rows(table, texts, labels, numbers, dict(dropped))
+
+
+def _check_characters(table: Table, row: int, column: str, value: str) -> None:
+    """Refuses half of a surrogate pair, which JSON can spell and no tokenizer takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{table.at(row)}: column '{column}' holds {value[error.start]!r}, which is half a character; write the "
+            f"whole one, or remove it."
+        ) from error
+
+
+def _text(table: Table, row: int, column: str, value: object) -> str:
+    """A cell as text; the choices of a multiple-choice question are numbered and joined."""
+    if isinstance(value, str):
+        if not value.isascii():
+            _check_characters(table, row, column, value)
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if value is ABSENT:
+        raise InputError(f"{table.at(row)}: no column '{column}'; give it in every row, or null where it is unknown.")
+    choices = value.get("text") if isinstance(value, Mapping) else value
+    if isinstance(choices, list) and all(isinstance(choice, str) for choice in choices):
+        return " ".join(f"({index}) {choice}" for index, choice in enumerate(choices))
+    raise InputError(
+        f"{table.at(row)}: column '{column}' holds {str(value)[:40]!r} ({type(value).__name__}) instead of a text; "
+        f"write it as a string, or choose another --text-column."
+    )

@@ -1,0 +1,303 @@
+"""Model × task → a fine-tuned classifier with its figures: LoRA, or all weights, from a checkpoint or from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from ntps.checkpoint.lock import clear_folder, left_behind
+from ntps.checkpoint.manifest import Ledger, read_ledger, refuse_foreign, write_ledger
+from ntps.checkpoint.owned_files import erase, take
+from ntps.errors import InputError
+from ntps.files import LEDGER, PROGRESS, writing
+from ntps.jobs.progress import Reporter
+from ntps.jobs.provenance import envelope, versions
+from ntps.jobs.record import Record
+from ntps.jobs.session import Prepared
+from ntps.jobs.unused_rows import unused_rows
+from ntps.models.adapters.adapter import require_training
+from ntps.models.devices import check_device_name
+from ntps.models.load import load_model
+from ntps.models.quiet import quiet_transformers
+from ntps.tasks.task import Task
+from ntps.training.finetuning.batches import Collator, text_order
+from ntps.training.finetuning.classifier import new_classifier
+from ntps.training.finetuning.recipe import FinetuneSettings, Precision
+from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
+from ntps.training.metrics import Figures, figures_of_logits, majority_accuracy
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from ntps.training.finetuning.tuner import Tuner
+
+PHASES = ("tokenize", "forward", "training", "evaluation")
+TOKENS_PER_BATCH = {"cpu": 512}
+"""Padded tokens that go through the model at once, where fewer are faster than the default of scoring."""
+
+
+class FinetuneRecord(Record):
+    """A finished fine-tuning run."""
+
+    kind = "finetune"
+
+
+def run_finetune(
+    model: str | Path | None,
+    task: Task,
+    settings: FinetuneSettings,
+    *,
+    out: Path | None = None,
+    device: str | None = None,
+    tokenizer: str | Path | None = None,
+    trust_remote_code: bool = False,
+    report_to: Sequence[str] = (),
+    resume: bool = True,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> FinetuneRecord:
+    """Trains a classifier on a task and evaluates it on the test texts.
+
+    Under ``torchrun`` every process takes a part of each step.
+
+    Args:
+        model: Folder, hub id, ``id@revision`` or short name; the embedded model if None. It is loaded here, because
+            training changes it.
+        task: The task.
+        settings: The options.
+        out: Folder for the results, which the caller has claimed; nothing is kept without it.
+        device: ``cpu`` or ``cuda``; CUDA if there is one by default.
+        tokenizer: Tokenizer to use instead of the model's own.
+        trust_remote_code: Whether code from the hub may run.
+        report_to: Trackers that transformers knows, such as ``tensorboard``.
+        resume: Whether a run that was interrupted is continued.
+        overwrite: Whether the progress of any other run is discarded.
+        reporter: Learns about progress.
+
+    Raises:
+        InputError: Something that was given cannot be used, a library is missing, or a file cannot be written.
+        NumericalError: The loss is no number.
+    """
+    require_training("fine-tuning")
+    from ntps.training.finetuning.tuner import training_arguments
+
+    cpu, bfloat16 = _device(device, settings)
+    precision: Precision = "bfloat16" if bfloat16 else "float32"
+    settings = replace(settings, steps=settings.total_steps, precision=precision)
+    with _folder(out) as folder, quiet_transformers():
+        arguments = training_arguments(
+            folder, settings, cpu=cpu, bfloat16=bfloat16, save=out is not None, report_to=report_to
+        )
+        loaded = load_model(
+            model,
+            # LoRA does not train the base, which may then be kept in the smaller dtype.
+            dtype="bfloat16" if bfloat16 and settings.method == "lora" else "float32",
+            device=str(arguments.device),
+            tokenizer=tokenizer,
+            trust_remote_code=trust_remote_code,
+            fresh=settings.seed if settings.from_scratch else None,
+        )
+        run = _Run(loaded, task, settings, reporter, PHASES)
+        return run.finetune(arguments, folder, out, resume, overwrite)
+
+
+class _Run(Prepared):
+    settings: FinetuneSettings
+    notes: tuple[str, ...] = ()
+
+    def finetune(
+        self, arguments: TrainingArguments, folder: Path, out: Path | None, resume: bool, overwrite: bool
+    ) -> FinetuneRecord:
+        from ntps.training.finetuning.tuner import Tuner, last_checkpoint
+
+        settings, task = self.settings, self.task
+        fallback = TOKENS_PER_BATCH.get(self.model.device.type, self.tokens_per_batch)
+        self.tokens_per_batch = settings.tokens_per_batch or fallback
+        run = {"kind": FinetuneRecord.kind, **self.identity()}
+        if out is not None:
+            # The first process looks, and clears away what is not continued, before the others look.
+            with arguments.main_process_first():
+                behind = [arguments.should_save and left_behind(out, run) and resume]
+                if not behind[0]:
+                    self.open(out, arguments, resume, overwrite)
+            if arguments.world_size > 1:
+                torch.distributed.broadcast_object_list(behind)
+            if behind[0]:
+                # It was killed when all but the clearing up was done.
+                record = FinetuneRecord.read(out)
+                _end(arguments, out)
+                return record
+        collator = partial(Collator, task, pad_id=self.model.pad_id, tokens_per_batch=self.tokens_per_batch)
+        train = collator(task.train.labels, self.tokens)
+        test = None if self.test is None or self.test_tokens is None else collator(self.test.labels, self.test_tokens)
+        classifier = new_classifier(self.model, task, settings, masked=not self.check.causal)
+        parameters = list(classifier.parameters())
+        order = text_order(len(task.train), settings.total_steps * settings.batch_size, settings.seed)
+        advance = self.reporter.start("training", settings.total_steps, "steps")
+        tuner = Tuner(classifier, arguments, settings, order, train, test, advance)
+        found = last_checkpoint(folder)
+        with self.clock.phase("training"), writing(folder):
+            try:
+                tuner.train(resume_from_checkpoint=None if found is None else str(found))
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"out of memory in step {tuner.state.global_step + 1}: take a step in more parts with a higher "
+                    "--accumulate, or lower --max-length"
+                ) from error
+        with self.clock.phase("evaluation"):
+            figures: dict[str, Figures | None] = {"train": None, "test": None}
+            if test is None:
+                figures["train"] = figures_of_logits(tuner.logits(train), task.train.labels, task)
+            else:
+                figures["test"] = figures_of_logits(tuner.test_logits(), test.labels, task)
+        summary = {
+            **{name: None if each is None else asdict(each) for name, each in figures.items()},
+            "majority_accuracy": {
+                "train": majority_accuracy(task.train.labels, task.train.labels, task),
+                "test": None if test is None else majority_accuracy(task.train.labels, test.labels, task),
+            },
+            "steps": settings.total_steps,
+            "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
+            "total_parameters": sum(each.numel() for each in parameters),
+        }
+        record = FinetuneRecord(self.result(arguments, summary), _curves(tuner, task))
+        if out is not None and arguments.should_save:
+            clear_folder(out, run)
+            weights = self.described["weights"]
+            save_classifier(classifier, out, model=self.model, weights=weights, task=task, settings=settings)
+            record.write(out)
+        _end(arguments, out)
+        return record
+
+    def open(self, out: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:
+        """Finds out whether there is something to continue, and leaves nothing else there."""
+        folder = out / PROGRESS
+        fresh = Ledger(self.identity(), _conditions(arguments), self.tokens_per_batch)
+        if not arguments.should_save:
+            return
+        take(out, files_of(self.settings.method, out))
+        refuse_strangers(out)
+        found = None if overwrite else read_ledger(folder / LEDGER)
+        if found is not None:
+            refuse_foreign(folder, found, fresh, self.settings.tokens_per_batch)
+        with writing(folder):
+            if found is None or not resume:
+                erase(out, CHECKPOINTS)
+                folder.mkdir(parents=True, exist_ok=True)
+            elif found.conditions != fresh.conditions:
+                then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))
+                self.notes = (
+                    f"the run was interrupted with {then} and continued with {now}: it differs from one that was not",
+                )
+            write_ledger(folder / LEDGER, fresh)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be continued."""
+        return {
+            "model weights": self.described["weights"],
+            "texts": self.task.train.fingerprint,
+            "test texts": None if self.test is None else self.test.fingerprint,
+            "tokens": self.tokens.fingerprint,
+            **self.settings.described(),
+            **{f"version of {name}": version for name, version in versions("peft", "accelerate").items()},
+            "settings_hash": self.settings_hash,
+        }
+
+    def result(self, arguments: TrainingArguments, summary: Mapping[str, Any]) -> dict[str, Any]:
+        provenance = self.provenance()
+        provenance["settings"]["processes"] = arguments.world_size
+        return {
+            **envelope("finetune", provenance, self.clock, "peft", "accelerate"),
+            "summary": dict(summary),
+            "warnings": [*unused_rows(self.described_task, unusable=True), *self.notes, *self.warnings()],
+        }
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader must know."""
+        if self.settings.method == "lora" and self.settings.rank > self.model.hidden_size:
+            yield (
+                f"a LoRA of rank {self.settings.rank} in a model of width {self.model.hidden_size} has no more than "
+                f"{self.model.hidden_size} directions: the rest of its weights is wasted"
+            )
+        if self.test is None:
+            yield "there are no test texts: the figures are those of the training texts, which flatter"
+        yield from super().warnings()
+
+
+def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
+    """Whether to stay on the CPU, and whether to compute in bfloat16."""
+    if name not in (None, "cpu", "cuda"):
+        check_device_name(name)
+        raise InputError(
+            f"--device {name} is for scoring: choose cpu or cuda; torchrun uses several devices, and "
+            "CUDA_VISIBLE_DEVICES says which"
+        )
+    cpu = name == "cpu" or not torch.cuda.is_available()
+    if name == "cuda" and cpu:
+        raise InputError("--device cuda cannot be used here: there is no CUDA device")
+    if settings.precision == "auto":
+        return cpu, not cpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return cpu, settings.precision == "bfloat16"
+
+
+def _end(arguments: TrainingArguments, out: Path | None) -> None:
+    """Leaves no progress, once every process has what it needs of it."""
+    if arguments.world_size > 1:
+        torch.distributed.barrier()
+    if out is not None and arguments.should_save:
+        erase(out, CHECKPOINTS)
+    if arguments.world_size > 1:
+        torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """Where checkpoints go; the Trainer insists on a folder even if it writes none."""
+    if out is not None:
+        yield out / PROGRESS
+        return
+    with TemporaryDirectory(prefix="ntps-") as folder:
+        yield Path(folder)
+
+
+def _conditions(arguments: TrainingArguments) -> dict[str, Any]:
+    """What moves the last bits, or the order of dropout."""
+    return {
+        "device": arguments.device.type,
+        "threads": torch.get_num_threads(),
+        "processes": arguments.world_size,
+    }
+
+
+def _curves(tuner: Tuner, task: Task) -> pd.DataFrame:
+    """The Trainer's log: training losses, each a mean over the steps since the last one, and evaluations."""
+    regression = task.kind == "regression"
+    rows = []
+    for entry in tuner.state.log_history:
+        if "loss" in entry:
+            loss, split = entry["loss"], "train"
+        elif "eval_mse" in entry or "eval_cross_entropy" in entry:
+            loss, split = entry["eval_mse" if regression else "eval_cross_entropy"], "test"
+        else:
+            continue
+        rows.append(
+            {
+                "step": entry["step"],
+                "split": split,
+                "loss": loss,
+                "cross_entropy": None if regression else loss,
+                "accuracy": entry.get("eval_accuracy"),
+                "learning_rate": entry.get("learning_rate"),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    numbers = ["loss", "cross_entropy", "accuracy", "learning_rate"]
+    return frame.astype(dict.fromkeys(numbers, "float64"))

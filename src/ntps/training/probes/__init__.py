@@ -1,0 +1,1 @@
+"""Linear probes: least squares, logistic regression, AdamW."""

@@ -1,0 +1,56 @@
+"""The paper's linear probe: a linear head trained with AdamW on the frozen model's pooled texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ntps.tasks.task import Task
+from ntps.training.loss import label_tensor, loss_function
+from ntps.training.probes.settings import AdamwRecipe
+
+Features = Callable[[Tensor], Tensor]
+"""Pooled texts ``(B, d)`` of the training texts with some indices ``(B,)``."""
+AfterEpoch = Callable[[int, nn.Linear, Tensor, Tensor], None]
+"""Told after each epoch: its number from 1 on, the head, the order of the texts, and the logits as they were seen."""
+
+
+def train_head(
+    features: Features,
+    width: int,
+    task: Task,
+    recipe: AdamwRecipe,
+    after_epoch: AfterEpoch = lambda _epoch, _head, _order, _logits: None,
+) -> nn.Linear:
+    """Trains a linear head with bias.
+
+    The same recipe gives the same head on the same machine, and random numbers elsewhere are left alone.
+
+    Args:
+        features: Pooled texts; computed once they cost nothing here, from the frozen model they cost a pass an epoch.
+        width: Width d of the pooled texts.
+        task: The task, whose training labels are learned.
+        recipe: The options.
+        after_epoch: Learns about progress.
+    """
+    targets, loss = label_tensor(task.train.labels, task), loss_function(task)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(recipe.seed)
+        head = nn.Linear(width, task.outputs)
+        optimizer = torch.optim.AdamW(
+            head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        for epoch in range(1, recipe.epochs + 1):
+            order = torch.randperm(len(targets))
+            seen = []
+            for batch in torch.split(order, recipe.batch_size):
+                logits = head(functional.dropout(features(batch), recipe.dropout))
+                optimizer.zero_grad()
+                torch.autograd.backward(loss(logits, targets[batch]))
+                optimizer.step()
+                seen.append(logits.detach())
+            after_epoch(epoch, head, order, torch.cat(seen))
+    return head

@@ -1,0 +1,128 @@
+"""Each kind of probe on the pooled texts of one layer: fit to the training texts, and figures of both splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ntps.tasks.task import Split, Task
+from ntps.theory import EPS, factorize
+from ntps.training.metrics import Array, Figures, figures_of_logits, figures_of_values
+from ntps.training.probes.adamw import train_head
+from ntps.training.probes.logistic import fit_logistic
+from ntps.training.probes.ols import ols_of_pooled
+from ntps.training.probes.settings import AdamwRecipe, LogisticRecipe, OlsRecipe
+
+CURVES = ["layer", "epoch", "step", "split", "cross_entropy", "accuracy", "mse"]
+
+
+@dataclass(frozen=True)
+class PooledSplits:
+    """Pooled texts of one layer.
+
+    Attributes:
+        task: The task.
+        train: ``(n, d)`` pooled training texts.
+        test: Pooled test texts, if there are any.
+        test_split: The split that they belong to.
+        resolution: Relative rounding of the hidden states that were pooled.
+    """
+
+    task: Task
+    train: Array
+    test: Array | None = None
+    test_split: Split | None = None
+    resolution: float = EPS
+
+    @cached_property
+    def rank(self) -> int:
+        """Dimensions that the training texts fill."""
+        return factorize(self.train.T @ self.train / len(self.train), resolution=self.resolution).rank
+
+    def figures(
+        self, outputs: Callable[[Array], Array], judge: Callable[..., Figures]
+    ) -> tuple[Figures, Figures | None]:
+        """Figures of both splits, from what a probe makes of pooled texts."""
+        train = judge(outputs(self.train), self.task.train.labels, self.task)
+        if self.test is None or self.test_split is None:
+            return train, None
+        return train, judge(outputs(self.test), self.test_split.labels, self.task)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a probe of one layer does.
+
+    Attributes:
+        train: Figures of the training texts.
+        test: Figures of the test texts, if there are any.
+        details: What else the layer's entry in ``result.json`` says.
+        warnings: What a reader must know.
+        curve: Rows of ``curves.parquet``.
+    """
+
+    train: Figures
+    test: Figures | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    curve: tuple[Mapping[str, Any], ...] = ()
+
+
+def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], None]) -> Fitted:
+    """Least squares in closed form; ``advance`` is told when it is done."""
+    task = splits.task
+    targets = task.targets(task.train.labels)
+    fit = ols_of_pooled(splits.train, targets, intercept=recipe.intercept, resolution=splits.resolution)
+    figures = splits.figures(fit.probe.predict, figures_of_values)
+    advance(1)
+    return Fitted(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
+
+
+def probe_logistic(splits: PooledSplits, recipe: LogisticRecipe, advance: Callable[[int], None]) -> Fitted:
+    """Logistic regression; ``advance`` is told when it is done."""
+    fit = fit_logistic(splits.train, splits.task, recipe, splits.resolution)
+    figures = splits.figures(fit.logits, figures_of_logits)
+    advance(1)
+    return Fitted(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))
+
+
+def _logistic_warnings(warnings: tuple[str, ...], test: Figures | None) -> Iterator[str]:
+    yield from warnings
+    if test is not None and test.cross_entropy is None:
+        yield "some test text has a class that no training text has: its cross entropy is undefined"
+
+
+def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[int], None]) -> Fitted:
+    """The paper's linear probe; ``advance`` is told of each epoch."""
+    task, rows = splits.task, torch.as_tensor(splits.train, dtype=torch.float32)
+    steps = -(-len(rows) // recipe.batch_size)
+    curve: list[Mapping[str, Any]] = []
+
+    def after_epoch(epoch: int, head: nn.Linear, order: Tensor, logits: Tensor) -> None:
+        texts = order.numpy()
+        seen = figures_of_logits(logits.double().numpy(), task.train.labels[texts], task)
+        curve.append(_curve_row(epoch, epoch * steps, "train", seen))
+        if splits.test is not None and splits.test_split is not None:
+            held_out = figures_of_logits(_logits(head, splits.test), splits.test_split.labels, task)
+            curve.append(_curve_row(epoch, epoch * steps, "test", held_out))
+        advance(1)
+
+    head = train_head(lambda batch: rows[batch], rows.shape[1], task, recipe, after_epoch)
+    figures = splits.figures(lambda pooled: _logits(head, pooled), figures_of_logits)
+    return Fitted(*figures, {"steps": recipe.epochs * steps}, curve=tuple(curve))
+
+
+@torch.no_grad()
+def _logits(head: nn.Linear, pooled: Array) -> Array:
+    logits: Array = head(torch.as_tensor(pooled, dtype=torch.float32)).double().numpy()
+    return logits
+
+
+def _curve_row(epoch: int, step: int, split: str, figures: Figures) -> dict[str, Any]:
+    shown = asdict(figures)
+    return {"epoch": epoch, "step": step, "split": split, **{name: shown[name] for name in CURVES[4:]}}

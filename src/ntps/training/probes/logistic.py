@@ -1,0 +1,94 @@
+"""Logistic regression on standardized pooled texts, by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntps.tasks.task import Task
+from ntps.theory import EPS, carries
+from ntps.training.metrics import Array
+from ntps.training.probes.settings import LogisticRecipe, Solver
+
+LIMITS: dict[Solver, tuple[int, float]] = {"newton-cg": (1000, 1e-4), "saga": (1000, 0.01)}
+"""Most iterations, and tolerance, of each solver."""
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A fitted logistic probe.
+
+    Attributes:
+        mean: ``(d,)`` mean of the training texts.
+        scale: ``(d,)`` their standard deviation; 1 in dead dimensions and those that do not vary.
+        coefficients: ``(d, c)`` for standardized pooled texts.
+        intercept: ``(c,)``; −∞ for what no training text has, ∞ for a label that every one has.
+        iterations: Most iterations that a solver took.
+        warnings: What a reader must know.
+    """
+
+    mean: Array
+    scale: Array
+    coefficients: Array
+    intercept: Array
+    iterations: int
+    warnings: tuple[str, ...]
+
+    def logits(self, pooled: Array) -> Array:
+        """Logits ``(n, c)`` of pooled texts ``(n, d)``."""
+        return (pooled - self.mean) / self.scale @ self.coefficients + self.intercept
+
+
+def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe, resolution: float = EPS) -> Logistic:
+    """Fits to the training texts of a task: all classes at once, or one label after the other.
+
+    Args:
+        pooled: ``(n, d)`` pooled training texts.
+        task: A task of classes or of label sets.
+        recipe: The options.
+        resolution: Relative rounding of the hidden states that were pooled.
+    """
+    mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
+    # A difference from the mean is rounded where the mean is.
+    alive = carries(variance, np.sqrt(variance) * np.abs(mean), resolution)
+    scale = np.sqrt(np.where(alive, variance, 1.0))
+    rows, labels = np.where(alive, (pooled - mean) / scale, 0.0), task.train.labels
+    coefficients, intercept = np.zeros((pooled.shape[1], task.outputs)), np.full(task.outputs, -np.inf)
+    iterations = 0
+    for columns, chosen in _problems(labels, task):
+        if len(np.unique(chosen)) < 2:
+            intercept[columns] = np.inf if chosen[0] else -np.inf
+            continue
+        model = _solve(rows, chosen, recipe)
+        iterations = max(iterations, int(np.max(model.n_iter_)))
+        if len(model.classes_) > 2:
+            coefficients[:, model.classes_], intercept[model.classes_] = model.coef_.T, model.intercept_
+        elif task.kind == "multilabel":
+            coefficients[:, columns], intercept[columns] = model.coef_.T, model.intercept_
+        else:
+            # Of two classes scikit-learn keeps the logit of the second against the first.
+            coefficients[:, model.classes_[1]], intercept[model.classes_] = model.coef_[0], (0.0, model.intercept_[0])
+    limit = LIMITS[recipe.solver][0]
+    notes = () if iterations < limit else (f"{recipe.solver} did not converge in {limit} iterations",)
+    return Logistic(mean, scale, coefficients, intercept, iterations, notes)
+
+
+def _problems(labels: Array | NDArray[np.int64], task: Task) -> Iterator[tuple[list[int], NDArray[Any]]]:
+    """Outputs that are fitted together, and the labels that they are fitted to."""
+    if task.kind == "classes":
+        yield list(range(task.outputs)), labels
+        return
+    for output in range(task.outputs):
+        yield [output], labels[:, output].astype(np.int64)
+
+
+def _solve(rows: Array, labels: NDArray[Any], recipe: LogisticRecipe) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    iterations, tolerance = LIMITS[recipe.solver]
+    model = LogisticRegression(solver=recipe.solver, max_iter=iterations, tol=tolerance, random_state=recipe.seed)
+    return model.fit(rows, labels)
