@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from common import show
 from ntps import LanguageModel, Task, load_model, load_task
 from ntps.forward.pooled_texts import collect_pooled
-from ntps.jobs.session import Prepared
+from ntps.jobs.session import RunSession
 from ntps.jobs.settings import PassSettings
 from ntps.models.tokenizing.tokens import tokenize
 from ntps.training.probes.adamw import train_head
@@ -55,7 +55,7 @@ class FrozenModel:
 
 def pool_once(model: LanguageModel, task: Task) -> Tensor:
     """Mean tokens ``(n, d)`` of the last layer, as ``ntps probe`` computes them."""
-    ready = Prepared(model, task, PassSettings(layers="-1"), None)
+    ready = RunSession(model, task, PassSettings(layers="-1"), None)
     pooled = collect_pooled(ready.work(task.train, ready.tokens, "texts"))[model.num_layers]
     return torch.as_tensor(pooled, dtype=torch.float32)
 

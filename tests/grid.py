@@ -11,7 +11,7 @@ import yaml
 
 from ntps.study.definition import load_study
 from ntps.study.runs import Outcome, Overwrite, Run
-from ntps.study.session import Studying
+from ntps.study.session import StudySession
 from tiny import random_texts, save_model, save_rows
 
 MEASUREMENTS: dict[str, Any] = {"score": None}
@@ -49,8 +49,8 @@ def save_grid(
     return path
 
 
-def begin(path: Path, out: Path, **options: Any) -> Studying:
-    return Studying.begin(load_study(path), out, **options)
+def begin(path: Path, out: Path, **options: Any) -> StudySession:
+    return StudySession.begin(load_study(path), out, **options)
 
 
 class Heard:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ntps.checkpoint.manifest import Ledger
+from ntps.checkpoint.manifest import Manifest
 from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
 from ntps.moments.sums_folder import read_moments
@@ -167,8 +167,8 @@ AMBUSHES = [
     Ambush(1, "ntps.forward.stream:Pass.run_batch", 2),
     Ambush(0, "ntps.forward.stream:Pass.run_batch", 3),
     Ambush(1, "ntps.checkpoint.checkpoint:write_moments", 2),
-    Ambush(1, "ntps.checkpoint.checkpoint:write_ledger", 1),
-    Ambush(0, "ntps.checkpoint.checkpoint:write_ledger", 1, after=True),
+    Ambush(1, "ntps.checkpoint.checkpoint:write_manifest", 1),
+    Ambush(0, "ntps.checkpoint.checkpoint:write_manifest", 1, after=True),
     Ambush(1, "torch.distributed:send", 7),
     Ambush(0, "torch.distributed:recv", 5),
     Ambush(0, "ntps.scoring.score_run:write_moments", 0),
@@ -241,7 +241,7 @@ def test_hosts_without_a_common_folder(setting: Setting, tmp_path: Path) -> None
 
 def test_a_process_that_begins_leaves_the_folders_of_others_alone(tmp_path: Path) -> None:
     """They may be empty because another process of the host is about to write there."""
-    fresh = Ledger({"model": "m"}, {}, 40, rank=1, world=2)
+    fresh = Manifest({"model": "m"}, {}, 40, rank=1, world=2)
 
     class Begun(World):
         def share(self, _fact: object) -> Any:

@@ -10,11 +10,11 @@ class NtpsError(Exception):
 
     Attributes:
         exit_status: What the command line returns when this error ends it.
-        told: Whether another process of the same run has said so already.
+        already_reported: Whether another process of the same run has said so already.
     """
 
     exit_status: int = 1
-    told: bool = False
+    already_reported: bool = False
 
 
 class InputError(NtpsError):

@@ -61,7 +61,7 @@ def unreachable(error: BaseException, kind: Kind, repo: str) -> InputError:
     """The sentence for a hub that does not answer."""
     instead = "a local file or --data-dir" if kind == "dataset" else "a local folder"
     return InputError(
-        f"The hub cannot be reached for the {kind} {repo} ({gist(error)}): check the network, or give {instead}."
+        f"The hub cannot be reached for the {kind} {repo} ({first_line(error)}): check the network, or give {instead}."
     )
 
 
@@ -73,7 +73,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def gist(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The beginning of a foreign message, on one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -105,7 +105,7 @@ def test_an_interrupted_run_keeps_the_budget_that_was_chosen(
     task, out = random_task(80, 3), tmp_path_factory.mktemp("runs") / "run"
     monkeypatch.setattr("ntps.scoring.score_run.measured_budget", lambda *_arguments: 64)
     monkeypatch.setattr(
-        "ntps.scoring.score_run._Run.closed_forms", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt)
+        "ntps.scoring.score_run._ScoreRun.closed_forms", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=out, tokens_per_batch="auto")

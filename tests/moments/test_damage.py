@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ntps import InputError, Moments, merge, rescore, score
-from ntps.checkpoint.manifest import Ledger, read_ledger, write_ledger
+from ntps.checkpoint.manifest import Manifest, read_manifest, write_manifest
 from ntps.errors import NumericalError
 from ntps.models.load import load_model
 from ntps.moments.packed_layout import Layout
@@ -186,9 +186,9 @@ def test_shapes() -> None:
 
 
 def test_a_ledger_with_the_right_checksum_and_wrong_types(tmp_path: Path) -> None:
-    write_ledger(tmp_path / "ledger.json", Ledger({}, {}, "many", files={"a": "b"}))  # type: ignore[arg-type]
+    write_manifest(tmp_path / "ledger.json", Manifest({}, {}, "many", files={"a": "b"}))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="is damaged"):
-        read_ledger(tmp_path / "ledger.json")
+        read_manifest(tmp_path / "ledger.json")
 
 
 def test_a_mask_of_other_numbers_is_refused() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ntps import InputError, NumericalError, score
 from ntps.forward import stream as collect
-from ntps.forward.nonfinite import FiniteWatch
+from ntps.forward.nonfinite import NonFiniteMonitor
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
@@ -105,15 +105,15 @@ class Elsewhere(torch.Tensor):
 def test_a_gpu_is_asked_one_batch_late_and_before_sums_are_saved() -> None:
     bad, good = (torch.tensor([True, value]).as_subclass(Elsewhere) for value in (False, True))
     texts = np.array([7, 9])
-    watch = FiniteWatch(("embed", "block.1"))
-    watch.look(1, texts, bad, torch.float16)
-    watch.turn()
-    watch.look(1, texts, good, torch.float16)
+    watch = NonFiniteMonitor(("embed", "block.1"))
+    watch.record(1, texts, bad, torch.float16)
+    watch.advance()
+    watch.record(1, texts, good, torch.float16)
     with pytest.raises(NumericalError, match=r"layer 1 \(block\.1\) are not finite for text 9 in torch\.float16"):
-        watch.turn()
-    watch = FiniteWatch(("embed", "block.1"))
-    watch.look(1, texts, bad, torch.float16)
+        watch.advance()
+    watch = NonFiniteMonitor(("embed", "block.1"))
+    watch.record(1, texts, bad, torch.float16)
     with pytest.raises(NumericalError, match="text 9"):
-        watch.settle()
+        watch.flush()
     with pytest.raises(NumericalError, match="text 9"):
-        watch.look(1, texts, torch.tensor([True, False]), torch.float16)
+        watch.record(1, texts, torch.tensor([True, False]), torch.float16)

@@ -13,7 +13,7 @@ from ntps import Moments, load_model, score
 from ntps.api import estimate
 from ntps.models.model import LanguageModel
 from ntps.moments.sums import packed_bytes, statistics_bytes
-from ntps.scoring.dry_run import grown_by
+from ntps.scoring.dry_run import peak_memory
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 HEADERS = 4096
@@ -59,11 +59,11 @@ def test_memory_and_texts_are_those_of_the_run(model: LanguageModel) -> None:
 
 def test_a_batch_is_measured() -> None:
     """Pages that are touched count, and those that were in use before do not."""
-    grown = grown_by(lambda: torch.ones(64 << 20, dtype=torch.uint8), torch.device("cpu"))
+    grown = peak_memory(lambda: torch.ones(64 << 20, dtype=torch.uint8), torch.device("cpu"))
     if grown is None:
         pytest.skip("the system does not tell")
     assert 0.9 * (64 << 20) <= grown <= 1.5 * (64 << 20)
-    assert (grown_by(lambda: np.ones(8), torch.device("cpu")) or 0) < 1 << 20
+    assert (peak_memory(lambda: np.ones(8), torch.device("cpu")) or 0) < 1 << 20
 
 
 def test_nothing_is_written(model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,9 @@ def test_a_run_says_whose_products_it_took(tmp_path: Path, monkeypatch: pytest.M
     model, task, out = load_model(save_model(tmp_path / "model")), random_task(20), tmp_path / "run"
     monkeypatch.setattr(products, "_fastest", lambda: "torch")
     with monkeypatch.context() as patch:
-        patch.setattr("ntps.scoring.score_run._Run.closed_forms", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "ntps.scoring.score_run._ScoreRun.closed_forms", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             score(model, task, out=out)
     assert json.loads(json.loads((out / "progress" / "ledger.json").read_text())["ledger"])["conditions"]["products"]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ntps.forward.batch_budget import Trial
+from ntps.forward.batch_budget import BatchTimer
 from ntps.forward.stopwatch import Stopwatch
 
 HOST, FIRST, SECOND = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
@@ -97,5 +97,5 @@ def test_a_trial_waits_for_the_devices_of_the_model(queues: dict[torch.device, Q
         queues[SECOND].work.append(1000)
 
     work = SimpleNamespace(model=SimpleNamespace(device=SECOND), run_batch=run_batch)
-    Trial(work, 2).seconds([0])  # type: ignore[arg-type]
+    BatchTimer(work, 2).seconds([0])  # type: ignore[arg-type]
     assert queues[SECOND].time == 1000

@@ -212,7 +212,7 @@ def test_pooled_texts_that_went_missing_are_noticed(
     model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ntps.checkpoint.checkpoint.INTERVAL", 0.0)
-    monkeypatch.setattr("ntps.scoring.score_run._Run.join", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("ntps.scoring.score_run._ScoreRun.join", lambda *_a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=tmp_path, keep_pooled=True, tokens_per_batch=60)
     monkeypatch.undo()

@@ -22,7 +22,7 @@ from ntps.errors import InputError
 from ntps.study import runs
 from ntps.study.analysis.reader import read_results
 from ntps.study.engines import Job, run_in_workers
-from ntps.study.measurements import MEASUREMENTS, Bench
+from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
 from ntps.study.runs import Overwrite, Run, Status
 from same import assert_same
 
@@ -122,7 +122,7 @@ def test_a_failure_that_is_mended_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_defect_in_one_measurement_is_a_failure_with_its_traceback(
     grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_bench: Bench, run: Run, _reporter: object) -> None:
+    def fail(_bench: ModelTaskCache, run: Run, _reporter: object) -> None:
         if run.task.name == "first":
             raise ZeroDivisionError("by zero")
         (run.folder / "result.json").write_text('{"schema": 1, "kind": "score"}')
@@ -195,7 +195,7 @@ def test_two_studies_share_results(grid: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_in_other_hands_is_waited_for(grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PATIENCE", 0.05)
+    monkeypatch.setattr(runs, "RETRY_INTERVAL_S", 0.05)
     heard, out = Heard(), tmp_path / "out"
     with claim_folder(out / FOLDERS[0], overwrite=False):
         studying = begin(grid, out)
@@ -213,7 +213,7 @@ def test_an_interruption_leaves_what_is_done(grid: Path, tmp_path: Path, monkeyp
     out = tmp_path / "out"
     score = MEASUREMENTS["score"]
 
-    def interrupt(bench: Bench, run: Run, reporter: Any) -> None:
+    def interrupt(bench: ModelTaskCache, run: Run, reporter: Any) -> None:
         if run.task.name == "second":
             raise KeyboardInterrupt
         score.measure(bench, run, reporter)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from ntps import InputError, LanguageModel, ProbeResult, Task, load_model, probe, task_from_lists
 from ntps.display.probe import probe_words
 from ntps.forward.pooled_texts import collect_pooled
-from ntps.jobs.session import Prepared
+from ntps.jobs.session import RunSession
 from ntps.jobs.settings import PassSettings
 from ntps.training.probes.probe_run import ProbeRecord, run_probe
 from ntps.training.probes.settings import ProbeSettings
@@ -38,7 +38,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def pooled(model: LanguageModel, task: Task) -> dict[str, dict[int, Array]]:
-    ready = Prepared(model, task, PassSettings(), None)
+    ready = RunSession(model, task, PassSettings(), None)
     assert ready.test is not None and ready.test_tokens is not None
     return {
         "train": collect_pooled(ready.work(task.train, ready.tokens, "texts")),

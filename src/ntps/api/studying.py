@@ -11,7 +11,7 @@ from ntps.checkpoint.lock import folder_path
 from ntps.errors import InputError
 from ntps.study.definition import load_study
 from ntps.study.runs import Outcome, Overwrite, Run
-from ntps.study.session import EngineName, Studying
+from ntps.study.session import EngineName, StudySession
 from ntps.study.state import read_rows
 
 
@@ -53,7 +53,7 @@ def run_study(
         policy = Overwrite(overwrite)
     except ValueError as error:
         raise InputError(f"overwrite must be one of {', '.join(Overwrite)}, not {overwrite!r}") from error
-    studying = Studying.begin(
+    studying = StudySession.begin(
         load_study(study, [str(model) for model in models]),
         folder_path(out),
         results=None if results is None else folder_path(results),

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ntps.checkpoint.manifest import Ledger, write_ledger
+from ntps.checkpoint.manifest import Manifest, write_manifest
 from ntps.checkpoint.owned_files import LAYERS, PASS, PROCESS, erase, sweep
 from ntps.errors import InputError
 from ntps.files import LEDGER, PROGRESS, damaged, sync_folder, writing
@@ -35,9 +35,9 @@ class Checkpoint:
         beforehand: Puts on disk what must be there before the ledger says that batches are done.
     """
 
-    def __init__(self, out: Path, ledger: Ledger) -> None:
+    def __init__(self, out: Path, ledger: Manifest) -> None:
         self.ledger = ledger
-        self.beforehand: Callable[[], None] = lambda: None
+        self.before_commit: Callable[[], None] = lambda: None
         self._out, self._folder = out, folder_of(out, ledger.rank)
         self._due = time.monotonic() + INTERVAL
         if ledger.place:
@@ -105,14 +105,14 @@ class Checkpoint:
     def commit(self, place: Path, done: int, batches: int, *, whole: bool = False) -> None:
         """Makes the sums that :func:`write_moments` wrote to ``place`` the progress; arguments as for :meth:`save`."""
         with writing(self._folder):
-            self.beforehand()
+            self.before_commit()
             self._folder.mkdir(parents=True, exist_ok=True)
             files = {path.name: _digest(path) for path in sorted(place.iterdir())}
             sync_folder(place.parent)
             sync_folder(self._out)
             where = str(place.relative_to(self._out))
             ledger = replace(self.ledger, batches=batches, done=done, whole=whole, place=where, files=files)
-            write_ledger(self._folder / LEDGER, ledger)
+            write_manifest(self._folder / LEDGER, ledger)
         self.ledger = ledger
         self._sweep()
 

@@ -32,7 +32,7 @@ SHORT = 40
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Manifest:
     """What is on disk of the part of a pass that one process runs.
 
     Attributes:
@@ -76,15 +76,15 @@ class Ledger:
         return {"tokens_per_batch": self.tokens_per_batch, "world": self.world, "earlier": self.earlier}
 
 
-def write_ledger(path: Path, ledger: Ledger) -> None:
+def write_manifest(path: Path, ledger: Manifest) -> None:
     """Replaces a ledger on disk as a whole."""
     text = json.dumps(asdict(ledger))
     whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
     write_whole(path, lambda temporary: write_text(temporary, whole))
 
 
-def read_ledger(path: Path) -> Ledger | None:
-    """Reads what :func:`write_ledger` wrote; None if there is no file.
+def read_manifest(path: Path) -> Manifest | None:
+    """Reads what :func:`write_manifest` wrote; None if there is no file.
 
     Raises:
         InputError: The file is damaged.
@@ -96,14 +96,14 @@ def read_ledger(path: Path) -> Ledger | None:
         content = json.loads(whole["ledger"])
         if misfit(content, SHAPE):
             raise ValueError("it says other things than a ledger does")
-        return Ledger(**{**content, "notes": tuple(content["notes"]), "earlier": tuple(content["earlier"])})
+        return Manifest(**{**content, "notes": tuple(content["notes"]), "earlier": tuple(content["earlier"])})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path) from error
 
 
-def refuse_foreign(folder: Path, found: Ledger, fresh: Ledger, asked: int | None) -> None:
+def require_same_run(folder: Path, found: Manifest, fresh: Manifest, asked: int | None) -> None:
     """Raises an :class:`InputError` if progress belongs to another run than the one that begins now.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.checkpoint.checkpoint import OTHERS, Checkpoint, folder_of
-from ntps.checkpoint.manifest import Ledger, read_ledger, refuse_foreign
+from ntps.checkpoint.manifest import Manifest, read_manifest, require_same_run
 from ntps.checkpoint.owned_files import LAYERS, PARTS, PASS, PROCESS, RESULTS, erase, take
 from ntps.distributed.world import World
 from ntps.files import LEDGER, MOMENTS, PROGRESS, writing
@@ -15,7 +15,7 @@ from ntps.moments.sums_folder import read_layer_moments, saved_layers, write_mom
 
 
 def open_progress(
-    world: World, out: Path, fresh: Ledger, asked: int | None, *, resume: bool, overwrite: bool
+    world: World, out: Path, fresh: Manifest, asked: int | None, *, resume: bool, overwrite: bool
 ) -> Checkpoint:
     """Finds the progress of the same run, if it may be continued.
 
@@ -44,9 +44,9 @@ def open_progress(
     with writing(folder):
         # Before any work is done: this may be another disk than that of the first process.
         folder.mkdir(parents=True, exist_ok=True)
-    found = None if overwrite else read_ledger(folder / LEDGER)
+    found = None if overwrite else read_manifest(folder / LEDGER)
     if found is not None:
-        refuse_foreign(folder, found, fresh, asked)
+        require_same_run(folder, found, fresh, asked)
     if found is not None and resume and found.deal == fresh.deal and not fresh.whole:
         return _continued(out, found, fresh)
     checkpoint = Checkpoint(out, fresh)
@@ -54,10 +54,10 @@ def open_progress(
     return checkpoint
 
 
-def _open_first(out: Path, fresh: Ledger, asked: int | None, resume: bool, overwrite: bool) -> Checkpoint:
+def _open_first(out: Path, fresh: Manifest, asked: int | None, resume: bool, overwrite: bool) -> Checkpoint:
     found = {} if overwrite else _ledgers(out)
     for rank, ledger in found.items():
-        refuse_foreign(folder_of(out, rank), ledger, fresh, asked)
+        require_same_run(folder_of(out, rank), ledger, fresh, asked)
     if resume and 0 in found and found[0].whole:
         return _continued(out, found[0], fresh)
     parts = _parts(found) if resume else []
@@ -69,21 +69,21 @@ def _open_first(out: Path, fresh: Ledger, asked: int | None, resume: bool, overw
             erase(out, [f"{MOMENTS}/{name}" for name in LAYERS])
         return checkpoint
     if parts[0].world != fresh.world:
-        return _dealt_anew(out, parts, fresh)
+        return _repartition(out, parts, fresh)
     if 0 in found:
         return _continued(out, found[0], fresh)
     return Checkpoint(out, replace(fresh, tokens_per_batch=parts[0].tokens_per_batch))
 
 
-def _ledgers(out: Path) -> dict[int, Ledger]:
+def _ledgers(out: Path) -> dict[int, Manifest]:
     """All that this host can see, by rank."""
     names = [path.name.removeprefix(OTHERS) for path in (out / PROGRESS).glob(f"{OTHERS}*")]
     ranks = [0, *sorted(int(name) for name in names if name.isdecimal())]
-    read = {rank: read_ledger(folder_of(out, rank) / LEDGER) for rank in ranks}
+    read = {rank: read_manifest(folder_of(out, rank) / LEDGER) for rank in ranks}
     return {rank: ledger for rank, ledger in read.items() if ledger is not None}
 
 
-def _parts(found: dict[int, Ledger]) -> list[Ledger]:
+def _parts(found: dict[int, Manifest]) -> list[Manifest]:
     """Those that are parts of one whole, by rank."""
     # The first process may have died before it wrote anything; but what was dealt anew, it alone holds.
     whole = found.get(0) or max(found.values(), key=lambda ledger: ledger.done, default=None)
@@ -92,7 +92,7 @@ def _parts(found: dict[int, Ledger]) -> list[Ledger]:
     return [ledger for ledger in found.values() if ledger.deal == whole.deal]
 
 
-def _dealt_anew(out: Path, parts: list[Ledger], fresh: Ledger) -> Checkpoint:
+def _repartition(out: Path, parts: list[Manifest], fresh: Manifest) -> Checkpoint:
     """Joins what another number of processes did; the rest of the batches is to be dealt among those of now."""
     done = {number for part in parts for number in part.share.numbers(part.batches)[: part.done].tolist()}
     earlier = tuple(sorted({*parts[0].earlier, *done}))
@@ -117,11 +117,11 @@ def _sum(places: list[Path]) -> dict[int, Moments]:
     return total
 
 
-def _continued(out: Path, found: Ledger, fresh: Ledger) -> Checkpoint:
+def _continued(out: Path, found: Manifest, fresh: Manifest) -> Checkpoint:
     return Checkpoint(out, replace(_with_notes(found, found, fresh), conditions=fresh.conditions))
 
 
-def _with_notes(ledger: Ledger, found: Ledger, fresh: Ledger) -> Ledger:
+def _with_notes(ledger: Manifest, found: Manifest, fresh: Manifest) -> Manifest:
     notes = found.notes
     if found.conditions != fresh.conditions:
         then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))

@@ -76,7 +76,7 @@ def main() -> None:
         _require_current_folder()
         app()
     except NtpsError as error:
-        if error.told:
+        if error.already_reported:
             sys.exit(error.exit_status)
         _fail(error, str(error), error.exit_status, verbose)
     except KeyboardInterrupt as error:

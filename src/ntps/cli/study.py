@@ -18,7 +18,7 @@ from ntps.errors import FailedRuns
 from ntps.study.definition import STUDIES, load_study
 from ntps.study.names import file_name
 from ntps.study.runs import Outcome, Overwrite, Run, Status
-from ntps.study.session import PlannedRun, Studying
+from ntps.study.session import PlannedRun, StudySession
 
 ENGINE = "Who makes the runs"
 
@@ -79,7 +79,7 @@ def study(
     loaded = load_study(definition, model or ())
     folder = out_folder or Path(f"study-{file_name(loaded.name)}")
     directory = None if data_dir is None else str(data_dir)
-    studying = Studying.begin(loaded, folder, results=results, overwrite=overwrite, data_dir=directory)
+    studying = StudySession.begin(loaded, folder, results=results, overwrite=overwrite, data_dir=directory)
     if dry_run:
         _show(studying.plan(), verbose)
         return

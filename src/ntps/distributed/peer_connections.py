@@ -21,7 +21,7 @@ from ntps.errors import NtpsError
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-PATIENCE = timedelta(minutes=10)
+PEER_TIMEOUT = timedelta(minutes=10)
 """How long to wait for a process to appear, or for one matrix of its sums."""
 AGAIN = "give the same command again, and each process goes on from its own progress"
 SESSION = "ntps/session"
@@ -83,7 +83,7 @@ class Lines:
             self._send(LEFT)
         if finished == (self._rank == 0):
             for thread in self._threads:
-                thread.join(PATIENCE.total_seconds() if finished else LAST_WORDS)
+                thread.join(PEER_TIMEOUT.total_seconds() if finished else LAST_WORDS)
         for end in self._sockets.values():
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -92,7 +92,7 @@ class Lines:
     def _accept(self, store: Store) -> dict[str, socket.socket]:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
-        deadline = time.monotonic() + PATIENCE.total_seconds()
+        deadline = time.monotonic() + PEER_TIMEOUT.total_seconds()
         sockets: dict[str, socket.socket] = {}
         with socket.create_server(("", 0), family=family, dualstack_ipv6=both, backlog=self._size) as server:
             store.set(SESSION, json.dumps([self.session, server.getsockname()[1]]))
@@ -107,8 +107,8 @@ class Lines:
         return sockets
 
     def _call(self, store: Store) -> socket.socket:
-        deadline = time.monotonic() + PATIENCE.total_seconds()
-        store.wait([SESSION], PATIENCE)
+        deadline = time.monotonic() + PEER_TIMEOUT.total_seconds()
+        store.wait([SESSION], PEER_TIMEOUT)
         while True:
             self.session, port = json.loads(store.get(SESSION))
             try:

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from ntps.distributed.peer_connections import AGAIN, PATIENCE, Lines
+from ntps.distributed.peer_connections import AGAIN, PEER_TIMEOUT, Lines
 from ntps.errors import InputError, NtpsError
 
 if TYPE_CHECKING:
@@ -179,7 +179,9 @@ class World:
         else:
             store = PrefixStore("group", self._store)
             with self._network():
-                dist.init_process_group(backend, timeout=PATIENCE, world_size=self.size, rank=self.rank, store=store)
+                dist.init_process_group(
+                    backend, timeout=PEER_TIMEOUT, world_size=self.size, rank=self.rank, store=store
+                )
             self._formed = True
         return self.device if backend == "nccl" else torch.device("cpu")
 
@@ -214,7 +216,7 @@ class World:
             reason = str(error).strip().splitlines()[0]
             raise PeerFailed(f"the processes of this run have lost each other ({reason}): {AGAIN}") from error
 
-    def _is_told(self, sentence: str) -> bool:
+    def _is_reported(self, sentence: str) -> bool:
         """Whether another process, which met with the same, was faster to say so."""
         assert self._store is not None and self._lines is not None
         try:
@@ -227,12 +229,12 @@ class World:
     def _leave(self, error: BaseException | None) -> None:
         assert self._store is not None and self._lines is not None
         if isinstance(error, PeerFailed):
-            error.told = self.rank > 0
+            error.already_reported = self.rank > 0
         elif error is not None:
             sentence = str(error) if isinstance(error, NtpsError) else f"{type(error).__name__}: {error}"
             self._lines.tell(sentence)
             if isinstance(error, NtpsError):
-                error.told = self._is_told(sentence)
+                error.already_reported = self._is_reported(sentence)
         self._lines.close(finished=error is None)
         if self._formed:
             dist.destroy_process_group()
@@ -255,7 +257,7 @@ def join_world() -> Iterator[World]:
         yield World()
         return
     try:
-        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        store, rank, size = next(rendezvous("env://", timeout=PEER_TIMEOUT))
     except RuntimeError as error:
         where = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
         raise NtpsError(f"the other processes cannot be reached through {where}: {error}") from error

@@ -29,7 +29,7 @@ WORSE = 1.1
 """A budget that is slower than another by this factor ends the search: larger ones are slower still."""
 
 
-class Trial:
+class BatchTimer:
     """Batches of a pass, run for nothing but their seconds."""
 
     def __init__(self, work: Pass, outputs: int) -> None:
@@ -65,7 +65,7 @@ def measured_budget(work: Pass, outputs: int) -> int:
         outputs: Width c of the targets.
     """
     budgets = BUDGETS.get(work.model.device.type, BUDGETS["cpu"])
-    return fastest_budget(budgets, work.tokens.lengths, Trial(work, outputs).seconds)
+    return fastest_budget(budgets, work.tokens.lengths, BatchTimer(work, outputs).seconds)
 
 
 def samples(plan: Sequence[Batch], lengths: NDArray[np.int64]) -> list[Batch]:

@@ -22,11 +22,11 @@ class _Sight:
 
 
 @dataclass
-class FiniteWatch:
+class NonFiniteMonitor:
     """Stops a pass whose states are not finite.
 
     On the processor the answer is there at once. Elsewhere it is asked for when the next batch is on its way, so that
-    there is always work to do in the meantime; sums must not be saved before :meth:`settle`.
+    there is always work to do in the meantime; sums must not be saved before :meth:`flush`.
 
     Attributes:
         names: Names of the layers.
@@ -36,7 +36,7 @@ class FiniteWatch:
     _current: list[_Sight] = field(default_factory=list)
     _previous: list[_Sight] = field(default_factory=list)
 
-    def look(self, layer: int, texts: Batch, finite: Tensor, dtype: torch.dtype) -> None:
+    def record(self, layer: int, texts: Batch, finite: Tensor, dtype: torch.dtype) -> None:
         """Takes note of one layer of one batch.
 
         Args:
@@ -54,12 +54,12 @@ class FiniteWatch:
         else:
             self._current.append(sight)
 
-    def turn(self) -> None:
+    def advance(self) -> None:
         """A batch has been sent off: looks at the one before it. Raises like :meth:`look`."""
         self._require(self._previous)
         self._previous, self._current = self._current, []
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Looks at everything that is outstanding. Raises like :meth:`look`."""
         self._require([*self._previous, *self._current])
         self._previous, self._current = [], []

@@ -12,7 +12,7 @@ import torch
 from ntps.errors import InputError
 
 Result = TypeVar("Result")
-SIGNS = ("DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED")
+OOM_MESSAGES = ("DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED")
 """How the allocators that raise no error of their own kind say it."""
 
 
@@ -47,12 +47,16 @@ def explained_memory(texts: int, tokens: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(s in str(error) for s in SIGNS):
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            s in str(error) for s in OOM_MESSAGES
+        ):
             raise
         raise OutOfMemory(texts, tokens) from error
 
 
-def back_off(attempt: Callable[[int | None], Result], largest: int | None, smaller: Callable[[int], None]) -> Result:
+def retry_smaller(
+    attempt: Callable[[int | None], Result], largest: int | None, smaller: Callable[[int], None]
+) -> Result:
     """Runs a pass, with ever smaller batches as long as one does not fit the memory.
 
     Some layers have seen the batch that failed and some have not, and one may have seen half of it. So the sums are

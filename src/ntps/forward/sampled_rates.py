@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ntps.forward.batch_budget import samples
 from ntps.forward.batch_plan import Batch
 
-PATIENCE = 6.0
+SAMPLING_TIMEOUT_S = 6.0
 """Seconds that trials of batches may take."""
 CAUTION = 4
 """A trial must be expected to take at most this part of the time left, since it may take longer than expected."""
@@ -72,7 +72,7 @@ def probed_rates(
         longest, tried = int(lengths[batch].max()), 0
         while tried < len(batch):
             # Many tokens together take at most their multiple of the time of few.
-            affordable = (PATIENCE - (now() - began)) / CAUTION / spent * tokens
+            affordable = (SAMPLING_TIMEOUT_S - (now() - began)) / CAUTION / spent * tokens
             texts = min(len(batch), int(affordable / longest))
             if texts < max(1, 2 * tried):
                 break

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ntps.forward.batch_plan import ALL, Batch, Share, cut, plan_batches
 from ntps.forward.malloc import retained_memory
-from ntps.forward.nonfinite import FiniteWatch
+from ntps.forward.nonfinite import NonFiniteMonitor
 from ntps.forward.out_of_memory import OutOfMemory, explained_memory
 from ntps.forward.stopwatch import Stopwatch
 from ntps.models.model import LanguageModel
@@ -84,9 +84,9 @@ class Pass:
         return Workspace()
 
     @cached_property
-    def watch(self) -> FiniteWatch:
+    def watch(self) -> NonFiniteMonitor:
         """Looks whether states are finite; to be settled before sums are saved."""
-        return FiniteWatch(self.model.layer_names)
+        return NonFiniteMonitor(self.model.layer_names)
 
     @cached_property
     def batches(self) -> list[Batch]:
@@ -131,7 +131,7 @@ class Pass:
             tokens = int(lengths[batch].sum())
             told += tokens
             self.progress(tokens)
-        self.watch.settle()
+        self.watch.flush()
         seconds = inside.seconds()
         return time.perf_counter() - began - seconds, seconds
 
@@ -151,12 +151,12 @@ class Pass:
             with inside.counting(hidden.device):
                 layout, targets = on(hidden.device)
                 rows = ragged_batch(hidden, layout, self.pooling, self.workspace)
-                self.watch.look(layer, batch, rows.finite, hidden.dtype)
+                self.watch.record(layer, batch, rows.finite, hidden.dtype)
                 reduce(layer, rows, targets, batch)
 
         with explained_memory(len(batch), ids.numel()):
             self.model.visit_layers(ids, mask, self.layers, sink)
-            self.watch.turn()
+            self.watch.advance()
 
 
 def _right_mask(layout: Layout, device: torch.device) -> Tensor:

@@ -14,7 +14,7 @@ class Reporter(Protocol):
         """A phase begins; the result is told about each bit of ``total`` that is done."""
 
 
-class Silence:
+class NullReporter:
     """A reporter that says nothing."""
 
     def start(self, phase: str, total: int, unit: str) -> Progress:

@@ -11,7 +11,7 @@ from ntps.forward.batch_plan import ALL, Share
 from ntps.forward.causality import BatchingCheck, check_batching
 from ntps.forward.stream import Pass
 from ntps.jobs.clock import PHASES, Clock
-from ntps.jobs.progress import Reporter, Silence
+from ntps.jobs.progress import NullReporter, Reporter
 from ntps.jobs.provenance import describe_model, describe_task, identity
 from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.models.model import LanguageModel
@@ -19,7 +19,7 @@ from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
 from ntps.tasks.task import Split, Task
 
 
-class Prepared:
+class RunSession:
     """A model and a task, ready for passes.
 
     Attributes:
@@ -45,7 +45,7 @@ class Prepared:
         reporter: Reporter | None,
         phases: Sequence[str] = PHASES,
     ) -> None:
-        self.model, self.task, self.settings, self.reporter = model, task, settings, reporter or Silence()
+        self.model, self.task, self.settings, self.reporter = model, task, settings, reporter or NullReporter()
         self.clock = Clock(phases)
         self.layers = settings.layer_indices(model.num_layers)
         fallback = DEFAULT_TOKENS_PER_BATCH.get(model.device.type, DEFAULT_TOKENS_PER_BATCH["cpu"])
@@ -146,7 +146,7 @@ class Prepared:
             return tokenize(self.model, split.texts, self.settings.max_length, progress)
 
 
-def gathered(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def group_warnings(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The warnings of layers, by their names, each once with the layers that it concerns."""
     concerned: dict[str, list[str]] = {}
     for name, warnings in by_layer.items():

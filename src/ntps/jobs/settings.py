@@ -27,7 +27,7 @@ class PassSettings:
     """
 
     # What changes no number beyond rounding.
-    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch",)
+    not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch",)
 
     layers: str | None = None
     pooling: Pooling = "mean"
@@ -62,7 +62,7 @@ class PassSettings:
             identity: What is scored, in JSON types.
         """
         numbers = {**self.described(), **identity, "layers": layers}
-        for name in self.aside:
+        for name in self.not_hashed:
             del numbers[name]
         return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ntps.errors import InputError
-from ntps.hub import gist
+from ntps.hub import first_line
 from ntps.models.quiet import quiet_transformers
 
 PROBE_TOKENS = 4
@@ -74,8 +74,8 @@ def probe(base: nn.Module, blocks: nn.ModuleList, name: str) -> bool:
             raise InputError(f"{who} cannot be scored: {error}") from error
         except Exception as error:  # models raise nearly everything where they are not given what they need
             raise InputError(
-                f"{who} does not run on token ids alone ({gist(error)}): only models of text with one stack of blocks "
-                "can be scored"
+                f"{who} does not run on token ids alone ({first_line(error)}): only models of text with one stack of "
+                "blocks can be scored"
             ) from error
     if len(seen) != len(blocks):
         raise InputError(

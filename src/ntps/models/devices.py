@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from ntps.errors import InputError
-from ntps.hub import gist
+from ntps.hub import first_line
 
 SPREAD = "auto"
 """Device that means: layers on as many devices as it takes."""
@@ -51,7 +51,7 @@ def find_device(name: str | None) -> torch.device | None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"--device {name} cannot be used here ({gist(error).partition('. ')[0]}): give {_there()}"
+            f"--device {name} cannot be used here ({first_line(error).partition('. ')[0]}): give {_there()}"
         ) from error
     return device
 

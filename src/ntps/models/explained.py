@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ntps.errors import InputError
-from ntps.hub import gist
+from ntps.hub import first_line
 from ntps.models.files import ModelFiles
 
 _LFS = b"version https://git-lfs"
@@ -48,7 +48,7 @@ def _sentence(files: ModelFiles, what: str, reason: str) -> str:
         )
     if "`merges`" in reason and "merges.txt" not in files.names:
         return f"the {what} of {name} lacks merges.txt: copy it there from where vocab.json is from"
-    return f"cannot load the {what} of {name}: {gist(ValueError(reason))}"
+    return f"cannot load the {what} of {name}: {first_line(ValueError(reason))}"
 
 
 def _is_pointer(file: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.files import existing
-from ntps.hub import Kind, causes, gist, holds_results_only, hub_refusal
+from ntps.hub import Kind, causes, first_line, holds_results_only, hub_refusal
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import known_model
 
@@ -202,8 +202,8 @@ def _cached(repo: str, revision: str | None) -> Path | None:
 
 def _explained(error: Exception, repo: str, revision: str | None, kind: Kind) -> InputError:
     return hub_refusal(error, kind, repo, revision) or InputError(
-        f"the {kind} {repo} cannot be downloaded ({gist(list(causes(error))[-1])}): check the network, the free space "
-        f"of the disk and the rights of the hub's cache, or give a local folder"
+        f"the {kind} {repo} cannot be downloaded ({first_line(list(causes(error))[-1])}): check the network, the free "
+        f"space of the disk and the rights of the hub's cache, or give a local folder"
     )
 
 
@@ -217,7 +217,7 @@ def _weight_files(folder: Path, names: Set[str]) -> Set[str]:
             try:
                 return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
             except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-                raise InputError(f"{index} is no list of weight files ({gist(error)}): write it again") from error
+                raise InputError(f"{index} is no list of weight files ({first_line(error)}): write it again") from error
     return set()
 
 

@@ -19,7 +19,7 @@ LayerSink = Callable[[int, Tensor], None]
 """Receives a layer's index and its hidden states ``(B, T, d)``, which it must not keep."""
 
 
-class _Enough(Exception):
+class _StopForward(Exception):
     """Ends a forward pass after the last layer that was asked for."""
 
 
@@ -104,7 +104,7 @@ class LanguageModel:
         def deliver(layer: int, output: Any) -> None:
             sink(layer, states_of(output, input_ids))
             if layer == last:
-                raise _Enough
+                raise _StopForward
 
         with ExitStack() as stack:
             stack.enter_context(ieee_float32())
@@ -119,7 +119,7 @@ class LanguageModel:
             try:
                 stack.enter_context(quiet_transformers())
                 output = self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-            except _Enough:
+            except _StopForward:
                 return
             sink(last, states_of(output.last_hidden_state, input_ids))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ntps import theory
-from ntps.moments.curves import NOTHING
+from ntps.moments.curves import MIN_EXPLAINED_SHARE
 from ntps.moments.spectra import Spectra
 from ntps.theory import Theorem2Constants
 
@@ -56,7 +56,7 @@ def _undefined(spectra: Spectra) -> Iterator[str]:
         yield "the targets do not vary, or not against their mean: R² and area are undefined"
     elif (means.target_mean**2 > LARGE_OFFSET * spectra.target_variance).any():
         yield "the targets' mean is large against their spread, which costs R² digits: subtract a constant from them"
-    if spectra.r2 is not None and spectra.r2 <= NOTHING:
+    if spectra.r2 is not None and spectra.r2 <= MIN_EXPLAINED_SHARE:
         yield "the probe explains nothing: retained_centered and area are undefined"
 
 

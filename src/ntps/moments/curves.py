@@ -12,7 +12,7 @@ from ntps.moments.spectra import Spectra
 
 Array = NDArray[np.float64]
 
-NOTHING = 1e-12
+MIN_EXPLAINED_SHARE = 1e-12
 """A probe that explains less than this share of its targets explains rounding noise."""
 
 
@@ -140,6 +140,6 @@ def _from_zero(cumulative: Array) -> Array:
 
 
 def _share(part: Array, total: float, energy: float) -> Array:
-    if total <= NOTHING * energy:
+    if total <= MIN_EXPLAINED_SHARE * energy:
         return np.full(len(part), np.nan)
     return np.minimum(part / total, 1.0)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ntps.forward.batch_budget import Trial, measured_budget
+from ntps.forward.batch_budget import BatchTimer, measured_budget
 from ntps.forward.batch_plan import Batch
 from ntps.forward.sampled_rates import Rates, probed_rates
 from ntps.forward.stream import Pass
 from ntps.jobs.progress import Reporter
-from ntps.jobs.session import Prepared
+from ntps.jobs.session import RunSession
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.model import LanguageModel
 from ntps.moments.layer_score import score_moments
@@ -61,7 +61,7 @@ def estimate_score(
     Raises:
         InputError: An option does not fit the model or the task, or a batch does not fit the memory.
     """
-    run = Prepared(model, task, settings, reporter)
+    run = RunSession(model, task, settings, reporter)
     c, layers = task.outputs, len(run.layers)
     if settings.auto_budget:
         run.tokens_per_batch = measured_budget(run.work(task.train, run.tokens, None), c)
@@ -71,7 +71,9 @@ def estimate_score(
     first = passes["train"]
     found: list[Rates] = []
     lengths = first.tokens.lengths
-    grown = grown_by(lambda: found.append(probed_rates(first.plan, lengths, Trial(first, c).seconds)), model.device)
+    grown = peak_memory(
+        lambda: found.append(probed_rates(first.plan, lengths, BatchTimer(first, c).seconds)), model.device
+    )
     rates = found[0]
     largest = None if grown is None else grown * _padded(first.plan[0], lengths) // rates.padded
     wholes = {name: rates.whole(work.plan, work.tokens.lengths) for name, work in passes.items()}
@@ -108,7 +110,7 @@ def weights_bytes(model: LanguageModel) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def grown_by(action: Callable[[], object], device: torch.device) -> int | None:
+def peak_memory(action: Callable[[], object], device: torch.device) -> int | None:
     """Bytes by which the memory in use was larger at most, while something ran; None where the system does not tell."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

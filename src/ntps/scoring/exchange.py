@@ -16,29 +16,29 @@ from ntps.errors import InputError
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums import SUMS
 from ntps.scoring.record import ScoreRecord
-from ntps.scoring.reductions import Tally
+from ntps.scoring.reductions import HeldOutSums
 from ntps.theory import LinearProbe
 
 PLACES = ("model id", "model revision", "model tokenizer")
 """Where things lie, which may differ from host to host."""
 
 
-def agree(world: World, identity: Mapping[str, Any]) -> dict[str, Any]:
+def require_equal_across_processes(world: World, identity: Mapping[str, Any]) -> dict[str, Any]:
     """What identifies the run, in the words of the first process.
 
     Raises:
         InputError: Some process has loaded something else.
     """
     mine = json.loads(json.dumps(identity))
-    told = world.meet(mine)
-    for rank, other in enumerate(told):
-        differing = [name for name in mine if name not in PLACES and other[name] != told[0][name]]
+    said = world.meet(mine)
+    for rank, other in enumerate(said):
+        differing = [name for name in mine if name not in PLACES and other[name] != said[0][name]]
         if differing:
             raise InputError(
                 f"process {rank} differs from process 0 in {', '.join(differing)}: give all hosts the same command, "
                 "model, texts and versions of libraries"
             )
-    first: dict[str, Any] = told[0]
+    first: dict[str, Any] = said[0]
     return first
 
 
@@ -85,7 +85,7 @@ def share_probes(
     return known
 
 
-def join_tallies(world: World, tallies: Mapping[int, Tally]) -> None:
+def join_tallies(world: World, tallies: Mapping[int, HeldOutSums]) -> None:
     """Adds the tallies of all other processes to those of the first one, in the order of their ranks."""
     world.meet()
     for tally in tallies.values():

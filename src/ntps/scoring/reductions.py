@@ -49,7 +49,7 @@ def collect_moments(
         store(layer, texts, rows.pooled)
 
     def save(done: int, checkpoint: Checkpoint) -> None:
-        work.watch.settle()
+        work.watch.flush()
         checkpoint.save(moments, done, len(work.plan))
 
     def finished(done: int) -> None:
@@ -81,7 +81,7 @@ class HeldOut:
 
 def evaluate_probes(
     work: Pass, probes: dict[int, LinearProbe], store: Store = forget
-) -> tuple[dict[int, Tally], tuple[float, float]]:
+) -> tuple[dict[int, HeldOutSums], tuple[float, float]]:
     """Applies the probe of each layer to held-out texts as they stream by.
 
     Args:
@@ -93,7 +93,7 @@ def evaluate_probes(
         Tallies by layer, and the seconds of :meth:`Pass.run`.
     """
     shift = work.targets(work.plan[0]).mean(axis=0)
-    tallies = {layer: Tally(probe, shift) for layer, probe in probes.items()}
+    tallies = {layer: HeldOutSums(probe, shift) for layer, probe in probes.items()}
 
     def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
         tallies[layer].add(rows.pooled, targets)
@@ -103,7 +103,7 @@ def evaluate_probes(
     return tallies, seconds
 
 
-class Tally:
+class HeldOutSums:
     """Residuals and hits of one probe, summed over batches.
 
     Attributes:

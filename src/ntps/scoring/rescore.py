@@ -11,7 +11,7 @@ from ntps.errors import InputError
 from ntps.files import MOMENTS, POOLED
 from ntps.jobs.clock import Clock
 from ntps.jobs.provenance import envelope, identity
-from ntps.jobs.session import gathered
+from ntps.jobs.session import group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.moments.layer_score import Convention, score_layers
 from ntps.scoring.record import ScoreRecord, layer_row, summarize
@@ -74,7 +74,7 @@ def rescore_run(
         "settings": {**then, "layers": chosen, "convention": convention, "centered": centered, "test": settings.test},
         "rescored": {"from": str(folder), "settings_hash": run.index["settings_hash"], "used": used},
     }
-    warnings = gathered({score.name: score.warnings for score in scores})
+    warnings = group_warnings({score.name: score.warnings for score in scores})
     result = {
         **envelope("score", provenance, clock),
         "layers": [layer_row(score) for score in scores],

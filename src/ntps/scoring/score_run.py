@@ -12,7 +12,7 @@ import torch
 
 from ntps.checkpoint.checkpoint import Checkpoint
 from ntps.checkpoint.lock import clear_folder, left_behind
-from ntps.checkpoint.manifest import Ledger
+from ntps.checkpoint.manifest import Manifest
 from ntps.checkpoint.owned_files import PARTS, erase
 from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
@@ -20,12 +20,12 @@ from ntps.errors import InputError, NumericalError
 from ntps.files import MOMENTS, POOLED
 from ntps.forward.batch_budget import measured_budget
 from ntps.forward.batch_plan import Share
-from ntps.forward.out_of_memory import back_off
+from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts
 from ntps.forward.stream import Pass, forget
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope, versions
-from ntps.jobs.session import Prepared, gathered
+from ntps.jobs.session import RunSession, group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts
@@ -34,7 +34,7 @@ from ntps.moments.layer_score import LayerScore, score_layers
 from ntps.moments.products import products_library
 from ntps.moments.sums_folder import write_moments
 from ntps.scoring.adapter_change import change_block
-from ntps.scoring.exchange import agree, join_moments, join_tallies, share_probes, share_record
+from ntps.scoring.exchange import join_moments, join_tallies, require_equal_across_processes, share_probes, share_record
 from ntps.scoring.record import ScoreRecord, layer_row, summarize
 from ntps.scoring.reductions import collect_moments, evaluate_probes
 from ntps.scoring.settings import ScoreSettings
@@ -81,13 +81,13 @@ def run_score(
     """
     if keep_pooled and (out is None or (world and not world.alone)):
         raise InputError("--keep-pooled needs --out, and a single process")
-    run = _Run(model, task, settings, reporter, world or World())
+    run = _ScoreRun(model, task, settings, reporter, world or World())
     run.baseline, run.place = baseline, place
     run.pooled = out / POOLED if out and keep_pooled else None
     return run.score(out, keep_moments, resume, overwrite)
 
 
-class _Run(Prepared):
+class _ScoreRun(RunSession):
     settings: ScoreSettings
     whole: Mapping[str, Any]
     """What identifies the run, to the last option."""
@@ -105,7 +105,7 @@ class _Run(Prepared):
         world.device = model.device
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
-        run = agree(self.world, self.identity(keep_moments))
+        run = require_equal_across_processes(self.world, self.identity(keep_moments))
         if self.settings.auto_budget:
             with self.clock.phase("forward"):
                 trial = self.work(self.task.train, self.tokens, None)
@@ -115,7 +115,7 @@ class _Run(Prepared):
         before = self.baseline and self.baseline.result["settings_hash"]
         self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}
         if out is not None:
-            fresh = Ledger(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
+            fresh = Manifest(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
             if self.world.share(lambda: left_behind(out, self.whole)) and resume:
                 # It was killed when all but the clearing up was done.
                 Checkpoint(out, fresh).leave()
@@ -138,7 +138,7 @@ class _Run(Prepared):
             len(self.task.train), self.pooled / "train", resumed=bool(checkpoint and checkpoint.ledger.place)
         )
         if checkpoint and pooled:
-            checkpoint.beforehand = pooled.sync
+            checkpoint.before_commit = pooled.sync
         if checkpoint is None or not checkpoint.ledger.whole:
             share = checkpoint.ledger.share if checkpoint else Share(self.world.rank, self.world.size)
             work = self.work(self.task.train, self.tokens, "train texts", share)
@@ -254,11 +254,11 @@ class _Run(Prepared):
             if checkpoint is not None:
                 checkpoint.shrink(largest)
 
-        return back_off(lambda largest: attempt(replace(work, largest=largest)), self.largest, smaller)
+        return retry_smaller(lambda largest: attempt(replace(work, largest=largest)), self.largest, smaller)
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        settings = {n: value for n, value in self.settings.described().items() if n not in self.settings.aside}
+        settings = {n: value for n, value in self.settings.described().items() if n not in self.settings.not_hashed}
         return {
             **{f"model {name}": value for name, value in self.described.items()},
             "dtype": self.dtype,
@@ -275,8 +275,8 @@ class _Run(Prepared):
 
     def provenance(self) -> dict[str, Any]:
         found = super().provenance()
-        aside = {"world_size": self.world.size, "products": products_library(self.model.device)}
-        return {**found, "settings": {**found["settings"], **aside}}
+        conditions = {"world_size": self.world.size, "products": products_library(self.model.device)}
+        return {**found, "settings": {**found["settings"], **conditions}}
 
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
@@ -296,7 +296,7 @@ class _Run(Prepared):
                 *unused_rows(self.described_task, unusable=True),
                 *self.notes,
                 *self.warnings(),
-                *gathered({score.name: score.warnings for score in scores}),
+                *group_warnings({score.name: score.warnings for score in scores}),
             ],
         }
 

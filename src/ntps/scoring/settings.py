@@ -19,7 +19,7 @@ class ScoreSettings(PassSettings):
         auto_budget: Whether a trial chooses ``tokens_per_batch``.
     """
 
-    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "auto_budget")
+    not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "auto_budget")
 
     convention: Convention = "paper"
     centered: bool = False

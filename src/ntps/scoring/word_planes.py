@@ -52,7 +52,7 @@ class WordSettings:
     """
 
     # What changes no number beyond rounding.
-    aside: ClassVar[tuple[str, ...]] = ()
+    not_hashed: ClassVar[tuple[str, ...]] = ()
 
     lists: Mapping[str, Sequence[str]]
     layer: int | None = None

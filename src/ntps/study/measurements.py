@@ -23,7 +23,7 @@ from ntps.training.probes.probe_run import run_probe
 from ntps.training.probes.settings import ProbeSettings
 
 
-class Bench:
+class ModelTaskCache:
     """The model and the task that are at hand: loaded once for all the runs that follow one another with them."""
 
     def __init__(self, data_dir: str | None = None) -> None:
@@ -91,7 +91,7 @@ class Measurement:
     """
 
     settings: type[Any]
-    measure: Callable[[Bench, Any, Reporter | None], object]
+    measure: Callable[[ModelTaskCache, Any, Reporter | None], object]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     like: str | None = None
@@ -99,7 +99,7 @@ class Measurement:
     training: Callable[[Any], tuple[int, int]] = lambda _settings: (0, 0)
 
 
-def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+def _score(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
     return run_score(
         bench.model(run.model),
         bench.task(run.task),
@@ -110,15 +110,15 @@ def _score(bench: Bench, run: Any, reporter: Reporter | None) -> object:
     )
 
 
-def _words(bench: Bench, run: Any, _reporter: Reporter | None) -> object:
+def _words(bench: ModelTaskCache, run: Any, _reporter: Reporter | None) -> object:
     return run_words(run.needs[0].folder, bench.model(run.model), run.settings, out=run.folder)
 
 
-def _probe(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+def _probe(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
     return run_probe(bench.model(run.model), bench.task(run.task), run.settings, out=run.folder, reporter=reporter)
 
 
-def _finetune(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+def _finetune(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
     task = bench.task(run.task)
     bench.forget_model()
     return run_finetune(
@@ -133,7 +133,7 @@ def _finetune(bench: Bench, run: Any, reporter: Reporter | None) -> object:
     )
 
 
-def _score_after(bench: Bench, run: Any, reporter: Reporter | None) -> object:
+def _score_after(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
     before, tuned = run.needs
     return run_score(
         bench.tuned(run.model, tuned.folder / ADAPTER),

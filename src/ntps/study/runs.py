@@ -19,7 +19,7 @@ from ntps.checkpoint.owned_files import LOCK, PARTS, PASS, RESULTS, direct, eras
 from ntps.errors import InputError, NtpsError
 from ntps.files import RESULT, write_text, write_whole
 from ntps.jobs.progress import Reporter
-from ntps.study.measurements import MEASUREMENTS, Bench
+from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
 from ntps.study.specs import ModelSpec, TaskSpec
 from ntps.training.finetuning.saved import ADAPTER_FILES, CHECKPOINTS, HALVES, MODEL_FILES
 
@@ -27,7 +27,7 @@ SCHEMA = 1
 RUN, FAILURE = "run.json", "failure.json"
 OWN = (RUN, FAILURE, *RESULTS, *PARTS, *PASS, *CHECKPOINTS, *HALVES, *ADAPTER_FILES, *MODEL_FILES)
 """Patterns of all that runs write into their folders."""
-PATIENCE = 1.0
+RETRY_INTERVAL_S = 1.0
 """Seconds before a run that somebody else is at is looked at again."""
 
 
@@ -125,7 +125,7 @@ class Outcome:
     made: bool
 
 
-def look(run: Run) -> State:
+def run_state(run: Run) -> State:
     """What a run's folder says about it."""
     known = _read(run.folder / RUN)
     mine = known.get("digest") == run.digest
@@ -143,7 +143,7 @@ def look(run: Run) -> State:
     return State(Status.interrupted if mine else Status.missing)
 
 
-def wanted(state: State, overwrite: Overwrite, folder: Path) -> str | None:
+def skip_reason(state: State, overwrite: Overwrite, folder: Path) -> str | None:
     """Why a run is not made; None if it is."""
     refuse = {Status.other: f"{state.cause}: --overwrite always replaces it, another --out leaves it"}
     match overwrite:
@@ -157,15 +157,15 @@ def wanted(state: State, overwrite: Overwrite, folder: Path) -> str | None:
     return (refuse | {Status.done: "done before"}).get(state.status)
 
 
-def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | None = None) -> Outcome:
+def perform(run: Run, bench: ModelTaskCache, overwrite: Overwrite, reporter: Reporter | None = None) -> Outcome:
     """Makes a run, if its state and the policy want it.
 
     Whatever goes wrong in it is recorded in its folder; only an interruption by the user comes through.
     """
     try:
         with _claimed(run):
-            state = look(run)
-            if wanted(state, overwrite, run.folder) is not None:
+            state = run_state(run)
+            if skip_reason(state, overwrite, run.folder) is not None:
                 if state.status is Status.done:
                     # A kill may have come between the result and the clearing up.
                     erase(run.folder, (*PASS, *CHECKPOINTS))
@@ -175,17 +175,17 @@ def perform(run: Run, bench: Bench, overwrite: Overwrite, reporter: Reporter | N
             began = datetime.now(UTC)
             try:
                 for needed in run.needs:
-                    if look(needed).status is not Status.done:
+                    if run_state(needed).status is not Status.done:
                         raise InputError(f"it continues {needed.measurement}, which has no result: make that run first")
                 MEASUREMENTS[run.measurement].measure(bench, run, reporter)
             except Exception as error:
                 sentence = str(error) if isinstance(error, NtpsError) else f"unexpected {type(error).__name__}: {error}"
                 seconds = (datetime.now(UTC) - began).total_seconds()
                 _record_failure(run, sentence, "".join(traceback.format_exception(error)), seconds)
-            return Outcome(run, look(run), made=True)
+            return Outcome(run, run_state(run), made=True)
     except FolderInUse as error:
         # Whoever comes back for this run at once would only ask again.
-        time.sleep(PATIENCE)
+        time.sleep(RETRY_INTERVAL_S)
         return Outcome(run, State(Status.busy, str(error)), made=False)
     except InputError as error:
         # The folder cannot be written: there is no place to record it but the study's own file.
@@ -196,11 +196,11 @@ def give_up(run: Run, sentence: str) -> Outcome:
     """Records that a run could not be made at all: its process died each time, or nothing can take it."""
     try:
         with _claimed(run):
-            status = look(run).status
+            status = run_state(run).status
             if status in (Status.missing, Status.interrupted):
                 _prepare(run, fresh=status is Status.missing)
                 _record_failure(run, sentence, "", None)
-            return Outcome(run, look(run), made=True)
+            return Outcome(run, run_state(run), made=True)
     except InputError:
         return Outcome(run, State(Status.failed, sentence), made=True)
 

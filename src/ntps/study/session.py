@@ -13,7 +13,7 @@ from ntps.jobs.progress import Reporter
 from ntps.study.costs import Cost, estimate, needed
 from ntps.study.engines import Job, Listener, run_here, run_in_workers, run_on_ray
 from ntps.study.plan import plan_runs
-from ntps.study.runs import Outcome, Overwrite, Run, State, look, wanted
+from ntps.study.runs import Outcome, Overwrite, Run, State, run_state, skip_reason
 from ntps.study.specs import Study
 from ntps.study.state import refuse_other_study, write_state
 
@@ -38,7 +38,7 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
-class Studying:
+class StudySession:
     """A study with its folders.
 
     Attributes:
@@ -64,7 +64,7 @@ class Studying:
         results: Path | None = None,
         overwrite: Overwrite = Overwrite.only_missing,
         data_dir: str | None = None,
-    ) -> Studying:
+    ) -> StudySession:
         """Plans a study.
 
         Args:
@@ -85,9 +85,9 @@ class Studying:
     def plan(self) -> list[PlannedRun]:
         """What is to be done, and what it costs."""
         costs = estimate(self.runs, self.data_dir)
-        states = [look(run) for run in self.runs]
+        states = [run_state(run) for run in self.runs]
         return [
-            PlannedRun(run, state, wanted(state, self.overwrite, run.folder), costs[run.digest])
+            PlannedRun(run, state, skip_reason(state, self.overwrite, run.folder), costs[run.digest])
             for run, state in zip(self.runs, states, strict=True)
         ]
 
@@ -136,10 +136,10 @@ class Studying:
 class _Notes:
     """A listener that keeps ``study.json`` up to date and passes everything on."""
 
-    def __init__(self, studying: Studying, listener: Listener) -> None:
+    def __init__(self, studying: StudySession, listener: Listener) -> None:
         self._studying, self._listener = studying, listener
         # Looked at once: after that, what ended says how it stands.
-        self._states = {run.digest: look(run) for run in studying.runs}
+        self._states = {run.digest: run_state(run) for run in studying.runs}
         self.outcomes: list[Outcome] = []
 
     def started(self, run: Run) -> None:

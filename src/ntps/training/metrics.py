@@ -17,7 +17,7 @@ Labels = NDArray[np.int64] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """Figures of some outputs, each a mean over texts; None where it means nothing.
 
     Attributes:
@@ -37,7 +37,7 @@ class Figures:
     cross_entropy: float | None = None
 
 
-def figures_of_values(values: Array, labels: Labels, task: Task) -> Figures:
+def figures_of_values(values: Array, labels: Labels, task: Task) -> Metrics:
     """Figures of predicted target vectors, as a least-squares probe or a regression head gives them.
 
     The class is the largest value; a label counts as predicted from 0.5 on.
@@ -50,7 +50,7 @@ def figures_of_values(values: Array, labels: Labels, task: Task) -> Figures:
     targets = task.targets(labels)
     squares = (targets - values) ** 2
     accuracy, balanced = _hits(values - 0.5, labels, task)
-    return Figures(
+    return Metrics(
         accuracy=accuracy,
         balanced_accuracy=balanced,
         mse=float(squares.mean()),
@@ -59,7 +59,7 @@ def figures_of_values(values: Array, labels: Labels, task: Task) -> Figures:
     )
 
 
-def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Figures:
+def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Metrics:
     """Figures of a head that was trained on cross entropy; for real targets those of :func:`figures_of_values`.
 
     Args:
@@ -75,7 +75,7 @@ def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Figures:
     else:
         losses = np.logaddexp(0.0, np.where(labels > 0.5, -logits, logits))
     loss = float(losses.mean())
-    return Figures(accuracy, balanced, cross_entropy=loss if np.isfinite(loss) else None)
+    return Metrics(accuracy, balanced, cross_entropy=loss if np.isfinite(loss) else None)
 
 
 def majority_accuracy(train: Labels, labels: Labels, task: Task) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ntps.errors import InputError
-from ntps.hub import gist
+from ntps.hub import first_line
 from ntps.models.adapters.files import CONFIG, AdapterFiles, read_adapter
 from ntps.models.adapters.lora import peft_is_quiet
 from ntps.models.fingerprint import weights_fingerprint
@@ -226,7 +226,7 @@ def _vocabulary(base: Any) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return gist(error).partition(". ")[0]
+    return first_line(error).partition(". ")[0]
 
 
 def _require_origin(base: nn.Module, files: AdapterFiles, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ntps.errors import InputError
-from ntps.hub import gist
+from ntps.hub import first_line
 
 ADAPTER = "adapter"
 """Folder of the adapter in the results of a fine-tuning run."""
@@ -64,7 +64,7 @@ def read_adapter(folder: Path) -> AdapterFiles:
         if kind == "LORA":
             tensors = _load(folder)
     except Exception as error:  # unpickling raises nearly everything
-        raise InputError(f"the adapter in {folder} cannot be read ({gist(error)}): train it again") from error
+        raise InputError(f"the adapter in {folder} cannot be read ({first_line(error)}): train it again") from error
     if kind != "LORA":
         raise InputError(
             f"the adapter in {folder} is of the kind {kind}, and only LoRA adapters can be merged here: merge it with "
@@ -114,5 +114,5 @@ def _origin(folder: Path) -> Mapping[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{folder / ORIGIN} cannot be read ({gist(error)}): train the adapter again") from error
+        raise InputError(f"{folder / ORIGIN} cannot be read ({first_line(error)}): train the adapter again") from error
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ntps.jobs.progress import Reporter
 from ntps.study.engines.queue import Job, Listener, Queue
-from ntps.study.measurements import Bench
+from ntps.study.measurements import ModelTaskCache
 from ntps.study.runs import perform
 
 
@@ -16,7 +16,7 @@ def run_here(job: Job, listener: Listener, reporter: Reporter | None = None) -> 
         listener: Learns what becomes of each run.
         reporter: Learns about progress within a run.
     """
-    queue, bench = Queue(job.runs), Bench(job.data_dir)
+    queue, bench = Queue(job.runs), ModelTaskCache(job.data_dir)
     group = None
     while (run := queue.take(group)) is not None:
         group = run.group

@@ -13,7 +13,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.study.engines.queue import TRIES, Job, Listener, Queue
-from ntps.study.measurements import Bench
+from ntps.study.measurements import ModelTaskCache
 from ntps.study.runs import Outcome, Overwrite, Run, give_up, perform
 from ntps.study.specs import Resources
 
@@ -69,9 +69,9 @@ def _perform(run: Run, overwrite: Overwrite, data_dir: str | None) -> Outcome:
 
 
 @cache
-def _bench(data_dir: str | None) -> Bench:
+def _bench(data_dir: str | None) -> ModelTaskCache:
     """Ray's workers stay: the next run of the same model finds it loaded."""
-    return Bench(data_dir)
+    return ModelTaskCache(data_dir)
 
 
 @contextmanager

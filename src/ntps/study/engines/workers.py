@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection, wait
 import torch
 
 from ntps.study.engines.queue import TRIES, Job, Listener, Queue
-from ntps.study.measurements import Bench
+from ntps.study.measurements import ModelTaskCache
 from ntps.study.runs import Outcome, Run, give_up, perform
 
-PATIENCE = 10.0
+END_TIMEOUT_S = 10.0
 """Seconds that an idle process has to end by itself."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -55,7 +55,7 @@ class _Worker:
         self.line.close()
         if self.run is None:
             # It has nothing to do, sees that nobody will give it anything, and leaves the house in order.
-            self.process.join(PATIENCE)
+            self.process.join(END_TIMEOUT_S)
         self.process.terminate()
         self.process.join()
 
@@ -115,7 +115,7 @@ def _work(line: Connection, job: Job) -> None:
     # The user's interruption reaches every process of the terminal, and the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    bench = Bench(job.data_dir)
+    bench = ModelTaskCache(job.data_dir)
     while True:
         try:
             run = line.recv()

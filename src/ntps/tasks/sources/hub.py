@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ntps.errors import InputError
-from ntps.hub import causes, gist, hub_refusal, unreachable
+from ntps.hub import causes, first_line, hub_refusal, unreachable
 from ntps.tasks.sources.files import class_label_names
 from ntps.tasks.sources.source import Source
 from ntps.tasks.sources.table import Table, arrow_table
@@ -121,12 +121,12 @@ def _explained(error: Exception, repo: str, revision: str | None, config: str | 
     if "scripts are no longer supported" in message:
         return InputError(f"{what} is a loading script, which is not run: try {repo}@refs/convert/parquet.")
     if isinstance(error, ValueError) and "config" in message.lower():
-        return InputError(f"{what} does not load with configuration {config!r} ({gist(error)}): use --config.")
+        return InputError(f"{what} does not load with configuration {config!r} ({first_line(error)}): use --config.")
     if has(FileNotFoundError, EntryNotFoundError):
         return InputError(
-            f"{what} lacks the data files that it should have ({gist(error)}): choose another revision, for instance "
-            f"{repo}@refs/convert/parquet."
+            f"{what} lacks the data files that it should have ({first_line(error)}): choose another revision, for "
+            f"instance {repo}@refs/convert/parquet."
         )
     if has(pa.ArrowException, DatasetGenerationError):
-        return InputError(f"{what} holds broken data ({gist(links[-1])}): choose another revision with @.")
+        return InputError(f"{what} holds broken data ({first_line(links[-1])}): choose another revision with @.")
     return unreachable(error, "dataset", repo)

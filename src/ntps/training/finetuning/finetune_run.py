@@ -14,14 +14,14 @@ import pandas as pd
 import torch
 
 from ntps.checkpoint.lock import clear_folder, left_behind
-from ntps.checkpoint.manifest import Ledger, read_ledger, refuse_foreign, write_ledger
+from ntps.checkpoint.manifest import Manifest, read_manifest, require_same_run, write_manifest
 from ntps.checkpoint.owned_files import erase, take
 from ntps.errors import InputError
 from ntps.files import LEDGER, PROGRESS, writing
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope, versions
 from ntps.jobs.record import Record
-from ntps.jobs.session import Prepared
+from ntps.jobs.session import RunSession
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_training
 from ntps.models.devices import check_device_name
@@ -32,7 +32,7 @@ from ntps.training.finetuning.batches import Collator, text_order
 from ntps.training.finetuning.classifier import new_classifier
 from ntps.training.finetuning.recipe import FinetuneSettings, Precision
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
-from ntps.training.metrics import Figures, figures_of_logits, majority_accuracy
+from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -105,11 +105,11 @@ def run_finetune(
             trust_remote_code=trust_remote_code,
             fresh=settings.seed if settings.from_scratch else None,
         )
-        run = _Run(loaded, task, settings, reporter, PHASES)
+        run = _FinetuneRun(loaded, task, settings, reporter, PHASES)
         return run.finetune(arguments, folder, out, resume, overwrite)
 
 
-class _Run(Prepared):
+class _FinetuneRun(RunSession):
     settings: FinetuneSettings
     notes: tuple[str, ...] = ()
 
@@ -153,7 +153,7 @@ class _Run(Prepared):
                     "--accumulate, or lower --max-length"
                 ) from error
         with self.clock.phase("evaluation"):
-            figures: dict[str, Figures | None] = {"train": None, "test": None}
+            figures: dict[str, Metrics | None] = {"train": None, "test": None}
             if test is None:
                 figures["train"] = figures_of_logits(tuner.logits(train), task.train.labels, task)
             else:
@@ -180,14 +180,14 @@ class _Run(Prepared):
     def open(self, out: Path, arguments: TrainingArguments, resume: bool, overwrite: bool) -> None:
         """Finds out whether there is something to continue, and leaves nothing else there."""
         folder = out / PROGRESS
-        fresh = Ledger(self.identity(), _conditions(arguments), self.tokens_per_batch)
+        fresh = Manifest(self.identity(), _conditions(arguments), self.tokens_per_batch)
         if not arguments.should_save:
             return
         take(out, files_of(self.settings.method, out))
         refuse_strangers(out)
-        found = None if overwrite else read_ledger(folder / LEDGER)
+        found = None if overwrite else read_manifest(folder / LEDGER)
         if found is not None:
-            refuse_foreign(folder, found, fresh, self.settings.tokens_per_batch)
+            require_same_run(folder, found, fresh, self.settings.tokens_per_batch)
         with writing(folder):
             if found is None or not resume:
                 erase(out, CHECKPOINTS)
@@ -197,7 +197,7 @@ class _Run(Prepared):
                 self.notes = (
                     f"the run was interrupted with {then} and continued with {now}: it differs from one that was not",
                 )
-            write_ledger(folder / LEDGER, fresh)
+            write_manifest(folder / LEDGER, fresh)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""

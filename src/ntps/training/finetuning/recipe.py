@@ -48,7 +48,7 @@ class FinetuneSettings(PassSettings):
         seed: Of fresh weights, order of texts and dropout.
     """
 
-    aside: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "accumulate", "eval_every", "save_every")
+    not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "accumulate", "eval_every", "save_every")
 
     layers: str | None = "-1"
     method: Method = "lora"

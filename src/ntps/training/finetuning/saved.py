@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from ntps.checkpoint.owned_files import Account, erase, read_account, strangers, take
 from ntps.errors import InputError
 from ntps.files import SCHEMA, write_text, writing
-from ntps.hub import gist
+from ntps.hub import first_line
 from ntps.models.adapters.adapter import attach_adapter
 from ntps.models.adapters.files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
 from ntps.models.adapters.lora import adapter_tensors
@@ -161,7 +161,7 @@ def load_classifier(model: LanguageModel, folder: str | Path) -> Classifier:
         classifier.head.load_state_dict(head)
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} holds no classifier ({gist(error)}): give a folder that ntps finetune wrote"
+            f"{folder} holds no classifier ({first_line(error)}): give a folder that ntps finetune wrote"
         ) from error
     if width != model.hidden_size:
         raise InputError(

@@ -30,7 +30,7 @@ from transformers.integrations.integration_utils import get_reporting_integratio
 from ntps.checkpoint.owned_files import erase
 from ntps.errors import InputError, NumericalError
 from ntps.forward.batch_plan import plan_batches
-from ntps.hub import gist
+from ntps.hub import first_line
 from ntps.training.finetuning.batches import Collator
 from ntps.training.finetuning.classifier import Classifier
 from ntps.training.finetuning.recipe import FinetuneSettings
@@ -104,7 +104,7 @@ def _require_trackers(names: Sequence[str]) -> None:
         for callback in get_reporting_integration_callbacks(list(names)):  # type: ignore[no-untyped-call]
             callback()
     except (ValueError, RuntimeError, ImportError) as error:
-        raise InputError(f"--report-to {' '.join(names)} cannot be used: {gist(error)}") from error
+        raise InputError(f"--report-to {' '.join(names)} cannot be used: {first_line(error)}") from error
 
 
 class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
@@ -211,8 +211,8 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             raise
         except RuntimeError as error:
             raise InputError(
-                f"cannot write a checkpoint to {self.args.output_dir}: {gist(error)}; free the space or choose another "
-                "folder with --out"
+                f"cannot write a checkpoint to {self.args.output_dir}: {first_line(error)}; free the space or choose "
+                "another folder with --out"
             ) from error
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:

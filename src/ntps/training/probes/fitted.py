@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ntps.tasks.task import Split, Task
 from ntps.theory import EPS, factorize
-from ntps.training.metrics import Array, Figures, figures_of_logits, figures_of_values
+from ntps.training.metrics import Array, Metrics, figures_of_logits, figures_of_values
 from ntps.training.probes.adamw import train_head
 from ntps.training.probes.logistic import fit_logistic
 from ntps.training.probes.ols import ols_of_pooled
@@ -45,17 +45,17 @@ class PooledSplits:
         return factorize(self.train.T @ self.train / len(self.train), resolution=self.resolution).rank
 
     def figures(
-        self, outputs: Callable[[Array], Array], judge: Callable[..., Figures]
-    ) -> tuple[Figures, Figures | None]:
+        self, outputs: Callable[[Array], Array], metric: Callable[..., Metrics]
+    ) -> tuple[Metrics, Metrics | None]:
         """Figures of both splits, from what a probe makes of pooled texts."""
-        train = judge(outputs(self.train), self.task.train.labels, self.task)
+        train = metric(outputs(self.train), self.task.train.labels, self.task)
         if self.test is None or self.test_split is None:
             return train, None
-        return train, judge(outputs(self.test), self.test_split.labels, self.task)
+        return train, metric(outputs(self.test), self.test_split.labels, self.task)
 
 
 @dataclass(frozen=True)
-class Fitted:
+class ProbeFit:
     """How a probe of one layer does.
 
     Attributes:
@@ -66,38 +66,38 @@ class Fitted:
         curve: Rows of ``curves.parquet``.
     """
 
-    train: Figures
-    test: Figures | None
+    train: Metrics
+    test: Metrics | None
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     curve: tuple[Mapping[str, Any], ...] = ()
 
 
-def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], None]) -> Fitted:
+def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], None]) -> ProbeFit:
     """Least squares in closed form; ``advance`` is told when it is done."""
     task = splits.task
     targets = task.targets(task.train.labels)
     fit = ols_of_pooled(splits.train, targets, intercept=recipe.intercept, resolution=splits.resolution)
     figures = splits.figures(fit.probe.predict, figures_of_values)
     advance(1)
-    return Fitted(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
+    return ProbeFit(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
 
 
-def probe_logistic(splits: PooledSplits, recipe: LogisticRecipe, advance: Callable[[int], None]) -> Fitted:
+def probe_logistic(splits: PooledSplits, recipe: LogisticRecipe, advance: Callable[[int], None]) -> ProbeFit:
     """Logistic regression; ``advance`` is told when it is done."""
     fit = fit_logistic(splits.train, splits.task, recipe, splits.resolution)
     figures = splits.figures(fit.logits, figures_of_logits)
     advance(1)
-    return Fitted(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))
+    return ProbeFit(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))
 
 
-def _logistic_warnings(warnings: tuple[str, ...], test: Figures | None) -> Iterator[str]:
+def _logistic_warnings(warnings: tuple[str, ...], test: Metrics | None) -> Iterator[str]:
     yield from warnings
     if test is not None and test.cross_entropy is None:
         yield "some test text has a class that no training text has: its cross entropy is undefined"
 
 
-def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[int], None]) -> Fitted:
+def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[int], None]) -> ProbeFit:
     """The paper's linear probe; ``advance`` is told of each epoch."""
     task, rows = splits.task, torch.as_tensor(splits.train, dtype=torch.float32)
     steps = -(-len(rows) // recipe.batch_size)
@@ -114,7 +114,7 @@ def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[in
 
     head = train_head(lambda batch: rows[batch], rows.shape[1], task, recipe, after_epoch)
     figures = splits.figures(lambda pooled: _logits(head, pooled), figures_of_logits)
-    return Fitted(*figures, {"steps": recipe.epochs * steps}, curve=tuple(curve))
+    return ProbeFit(*figures, {"steps": recipe.epochs * steps}, curve=tuple(curve))
 
 
 @torch.no_grad()
@@ -123,6 +123,6 @@ def _logits(head: nn.Linear, pooled: Array) -> Array:
     return logits
 
 
-def _curve_row(epoch: int, step: int, split: str, figures: Figures) -> dict[str, Any]:
+def _curve_row(epoch: int, step: int, split: str, figures: Metrics) -> dict[str, Any]:
     shown = asdict(figures)
     return {"epoch": epoch, "step": step, "split": split, **{name: shown[name] for name in CURVES[4:]}}

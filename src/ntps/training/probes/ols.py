@@ -10,7 +10,7 @@ import numpy as np
 from ntps import theory
 from ntps.moments.means import Means
 from ntps.theory import Factor, LinearProbe, variance_explained
-from ntps.training.metrics import Array, Figures
+from ntps.training.metrics import Array, Metrics
 
 TOLERATED = 1e8 * theory.EPS
 """Up to this error of the Gram's factor, predictions agree with those of other solvers to six digits."""
@@ -68,7 +68,7 @@ def ols_of_pooled(
     return _fit(factor, rows.T @ (targets - target_mean) / len(rows), pooled_mean, target_mean)
 
 
-def figures_of_means(means: Means, probe: LinearProbe) -> Figures:
+def figures_of_means(means: Means, probe: LinearProbe) -> Metrics:
     """Squared errors and R² of any linear probe on the texts behind some moments; hits cannot be known from them.
 
     Args:
@@ -81,7 +81,7 @@ def figures_of_means(means: Means, probe: LinearProbe) -> Figures:
     spread = np.sum(weights * (_covariance(means) @ weights), axis=0)
     bias = means.target_mean - means.pooled_mean @ weights - probe.intercept
     residual = np.maximum(variance - explained + spread + bias**2, 0.0)
-    return Figures(
+    return Metrics(
         mse=float(residual.mean()), squared_loss=float(residual.sum()), r2=variance_explained(residual, variance)
     )
 

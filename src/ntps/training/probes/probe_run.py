@@ -19,7 +19,7 @@ from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
 from ntps.jobs.record import Record
-from ntps.jobs.session import Prepared, gathered
+from ntps.jobs.session import RunSession, group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_package
 from ntps.models.model import LanguageModel
@@ -27,7 +27,7 @@ from ntps.moments.kernels import resolution_of
 from ntps.tasks.task import Task
 from ntps.theory import few_texts
 from ntps.training.metrics import majority_accuracy
-from ntps.training.probes.fitted import CURVES, Fitted, PooledSplits, probe_adamw, probe_logistic, probe_ols
+from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
 from ntps.training.probes.settings import AdamwRecipe, LogisticRecipe, OlsRecipe, ProbeSettings
 
 PHASES = ("tokenize", "forward", "training")
@@ -66,7 +66,7 @@ def run_probe(
         raise InputError(f"a logistic probe needs classes, and {task.id} has real targets: use --kind ols or adamw")
     for package in settings.recipe.packages:
         require_package(package, f"--kind {settings.kind}")
-    ready = Prepared(model, task, settings, reporter, PHASES)
+    ready = RunSession(model, task, settings, reporter, PHASES)
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
         return ProbeRecord.read(out)
@@ -91,8 +91,8 @@ def run_probe(
         "warnings": [
             *unused_rows(ready.described_task, unusable=True),
             *ready.warnings(),
-            *gathered({model.layer_names[layer]: tuple(_few_texts(each)) for layer, each in pooled.items()}),
-            *gathered({model.layer_names[layer]: each.warnings for layer, each in fitted.items()}),
+            *group_warnings({model.layer_names[layer]: tuple(_few_texts(each)) for layer, each in pooled.items()}),
+            *group_warnings({model.layer_names[layer]: each.warnings for layer, each in fitted.items()}),
             *notes,
         ],
     }
@@ -106,7 +106,7 @@ def run_probe(
     return record
 
 
-def _pool(ready: Prepared) -> dict[int, PooledSplits]:
+def _pool(ready: RunSession) -> dict[int, PooledSplits]:
     with ready.clock.phase("forward"):
         train, test = collect_pooled(ready.work(ready.task.train, ready.tokens, "train texts")), {}
         if ready.test is not None and ready.test_tokens is not None:
@@ -119,8 +119,8 @@ def _pool(ready: Prepared) -> dict[int, PooledSplits]:
 
 
 def _fit_layers(
-    ready: Prepared, settings: ProbeSettings, pooled: Mapping[int, PooledSplits]
-) -> tuple[dict[int, Fitted], list[str]]:
+    ready: RunSession, settings: ProbeSettings, pooled: Mapping[int, PooledSplits]
+) -> tuple[dict[int, ProbeFit], list[str]]:
     """Probes by layer, and what scikit-learn had to say."""
     match settings.recipe:
         case OlsRecipe() as ols:
@@ -150,7 +150,7 @@ def _few_texts(splits: PooledSplits) -> Iterator[str]:
         yield f"{texts} training texts are few for {splits.rank} dimensions: trust figures of test texts only"
 
 
-def _row(layer: int, name: str, fitted: Fitted) -> dict[str, Any]:
+def _row(layer: int, name: str, fitted: ProbeFit) -> dict[str, Any]:
     return {
         "layer": layer,
         "name": name,
