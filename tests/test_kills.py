@@ -18,6 +18,7 @@ from ntps.errors import InputError
 from ntps.forward import pooled_texts as pooled
 from ntps.forward.pooled_texts import PooledTexts
 from ntps.jobs import record
+from ntps.moments import sums_folder
 from ntps.moments.accumulator import Moments
 from ntps.training.finetuning import finetune_run as finetune
 from ntps.training.finetuning import tuner
@@ -63,8 +64,8 @@ WRITTEN = (record.Record, "write", 1, "after")
 POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("score", (Moments, "add", 5, "before"), []),
     ("score", (checkpoint, "write_moments", 2, "before"), ["progress"]),
-    ("score", (checkpoint, "write_ledger", 2, "before"), ["progress"]),
-    ("score", (checkpoint, "write_ledger", 1, "after"), ["progress"]),
+    ("score", (checkpoint, "write_manifest", 2, "before"), ["progress"]),
+    ("score", (checkpoint, "write_manifest", 1, "after"), ["progress"]),
     ("score", (record.Record, "write", 1, "before"), ["moments", "progress"]),
     ("score", (pd.DataFrame, "to_parquet", 1, "after"), ["moments", "progress"]),
     ("score", WRITTEN, ["curves.parquet", "moments", "progress", "result.json"]),
@@ -75,8 +76,8 @@ POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("pooled", WRITTEN, ["curves.parquet", "moments", "pooled", "progress", "result.json"]),
     ("from", (record, "write_whole", 1, "after"), ["curves.parquet"]),
     ("from", WRITTEN, ["curves.parquet", "result.json"]),
-    ("merge", (record, "write_sums", 1, "after"), ["moments"]),
-    ("merge", (record, "write_whole", 2, "after"), ["curves.parquet", "moments"]),
+    ("merge", (sums_folder, "write_sums", 1, "after"), ["moments"]),
+    ("merge", (record, "write_whole", 1, "after"), ["curves.parquet", "moments"]),
     ("merge", WRITTEN, ["curves.parquet", "moments", "result.json"]),
     ("probe", (record, "write_whole", 1, "after"), ["curves.parquet"]),
     ("probe", WRITTEN, ["curves.parquet", "result.json"]),

@@ -16,10 +16,10 @@ import torch
 from ntps import InputError, ScoreResult, Task, score
 from ntps.checkpoint import checkpoint
 from ntps.checkpoint.lock import claim_folder
-from ntps.jobs import record
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
+from ntps.scoring.record import ScoreRecord
 from same import assert_same
 from tiny import random_task, save_model
 
@@ -279,7 +279,7 @@ def test_an_old_result_stays_until_the_new_pass_is_over(model: LanguageModel, ta
 # --- death while writing ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["write_moments", "write_ledger", "_digest", "_sweep"])
+@pytest.mark.parametrize("step", ["write_moments", "write_manifest", "_digest", "_sweep"])
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_death_at_any_step_of_a_checkpoint(
     step: str,
@@ -349,14 +349,14 @@ def test_two_runs_into_one_folder(model: LanguageModel, task: Task, tmp_path: Pa
             with pytest.raises(InputError, match="another run is writing"):
                 score(model, task, out=tmp_path / "run", overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing"):
-            ScoreResult(record.ScoreRecord({}, pd.DataFrame())).save(tmp_path / "run")
+            ScoreResult(ScoreRecord({}, pd.DataFrame())).save(tmp_path / "run")
         assert [path.name for path in (tmp_path / "run").glob("*.lock")] == [".ntps.lock"]
     score(model, task, out=tmp_path / "run")
 
 
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     hold = (
-        "import os, sys; from pathlib import Path; from ntps.moments import claim_folder\n"
+        "import os, sys; from pathlib import Path; from ntps.checkpoint.lock import claim_folder\n"
         "with claim_folder(Path(sys.argv[1]), False): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(tmp_path)]

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ntps import InputError, NumericalError, score
-from ntps.forward import stream as collect
+from ntps.forward import stream
 from ntps.forward.nonfinite import NonFiniteMonitor
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
+from ntps.scoring import reductions
 from tiny import random_task, save_model
 
 TASK = random_task(60)
@@ -75,11 +76,11 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
         visit(self, ids, mask, layers, lambda layer, hidden: sink(layer, hidden.to(DEVICES[layer % 2])))
 
     monkeypatch.setattr(LanguageModel, "visit_layers", scattered)
-    monkeypatch.setattr(collect, "Moments", Recorder)
+    monkeypatch.setattr(reductions, "Moments", Recorder)
     monkeypatch.setattr(
         "ntps.forward.nonfinite.require_finite", lambda _finite, _dtype: None
     )  # meta tensors have no values
-    work = collect.Pass(
+    work = stream.Pass(
         model=model,
         tokens=tokenize(model, TASK.train.texts),
         targets=lambda batch: TASK.targets(TASK.train.labels[np.asarray(batch)]),
@@ -89,7 +90,7 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
         tokens_per_batch=10_000,
         progress=lambda _tokens: None,
     )
-    moments, _seconds = collect.collect_moments(work, TASK.outputs)
+    moments, _seconds = reductions.collect_moments(work, TASK.outputs)
     assert [set(devices) for devices in seen] == [{DEVICES[layer % 2]} for layer in (0, 1, 2)]
     assert [moments[layer].device for layer in (0, 1, 2)] == [DEVICES[layer % 2] for layer in (0, 1, 2)]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from ntps import InputError, Task, load_model, rescore, score
-from ntps.forward import stream as collect
 from ntps.forward.pooled_texts import read_pooled
 from ntps.models.model import LanguageModel
+from ntps.moments.accumulator import Moments
 from ntps.tasks.from_lists import task_from_lists
 from tiny import DEPTH, WIDTH, random_task, save_model
 
@@ -183,7 +183,7 @@ def test_an_interrupted_run_goes_on_with_its_pooled_texts(
     kept: Path, model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows of batches before and after the interruption, and of those that were done twice."""
-    put = collect.Moments.add
+    put = Moments.add
     calls = 0
 
     def dying(self: Any, *arguments: Any) -> None:
@@ -194,7 +194,7 @@ def test_an_interrupted_run_goes_on_with_its_pooled_texts(
         put(self, *arguments)
 
     monkeypatch.setattr("ntps.checkpoint.checkpoint.INTERVAL", 0.0)
-    monkeypatch.setattr(collect.Moments, "add", dying)
+    monkeypatch.setattr(Moments, "add", dying)
     with pytest.raises(KeyboardInterrupt):
         score(model, task, out=tmp_path / "run", keep_pooled=True, tokens_per_batch=60)
     parts = sorted(path.name for path in (tmp_path / "run" / "pooled" / "train").iterdir())
