@@ -7,19 +7,19 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-quick fuzz kills lint types wheel train-demo-model transformer-ranker-env clean
+.PHONY: demo test test-slow fuzz kills lint types wheel train-demo-model transformer-ranker-env clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
 demo: $(VENV)/.installed
 	$(BIN)/ntps score --out demo-result --overwrite
 
-## Install the test dependencies and run the whole suite.
+## Install the test dependencies and run the tests: some minutes.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-
-## Without the tests that take a minute or more.
-test-quick: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+## The long ones: many processes, kills, clusters.
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 ## Kill every command at random moments, go on, and compare with undisturbed runs: some minutes.
 kills: $(VENV)/.installed-dev

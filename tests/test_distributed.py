@@ -21,6 +21,8 @@ from same import assert_same
 from tiny import moments_of, random_texts, save_model, save_rows
 from workers import Ambush, Ended, run_workers
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-12
 DEATH_OF = {0: Ambush(0, "torch.distributed:recv"), 1: Ambush(1, "torch.distributed:send")}
 """Of one of two, when both have all their sums on disk: in the midst of the batches, the other may have none yet."""
