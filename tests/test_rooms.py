@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,12 @@ def test_imports_go_down(module: str) -> None:
         assert target not in DOORS, f"{module} imports through the front door"
         there = room(target)
         assert there == here or FLOOR[there] < FLOOR[here], f"{module} imports {target}"
+
+
+def test_the_page_shows_these_floors() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = {name: int(floor) for floor, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)}
+    assert shown == FLOOR
 
 
 def test_no_import_goes_in_a_circle() -> None:

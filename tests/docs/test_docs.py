@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
+"""Pages that name files and functions. Paths begin at the root, or below src/ntps."""
+NAME = r"(\w+(?:\.\w+)?)"
 
 
 def test_the_api_reference_is_what_the_docstrings_say() -> None:
@@ -43,3 +46,41 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_has_unfinished_places(page: Path) -> None:
     assert "TODO" not in page.read_text(encoding="utf-8")
+
+
+def named_path(name: str) -> Path:
+    """The file or folder that a guide means."""
+    found = [path for path in (ROOT / name, ROOT / "src" / "ntps" / name) if path.exists()]
+    assert found, f"there is no {name}"
+    return found[0]
+
+
+def says(path: Path, name: str) -> bool:
+    """Whether a file has a name, such as ``Rows.where``: its last part."""
+    return re.search(rf"\b{name.rpartition('.')[2]}\b", path.read_text(encoding="utf-8")) is not None
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_files_and_names_in_the_guides_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:src|tests|docs|scripts)/[\w/.]*|[\w/]+\.py)`", text):
+        named_path(name)
+    # A name in a file, in words and in the picture.
+    for name, path in re.findall(rf"`{NAME}` in\s+`([\w/]+\.py)`", text):
+        assert says(named_path(path), name), f"{path} has no {name}"
+    for path, name in re.findall(rf"([\w/]+\.py) +{NAME}", text):
+        assert says(named_path(path), name), f"{path} has no {name}"
+    # A row of a recipe: files, and names in them.
+    for first, second in re.findall(r"^\| (`[^|]+\.py`) \| ([^|]+) \|$", text, re.MULTILINE):
+        files = [named_path(path) for path in re.findall(r"`([^`]+)`", first)]
+        for name in re.findall(rf"`{NAME}`", second):
+            if not name.endswith((".json", ".py")):
+                assert any(says(file, name) for file in files), f"{first} has no {name}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_what_the_pages_make_can_be_made(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    asked = re.findall(r"(?:^|`)make ((?:[a-z-]+ ?)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for target in " ".join(asked).split():
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
