@@ -14,6 +14,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from ntps.errors import InputError
+from ntps.models.files import find_files
 from ntps.models.load import DTYPES, load_model
 from tiny import CONTEXT, DEPTH, WIDTH, config_of, save_model, tokenizer_of
 
@@ -244,3 +245,11 @@ def test_a_device_that_does_not_exist(device: str, qwen2: Path) -> None:
 def test_an_encoder_decoder(tmp_path: Path) -> None:
     message = refusal(save_model(tmp_path, "t5"))
     assert "encoder-decoder" in message and "t5" in message
+
+
+def test_an_empty_folder_of_the_same_name_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``--out`` makes it, before the model is looked for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "distilgpt2").mkdir()
+    with pytest.raises(InputError, match="distilgpt2 is neither a folder of a model, nor a known model"):
+        find_files("distilgpt2")

@@ -93,7 +93,7 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
         InputError: There is no such folder or repository, or the hub cannot be used.
     """
     path = embedded_model_folder() if name == EMBEDDED else existing(name)
-    by_name = known_model(name) is not None or ("/" in name and not name.startswith((".", "/", "~")))
+    by_name = not name.startswith((".", "/", "~"))
     if path and path.is_dir() and not (by_name and name.count("/") < 2 and holds_results_only(path)):
         return _in_folder(name, kind, path)
     if path and path.suffix == GGUF and path.is_file():
@@ -106,8 +106,8 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
     known = known_model(repo)
     if known is None and "/" not in repo:
         raise InputError(
-            f"{name} is neither a folder, nor a known model (see `ntps models`), nor a hub id with its owner: write "
-            f"owner/name, such as openai-community/gpt2"
+            f"{name} is neither a folder of a {kind}, nor a known model (see `ntps models`), nor a hub id with its "
+            f"owner: write owner/name, such as openai-community/gpt2"
         )
     try:
         return _on_the_hub(name, kind, known.hub_id if known else repo, revision or None)
