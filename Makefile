@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow fuzz kills lint types wheel train-demo-model transformer-ranker-env clean
+.PHONY: demo test test-slow fuzz kills lint types wheel train-demo-model collect-docstrings \
+	transformer-ranker-env clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
 demo: $(VENV)/.installed
@@ -38,6 +39,10 @@ types: $(VENV)/.installed-dev
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --outdir dist .
+
+## Collect the embedded task anew from the installed versions, in src/ntps/tasks/embedded.
+collect-docstrings: $(VENV)/.installed-dev
+	$(BIN)/python scripts/collect_docstrings.py --out src/ntps/tasks/embedded
 
 ## Train the embedded tokenizer and model anew, in src/ntps/models/embedded.
 train-demo-model: $(VENV)/.installed-dev

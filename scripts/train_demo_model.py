@@ -24,8 +24,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
+from collect_docstrings import corpus_libraries, heldout_texts, training_texts
 from ntps.models.embedded import embedded_model_folder
-from ntps.tasks.embedded import corpus_libraries, heldout_texts, training_texts
 
 
 @dataclass(frozen=True)

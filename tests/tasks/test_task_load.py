@@ -11,7 +11,7 @@ import pytest
 
 from ntps.errors import InputError
 from ntps.tasks.catalogue import known_tasks
-from ntps.tasks.from_lists import task_from_lists
+from ntps.tasks.embedded.docstrings import docstring_task
 from ntps.tasks.load import load_task
 from ntps.tasks.registry import REGISTRY
 from ntps.tasks.splits import hold_out
@@ -172,6 +172,8 @@ def test_known_tasks_say_what_is_at_hand(tmp_path: Path, monkeypatch: pytest.Mon
     folder = write_copy(tmp_path, "sst2")
     rows = {row.name: row for row in known_tasks(tmp_path)}
     assert list(rows) == ["docstrings", *REGISTRY]
+    embedded = rows["docstrings"]
+    assert (embedded.classes, embedded.train_rows, embedded.test_rows) == (6, 2100, 900)
     assert rows["sst2"].local == folder
     assert (rows["sst2"].train_rows, rows["sst2"].test_rows, rows["sst2"].classes) == (None, None, None)
     (folder / "dataset.json").write_text('{"rows": {"train": 40, "test": 20}, "label_names": ["0", "1"]}')
@@ -194,13 +196,13 @@ def test_a_path_object_is_a_task(tmp_path: Path) -> None:
     assert load_task(folder).source == load_task(str(folder)).source
 
 
-def test_the_embedded_task_is_the_default_and_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"text {i}" for i in range(60)]
-    labels = [i % 3 for i in range(60)]
-    embedded = task_from_lists(texts, labels, test_texts=texts, test_labels=labels, name="docstrings")
-    monkeypatch.setattr("ntps.tasks.embedded.docstring_task", lambda: embedded)
+def test_the_embedded_task_is_the_default_and_can_be_limited() -> None:
+    embedded = docstring_task()
+    assert embedded.test is not None
     for task in (load_task(), load_task("docstrings")):
-        assert (task.train, task.test, task.selection["available"]) == (embedded.train, embedded.test, 60)
+        assert task.test is not None and task.selection["available"] == 2100
+        assert task.train.fingerprint == embedded.train.fingerprint
+        assert task.test.fingerprint == embedded.test.fingerprint
     task = load_task(limit=50)
     assert task.test is not None
     assert (len(task.train), len(task.test)) == (50, 50)

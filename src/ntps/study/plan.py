@@ -84,7 +84,7 @@ def _task_identity(task: TaskSpec, data_dir: str | None) -> dict[str, Any]:
     del identity["id"]
     path = local_task(task, data_dir)
     embedded = task.id == EMBEDDED_TASK and path is None
-    # The embedded task reads the libraries beside ntps, and says so in its result.
+    # The texts of the embedded task come with ntps.
     identity["texts"] = f"ntps {version('ntps')}" if embedded else task.id if path is None else _content(path)
     return identity
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ntps.tasks.embedded.docstrings import docstring_task
 from ntps.tasks.load import EMBEDDED, local_copy
 from ntps.tasks.registry import REGISTRY, Entry
 from ntps.tasks.sources.local import described
@@ -43,8 +44,10 @@ def known_tasks(data_dir: str | Path | None = None) -> list[KnownTask]:
     Args:
         data_dir: Folder that may hold local copies; else the environment variable ``NTPS_DATA``.
     """
-    remark = "Docstrings of installed libraries; needs no network."
-    rows = [KnownTask(EMBEDDED, None, None, None, None, None, "those of the libraries", True, remark)]
+    remark = "Docstrings of six libraries; needs no network."
+    task = docstring_task()
+    train, test = (None if split is None else len(split) for split in (task.train, task.test))
+    rows = [KnownTask(EMBEDDED, None, task.outputs, train, test, None, "PSF, BSD, Apache 2.0", True, remark)]
     return rows + [_known(entry, local_copy(entry, data_dir)) for entry in REGISTRY.values()]
 
 

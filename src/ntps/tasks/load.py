@@ -13,6 +13,7 @@ from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import holds_results_only
 from ntps.tasks.build import Options, build_task, limited_task
+from ntps.tasks.embedded.docstrings import docstring_task
 from ntps.tasks.registry import REGISTRY, Entry
 from ntps.tasks.sources.files import EXTENSIONS
 from ntps.tasks.sources.hub import hub_source
@@ -169,8 +170,6 @@ def _from_hub(entry: Entry, revision: str, config: str | None) -> Source:
 
 
 def _embedded(options: Options) -> Task:
-    from ntps.tasks.embedded import docstring_task
-
     task = docstring_task()
     if options.text_columns or options.label_column or options.split != "train":
         raise InputError(
