@@ -32,6 +32,8 @@ def test_what_is_in_range_is_nothing_to_speak_of() -> None:
     check_number("--x", 0, at_least=0, below=1)
     with pytest.raises(InputError, match=r"^--x must be a finite number, not nan$"):
         check_number("--x", math.nan)
+    with pytest.raises(InputError, match=r"^--x must be at least 1, not auto$"):
+        check_number("--x", "auto", at_least=1)
 
 
 @pytest.mark.parametrize(

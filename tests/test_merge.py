@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,29 @@ def test_the_sum_is_that_of_one_run(folders: Folders, tmp_path: Path) -> None:
     assert ScoreResult.load(tmp_path / "merged").to_dict() == json.loads(json.dumps(merged.to_dict()))
     # What was merged may be scored again and merged on.
     assert ntps.rescore(tmp_path / "merged").summary == merged.summary
+
+
+def test_results_with_an_option_of_an_earlier_version_count_as_before(folders: Folders, tmp_path: Path) -> None:
+    """A batch budget could be found by a trial once; it was never part of what identifies a run."""
+    for name in "ab":
+        shutil.copytree(folders[name], tmp_path / name)
+        for file in (tmp_path / name / "result.json", tmp_path / name / "moments" / "index.json"):
+            content = json.loads(file.read_text())
+            content["settings"]["auto_budget"] = True
+            file.write_text(json.dumps(content))
+    assert ScoreResult.load(tmp_path / "a").summary == ScoreResult.load(folders["a"]).summary
+    then, now = (ntps.rescore(folder / "a").to_dict() for folder in (tmp_path, folders.folder))
+    assert (then["settings_hash"], then["layers"]) == (now["settings_hash"], now["layers"])
+    merged, mixed, expected = (
+        ntps.merge(pair, tmp_path / out).to_dict()
+        for out, pair in (
+            ("both", [tmp_path / "a", tmp_path / "b"]),
+            ("mixed", [folders["a"], tmp_path / "b"]),
+            ("neither", [folders["a"], folders["b"]]),
+        )
+    )
+    for found in (merged, mixed):
+        assert (found["settings_hash"], found["layers"]) == (expected["settings_hash"], expected["layers"])
 
 
 def test_merging_is_associative(folders: Folders, tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ LARGEST = 1e6
 
 def check_number(
     name: str,
-    value: float | None,
+    value: float | str | None,
     *,
     at_least: float = -math.inf,
     above: float = -math.inf,
     at_most: float = math.inf,
     below: float = math.inf,
 ) -> None:
-    """Refuses a number out of its range; what is infinite or NaN is out of every range, and None is not looked at.
+    """Refuses a number out of its range; what is infinite, NaN or a text is out of every range, and None goes by.
 
     Args:
         name: What the user calls the number, such as ``--rank``.
@@ -34,7 +34,7 @@ def check_number(
     Raises:
         InputError: It is out of its range.
     """
-    if value is None or (at_least <= value <= at_most and above < value < below):
+    if value is None or (not isinstance(value, str) and at_least <= value <= at_most and above < value < below):
         return
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     words = " and ".join(f"{word} {_shown(bound)}" for word, bound in bounds.items() if math.isfinite(bound))

@@ -129,16 +129,18 @@ def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(
     assert done.status == 0 and done.err == "", done.err
     for word in ("train texts", "100,", "memory", "weights", "pooled", "time", "torchrun"):
         assert word in done.out, word
-    as_json = run("score", model, task, "--dry-run", "--json", "--tokens-per-batch", "auto", "--out", tmp_path / "run")
+    as_json = run("score", model, task, "--dry-run", "--json", "--tokens-per-batch", 50, "--out", tmp_path / "run")
     said = json.loads(as_json.out)
-    assert said["texts"]["train"]["texts"] == 100 and said["settings"]["auto_budget"]
+    assert said["texts"]["train"]["texts"] == 100 and said["settings"]["tokens_per_batch"] == 50
     assert not (tmp_path / "run").exists()
 
 
-def test_a_budget_is_a_number_or_auto(model: Path, task: Path, run: Run) -> None:
-    for wrong in ("many", "-5", "0"):
-        done = run("score", model, task, "--tokens-per-batch", wrong, "-q")
-        assert done.status == 2 and "--tokens-per-batch" in done.sentence
+@pytest.mark.parametrize("command", ["score", "probe", "finetune"])
+@pytest.mark.parametrize("wrong", ["auto", "many", "-5", "0"])
+def test_a_budget_is_a_positive_number(model: Path, task: Path, run: Run, command: str, wrong: str) -> None:
+    done = run(command, model, task, "--tokens-per-batch", wrong, "-q")
+    assert done.status == 2
+    assert re.match("--tokens-per-batch must be (at least 1|a number of padded tokens, such as)", done.sentence)
 
 
 def test_from_scores_again_without_the_model(model: Path, task: Path, tmp_path: Path, run: Run) -> None:

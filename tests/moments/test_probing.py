@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ntps.forward.batch_budget import samples
 from ntps.forward.batch_plan import Batch, plan_batches
-from ntps.forward.sampled_rates import SAMPLING_TIMEOUT_S, probed_rates
+from ntps.forward.sampled_rates import SAMPLING_TIMEOUT_S, probed_rates, samples
 
 LENGTHS = np.random.default_rng(0).integers(20, 200, 3000)
 
@@ -23,6 +24,16 @@ class Machine:
         spent = self.overhead + self.second * float(lengths @ (1 + self.growth * lengths))
         self.clock += spent
         return spent
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=400), st.integers(1, 5000))
+def test_samples_are_batches_of_the_plan_and_the_largest_is_among_them(lengths: list[int], budget: int) -> None:
+    array = np.array(lengths)
+    plan = plan_batches(array, budget)
+    chosen = samples(plan, array)
+    assert chosen[0] is plan[0] and len(chosen) <= 4
+    assert all(any(batch is each for each in plan) for batch in chosen)
 
 
 @pytest.mark.parametrize("second", [1e-6, 1e-4, 1e-3, 1e-2, 2e-2])

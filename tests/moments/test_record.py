@@ -25,6 +25,7 @@ from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums_file import write_sums
 from ntps.scoring.record import ScoreRecord
+from ntps.scoring.settings import ScoreSettings
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TOP = {
@@ -185,6 +186,14 @@ def test_the_hash_follows_what_changes_numbers(model: LanguageModel, task: Task)
     assert hash_of(tokens_per_batch=7) == same
     others = [hash_of(pooling="last"), hash_of(max_length=5), hash_of(random_task(80, 3, seed=1))]
     assert len({same, *others}) == 4
+
+
+def test_the_hash_of_settings_stays_what_it_was() -> None:
+    """Results of earlier versions are still those of the same run."""
+    default = "e2557b84c9e74f242dd36c702f198708a0b6a36ccb7ca5daf845bf0aadaa299e"
+    assert ScoreSettings(tokens_per_batch=9).digest((0, 1), a=1) == ScoreSettings().digest((0, 1), a=1) == default
+    other = ScoreSettings(max_length=7, test=False, pooling="sum", convention="released")
+    assert other.digest((0, 1), a=1) == "d011ed3f0e744c738afa2ce83644b577f698fa95f90ca04c89ac9603079ebf2f"
 
 
 def test_another_tokenizer_is_another_hash_and_is_recorded(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ntps.forward.batch_budget import BatchTimer
+from ntps.forward.batch_timer import BatchTimer
 from ntps.forward.stopwatch import Stopwatch
 
 HOST, FIRST, SECOND = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")

@@ -251,7 +251,8 @@ def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
     assert identities(model, task, measurements={"score": {"layers": "0"}}) != first
     assert identities(model, task, resources={"cpus": 7}) == first
     assert (
-        identities(model, task, measurements={"score": {**GOOD["measurements"]["score"], "auto_budget": True}}) == first
+        identities(model, task, measurements={"score": {**GOOD["measurements"]["score"], "tokens_per_batch": 9}})
+        == first
     )
     task.write_text(task.read_text() + task.read_text().splitlines()[0] + "\n")
     changed = identities(model, task)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ntps.api.loading import job
-from ntps.api.scoring import budget_settings
 from ntps.distributed.world import join_world
 from ntps.jobs.progress import Reporter
 from ntps.models.adapters.adapter import check_adapter
@@ -38,7 +37,7 @@ def estimate(
     trust_remote_code: bool = False,
     adapter: str | Path | None = None,
     max_length: int | None = None,
-    tokens_per_batch: int | str | None = None,
+    tokens_per_batch: int | None = None,
     test: bool = True,
     keep_moments: bool = True,
     keep_pooled: bool = False,
@@ -65,7 +64,7 @@ def estimate(
         trust_remote_code: Whether code from the hub may run.
         adapter: Folder of an adapter, with which the texts are scored before and after.
         max_length: Token limit below the model's context.
-        tokens_per_batch: Padded tokens a batch, or ``auto``.
+        tokens_per_batch: Padded tokens a batch.
         test: Whether to measure held-out figures where there is a test split.
         keep_moments: Whether statistics would be kept.
         keep_pooled: Whether pooled texts would be kept.
@@ -77,7 +76,7 @@ def estimate(
     Raises:
         InputError: Something that was given cannot be used.
     """
-    settings = ScoreSettings(layers, pooling, max_length, test=test, **budget_settings(tokens_per_batch))
+    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test)
     with (
         join_world() as world,
         job(

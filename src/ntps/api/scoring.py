@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ntps.api.loading import job
 from ntps.api.results import ScoreResult
@@ -46,7 +45,7 @@ def score(
     adapter: str | Path | None = None,
     at: str | None = None,
     max_length: int | None = None,
-    tokens_per_batch: int | str | None = None,
+    tokens_per_batch: int | None = None,
     test: bool = True,
     keep_moments: bool = True,
     keep_pooled: bool = False,
@@ -80,7 +79,7 @@ def score(
             says what changed.
         at: Layer and k, such as ``4:100``, at which the change of NTPS is reported besides.
         max_length: Token limit below the model's context.
-        tokens_per_batch: Padded tokens a batch; ``auto`` chooses by a short trial, which may end otherwise next time.
+        tokens_per_batch: Padded tokens a batch; chosen by device if None.
         test: Whether to measure held-out figures where there is a test split.
         keep_moments: Whether statistics are written to ``out``.
         keep_pooled: Whether the pooled texts of every layer are written to ``out`` too: with them, :func:`ntps.rescore`
@@ -96,8 +95,7 @@ def score(
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
     """
-    budget = budget_settings(tokens_per_batch)
-    settings = ScoreSettings(layers, pooling, max_length, test=test, convention=convention, centered=centered, **budget)
+    settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
     if at is not None and adapter is None:
         raise InputError("--at compares before with after: give --adapter with it")
     with (
@@ -150,19 +148,3 @@ def score(
             place=place,
         )
     return ScoreResult(record)
-
-
-def budget_settings(tokens_per_batch: int | str | None) -> dict[str, Any]:
-    """The settings that a batch budget means.
-
-    Raises:
-        InputError: It is neither a number nor ``auto``.
-    """
-    if not isinstance(tokens_per_batch, str):
-        return {"tokens_per_batch": tokens_per_batch}
-    if tokens_per_batch == "auto":
-        return {"auto_budget": True}
-    try:
-        return {"tokens_per_batch": int(tokens_per_batch)}
-    except ValueError as error:
-        raise InputError(f"--tokens-per-batch must be a number or auto, not {tokens_per_batch!r}") from error

@@ -144,16 +144,22 @@ Device = Annotated[
 MaxLength = Annotated[
     int | None, typer.Option(help="Token limit below the model's context.", rich_help_panel=COMPUTING)
 ]
+
+
+def _padded_tokens(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(
+            f"--tokens-per-batch must be a number of padded tokens, such as 4096, not {text!r}: without the option, "
+            "it goes by device"
+        ) from error
+
+
 TokensPerBatch = Annotated[
-    int | None, typer.Option(help="Padded tokens a batch; by device.", rich_help_panel=COMPUTING)
-]
-TokensPerBatchOrAuto = Annotated[
-    str | None,
+    int | None,
     typer.Option(
-        "--tokens-per-batch",
-        metavar="N|auto",
-        help="Padded tokens a batch; by device, or by a short trial (auto).",
-        rich_help_panel=COMPUTING,
+        help="Padded tokens a batch; by device.", rich_help_panel=COMPUTING, parser=_padded_tokens, metavar="N"
     ),
 ]
 Tokenizer = Annotated[

@@ -39,7 +39,7 @@ def score(
     dtype: options.Dtype = options.DtypeName.float32,
     device: options.Device = None,
     max_length: options.MaxLength = None,
-    tokens_per_batch: options.TokensPerBatchOrAuto = None,
+    tokens_per_batch: options.TokensPerBatch = None,
     tokenizer: options.Tokenizer = None,
     trust_remote_code: options.TrustRemoteCode = False,
     adapter: options.Adapter = None,
@@ -123,8 +123,6 @@ def score(
 
 def print_scores(record: dict[str, Any]) -> None:
     """The table of layers, and what it says in words."""
-    if record["settings"].get("auto_budget"):
-        out.print(f"Batches of up to {record['settings']['tokens_per_batch']:,} padded tokens, by a short trial")
     out.print(layer_table(record))
     for line in plain_words(record):
         out.print(line, soft_wrap=True)

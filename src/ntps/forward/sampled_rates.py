@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ntps.forward.batch_budget import samples
 from ntps.forward.batch_plan import Batch
 
+SAMPLES = 3
+"""Batches of a plan that stand for all of them."""
 SAMPLING_TIMEOUT_S = 6.0
 """Seconds that trials of batches may take."""
 CAUTION = 4
@@ -41,6 +42,13 @@ class Rates:
         expected = np.interp([int(lengths[batch].max()) for batch in plan], self.widths, self.seconds)
         total = float(tokens.sum())
         return float(expected @ tokens), total * min(self.seconds), total * max(self.seconds)
+
+
+def samples(plan: Sequence[Batch], lengths: NDArray[np.int64]) -> list[Batch]:
+    """A few batches of a plan, each in the middle of an equal part of the tokens; the first batch among them."""
+    ends = np.cumsum([int(lengths[batch].sum()) for batch in plan])
+    middles = (np.arange(SAMPLES) + 0.5) / SAMPLES * ends[-1]
+    return [plan[number] for number in dict.fromkeys([0, *np.searchsorted(ends, middles).tolist()])]
 
 
 def probed_rates(

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ntps.forward.batch_budget import BatchTimer, measured_budget
 from ntps.forward.batch_plan import Batch
+from ntps.forward.batch_timer import BatchTimer
 from ntps.forward.sampled_rates import Rates, probed_rates
 from ntps.forward.stream import Pass
 from ntps.jobs.progress import Reporter
@@ -63,8 +63,6 @@ def estimate_score(
     """
     run = RunSession(model, task, settings, reporter)
     c, layers = task.outputs, len(run.layers)
-    if settings.auto_budget:
-        run.tokens_per_batch = measured_budget(run.work(task.train, run.tokens, None), c)
     passes = {"train": run.work(task.train, run.tokens, None)}
     if run.test is not None and run.test_tokens is not None:
         passes["test"] = run.work(run.test, run.test_tokens, None)

@@ -18,7 +18,6 @@ from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
 from ntps.errors import InputError, NumericalError
 from ntps.files import MOMENTS, POOLED
-from ntps.forward.batch_budget import measured_budget
 from ntps.forward.batch_plan import Share
 from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts
@@ -106,11 +105,6 @@ class _ScoreRun(RunSession):
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
         run = require_equal_across_processes(self.world, self.identity(keep_moments))
-        if self.settings.auto_budget:
-            with self.clock.phase("forward"):
-                trial = self.work(self.task.train, self.tokens, None)
-                budget = self.world.share(lambda: measured_budget(trial, self.task.outputs))
-            self.follow(budget)
         checkpoint = None
         before = self.baseline and self.baseline.result["settings_hash"]
         self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}

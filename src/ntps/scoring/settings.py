@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import get_args
 
 from ntps.jobs.settings import PassSettings, check_choice
 from ntps.moments.layer_score import Convention
@@ -16,14 +16,10 @@ class ScoreSettings(PassSettings):
     Attributes:
         convention: Whose curves to report.
         centered: Whether both problems get an intercept: covariances instead of second moments.
-        auto_budget: Whether a trial chooses ``tokens_per_batch``.
     """
-
-    not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "auto_budget")
 
     convention: Convention = "paper"
     centered: bool = False
-    auto_budget: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
