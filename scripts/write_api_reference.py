@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import ntps
@@ -62,7 +63,8 @@ def _signature(name: str, item: object) -> str:
 def _docstring(item: object) -> str:
     """The docstring, with sections as bold words and their entries as lists."""
     lines: list[str] = []
-    for line in (inspect.getdoc(item) or "").splitlines():
+    text, _, example = (inspect.getdoc(item) or "").partition("\nExamples:\n")
+    for line in text.splitlines():
         if line in {"Args:", "Attributes:", "Returns:", "Raises:"}:
             lines.append(f"**{line[:-1]}**\n")
         elif line.startswith("        "):
@@ -71,7 +73,8 @@ def _docstring(item: object) -> str:
             lines.append(f"* {line.strip()}")
         else:
             lines.append(line)
-    return _ROLE.sub(r"`\1`", "\n".join(lines).replace("``", "`")) + "\n"
+    prose = _ROLE.sub(r"`\1`", "\n".join(lines).replace("``", "`")) + "\n"
+    return f"{prose}\n```pycon\n{textwrap.dedent(example).strip()}\n```\n" if example else prose
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ def finetune(
     Raises:
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states or the loss are not finite.
+
+    Examples:
+        >>> result = ntps.finetune(limit=20, steps=2, batch_size=4, rank=4, test=False)
+        >>> result.summary["steps"]
+        2
     """
     settings = FinetuneSettings(
         max_length=max_length,

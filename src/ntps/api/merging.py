@@ -34,6 +34,13 @@ def merge(
 
     Raises:
         InputError: The runs differ in model, labels or settings, or hold the same texts.
+
+    Examples:
+        >>> for month in ("January", "February"):
+        ...     task = ntps.task_from_lists([f"a good {month}", f"a bad {month}"], ["good", "bad"])
+        ...     result = ntps.score(task=task, out=month)
+        >>> ntps.merge(["January", "February"], "year").to_dict()["task"]["texts"]
+        4
     """
     target, sources = folder_path(out), [Path(folder) for folder in folders]
     if target.resolve() in [source.resolve() for source in sources]:

@@ -89,6 +89,13 @@ def probe(
     Raises:
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
+
+    Examples:
+        >>> result = ntps.probe(limit=50, layers="-1")
+        >>> result.layers["name"].tolist()
+        ['final_norm']
+        >>> 0 <= result.summary["test"]["accuracy"] <= 1
+        True
     """
     settings = ProbeSettings(
         layers,

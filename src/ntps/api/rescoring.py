@@ -43,6 +43,12 @@ def rescore(
 
     Raises:
         InputError: Statistics or pooled texts are missing or damaged, or the texts are others.
+
+    Examples:
+        >>> result = ntps.score(limit=50, test=False, out="scored")
+        >>> again = ntps.rescore("scored", layers="-1", convention="released")
+        >>> len(again.to_frame())  # nineteen fractions of the columns
+        19
     """
     source, target = Path(folder), None if out is None else folder_path(out)
     if target is not None and target.resolve() == source.resolve():

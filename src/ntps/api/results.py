@@ -72,6 +72,13 @@ class ScoreResult(Result):
 
     Attributes:
         record: Everything that is or would be on disk.
+
+    Examples:
+        >>> result = ntps.score(limit=50, test=False)
+        >>> folder = result.save("scored")
+        >>> ntps.ScoreResult.load("scored").summary == result.summary
+        True
+        >>> figure = result.plot("curves.png")
     """
 
     record: ScoreRecord
@@ -113,6 +120,12 @@ class FinetuneResult(Result):
 
     Attributes:
         record: Everything that is or would be on disk but the weights.
+
+    Examples:
+        >>> result = ntps.finetune(limit=20, steps=2, batch_size=4, rank=4, test=False)
+        >>> folder = result.save("tuned")
+        >>> ntps.FinetuneResult.load("tuned").summary == result.summary
+        True
     """
 
     record: FinetuneRecord
@@ -156,6 +169,11 @@ class ProbeResult(Result):
 
     Attributes:
         record: Everything that is or would be on disk.
+
+    Examples:
+        >>> result = ntps.probe(limit=50, kind="adamw", epochs=2, test=False)
+        >>> result.to_frame()["epoch"].unique().tolist()
+        [1, 2]
     """
 
     record: ProbeRecord

@@ -94,6 +94,13 @@ def score(
     Raises:
         InputError: Something that was given cannot be used; the message says what to do.
         NumericalError: Hidden states are not finite.
+
+    Examples:
+        >>> result = ntps.score(limit=50)  # the embedded model and task
+        >>> result.layers["name"].tolist()
+        ['embed', 'block.1', 'block.2', 'block.3', 'block.4', 'final_norm']
+        >>> 0 <= result.summary["area"] <= 1
+        True
     """
     settings = ScoreSettings(layers, pooling, max_length, tokens_per_batch, test, convention, centered)
     if at is not None and adapter is None:

@@ -48,6 +48,15 @@ def run_study(
 
     Raises:
         InputError: The definition is wrong, or a folder or the engine cannot be used.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> study = {"name": "tiny", "models": ["demo"], "tasks": ["docstrings"], "train_texts": 50}
+        >>> study["measurements"] = {"ols": {}}
+        >>> size = Path("tiny.yaml").write_text(json.dumps(study))  # JSON is YAML too
+        >>> ntps.run_study("tiny.yaml", "study")[["measurement", "status"]].to_numpy().tolist()
+        [['ols', 'done']]
     """
     try:
         policy = Overwrite(overwrite)

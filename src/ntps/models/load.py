@@ -54,6 +54,11 @@ def load_model(
 
     Raises:
         InputError: The model, tokenizer or adapter cannot be found, loaded or used.
+
+    Examples:
+        >>> model = ntps.load_model()  # the embedded one
+        >>> model.num_layers, model.hidden_size
+        (5, 128)
     """
     if dtype not in DTYPES:
         raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")

@@ -42,6 +42,14 @@ class LanguageModel:
         tokenizer_id: Hub id or folder of the tokenizer.
         notes: What a reader must know about the model.
         adapter: The LoRA adapter that was merged into the weights, if any.
+
+    Examples:
+        >>> import torch
+        >>> model = ntps.load_model()
+        >>> show = lambda layer, states: print(model.layer_names[layer], tuple(states.shape))
+        >>> model.visit_layers(torch.tensor([[7, 8, 9]]), None, [0, 5], show)
+        embed (1, 3, 128)
+        final_norm (1, 3, 128)
     """
 
     id: str

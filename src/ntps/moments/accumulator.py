@@ -66,6 +66,15 @@ class Moments:
         tokens: Tokens so far.
         sums: The sums by name (see :data:`SUMS`); Grams hold their upper triangle only.
         resolution: Relative rounding of the coarsest states so far.
+
+    Examples:
+        >>> import torch
+        >>> hidden, mask = torch.randn(100, 12, 16), torch.ones(100, 12, dtype=torch.bool)
+        >>> first, second = (ntps.Moments(hidden_size=16, targets=3) for _ in range(2))
+        >>> first.update(hidden[:50], mask[:50], torch.eye(3)[torch.arange(50) % 3])
+        >>> second.update(hidden[50:], mask[50:], torch.eye(3)[torch.arange(50) % 3])
+        >>> (first + second).texts
+        100
     """
 
     def __init__(

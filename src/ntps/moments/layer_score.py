@@ -89,6 +89,15 @@ class LayerScore:
         accuracy_test: Its held-out accuracy, for classes.
         warnings: What a reader must know about this layer.
         probe: The least-squares probe itself.
+
+    Examples:
+        >>> import torch
+        >>> moments = ntps.Moments(hidden_size=8, targets=2)
+        >>> mask = torch.ones(100, 5, dtype=torch.bool)
+        >>> moments.update(torch.randn(100, 5, 8), mask, torch.eye(2)[torch.arange(100) % 2])
+        >>> score = ntps.score_moments(moments, name="block.3")
+        >>> score.name, score.texts, score.rank_autoregressive
+        ('block.3', 100, 8)
     """
 
     layer: int
@@ -149,6 +158,15 @@ def score_moments(
 
     Raises:
         InputError: Unknown convention, or no texts.
+
+    Examples:
+        >>> import torch
+        >>> moments = ntps.Moments(hidden_size=8, targets=2)
+        >>> mask = torch.ones(100, 5, dtype=torch.bool)
+        >>> moments.update(torch.randn(100, 5, 8), mask, torch.eye(2)[torch.arange(100) % 2])
+        >>> score = ntps.score_moments(moments)
+        >>> 0 <= score.area <= 1
+        True
     """
     if convention not in get_args(Convention):
         raise InputError(f"convention must be paper or released, not {convention!r}")

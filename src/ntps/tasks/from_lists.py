@@ -33,6 +33,11 @@ def task_from_lists(
 
     Raises:
         InputError: The lists differ in length, or their contents are no texts and labels.
+
+    Examples:
+        >>> task = ntps.task_from_lists(["a good day", "a bad day", "good"], ["good", "bad", "good"])
+        >>> task.label_names, task.class_counts(task.train)
+        (('bad', 'good'), (1, 2))
     """
     if (test_texts is None) != (test_labels is None):
         raise InputError("test_texts and test_labels belong together: give both or neither.")

@@ -63,6 +63,11 @@ def load_task(
 
     Raises:
         InputError: The task cannot be found or used; the message is one sentence with the cause and the remedy.
+
+    Examples:
+        >>> task = ntps.load_task(limit=100)  # the embedded one
+        >>> len(task.train), len(task.test), task.outputs
+        (100, 100, 6)
     """
     options = Options(text_columns, label_column, split, limit, limit_first, seed, limit_test, test)
     path = None if task is None else _path_of(str(task))

@@ -67,6 +67,13 @@ class Task:
         test: The split for held-out figures, if there is one.
         notes: Choices made while loading, one sentence each (which columns were detected, and so on).
         selection: How the texts were chosen: columns, limit, seed, and so on; JSON types.
+
+    Examples:
+        >>> task = ntps.task_from_lists(["a good day", "a bad day"], ["good", "bad"])
+        >>> task.kind, task.train.texts[0]
+        ('classes', 'a good day')
+        >>> task.targets(task.train.labels).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
     """
 
     id: str
