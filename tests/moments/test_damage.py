@@ -198,8 +198,10 @@ def test_a_mask_of_other_numbers_is_refused() -> None:
         assert Layout.of_mask(mask).lengths.tolist() == [2]
 
 
-def test_sums_beyond_float64_are_one_sentence() -> None:
+@pytest.mark.parametrize(("hidden", "target", "large"), [(1e160, 1.0, "hidden states"), (1.0, 1e160, "target values")])
+def test_sums_beyond_float64_are_one_sentence(hidden: float, target: float, large: str) -> None:
     moments = Moments(3, 1)
-    moments.update(torch.full((2, 4, 3), 1e160, dtype=torch.float64), torch.ones(2, 4), np.ones((2, 1)))
-    with pytest.raises(NumericalError, match="exceeds what float64 holds"):
+    states = torch.full((2, 4, 3), hidden, dtype=torch.float64)
+    moments.update(states, torch.ones(2, 4), np.full((2, 1), target))
+    with pytest.raises(NumericalError, match=f"exceeds what float64 holds: scale the {large} down"):
         moments.means()

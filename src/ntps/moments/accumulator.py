@@ -174,7 +174,8 @@ class Moments:
             raise InputError("there are no texts in these moments: call update first")
         for name, value in self.sums.items():
             if not bool(torch.isfinite(value).all()):
-                raise NumericalError(f"{name} exceeds what float64 holds: scale the hidden states down")
+                large = "target values" if name in ("target_gram", "target_sum") else "hidden states"
+                raise NumericalError(f"{name} exceeds what float64 holds: scale the {large} down")
         mean = {
             name: ((symmetric(value) if name in SYMMETRIC else value) / self.texts).cpu().numpy()
             for name, value in self.sums.items()
