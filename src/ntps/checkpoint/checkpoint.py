@@ -32,7 +32,7 @@ class Checkpoint:
 
     Attributes:
         ledger: What is on disk now.
-        beforehand: Puts on disk what must be there before the ledger says that batches are done.
+        before_commit: Puts on disk what must be there before the ledger says that batches are done.
     """
 
     def __init__(self, out: Path, ledger: Manifest) -> None:

@@ -55,7 +55,7 @@ class PassSettings:
         return asdict(self)
 
     def digest(self, layers: tuple[int, ...], **identity: Any) -> str:
-        """SHA-256 over everything that changes numbers: these settings, but not those ``aside``, and the identity.
+        """SHA-256 over everything that changes numbers: these settings, but not ``not_hashed``, and the identity.
 
         Args:
             layers: The layers that the text of ``layers`` means.

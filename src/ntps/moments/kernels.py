@@ -78,11 +78,11 @@ def symmetric(gram: Tensor) -> Tensor:
 def _packed(hidden: Tensor, layout: Layout, workspace: Workspace) -> Tensor:
     """States of real tokens in packed order, ``(N, d)`` float64."""
     width = hidden.shape[2]
-    group_warnings = workspace.rows("gathered", layout.tokens, width, hidden.dtype, hidden.device)
-    torch.index_select(hidden.reshape(-1, width), 0, layout.rows, out=group_warnings)
+    rows = workspace.rows("gathered", layout.tokens, width, hidden.dtype, hidden.device)
+    torch.index_select(hidden.reshape(-1, width), 0, layout.rows, out=rows)
     if hidden.dtype == torch.float64:
-        return group_warnings
-    return workspace.rows("states", layout.tokens, width, torch.float64, hidden.device).copy_(group_warnings)
+        return rows
+    return workspace.rows("states", layout.tokens, width, torch.float64, hidden.device).copy_(rows)
 
 
 def _prefix_sums(states: Tensor, layout: Layout, out: Tensor) -> None:
