@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +14,8 @@ from ntps.forward.batch_plan import Batch
 from ntps.forward.stream import Array, Pass, Store, forget
 from ntps.moments.accumulator import Moments
 from ntps.moments.kernels import RaggedBatch
+from ntps.moments.layer_score import LayerScore
+from ntps.tasks.task import Task
 from ntps.theory import LinearProbe, variance_explained
 
 
@@ -129,3 +131,19 @@ class HeldOutSums:
         texts, hits = self.sums[:2]
         residual, total, energy = self.sums[2:].reshape(3, -1)
         return HeldOut(variance_explained(residual, energy - total**2 / texts), float(hits / texts))
+
+
+def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, HeldOutSums], task: Task) -> list[LayerScore]:
+    """The scores of layers with their held-out figures.
+
+    Args:
+        scores: The scores.
+        sums: Residuals and hits by layer, over all held-out texts.
+        task: The task, which has an accuracy if its labels are classes.
+    """
+    figures = [sums[score.layer].result() for score in scores]
+    classes = task.kind == "classes"
+    return [
+        replace(score, r2_test=each.r2, accuracy_test=each.accuracy if classes else None)
+        for score, each in zip(scores, figures, strict=True)
+    ]

@@ -35,7 +35,7 @@ from ntps.moments.sums_folder import write_moments
 from ntps.scoring.adapter_change import change_block
 from ntps.scoring.exchange import join_moments, join_tallies, require_equal_across_processes, share_probes, share_record
 from ntps.scoring.record import ScoreRecord, layer_row, summarize
-from ntps.scoring.reductions import collect_moments, evaluate_probes
+from ntps.scoring.reductions import collect_moments, evaluate_probes, with_held_out
 from ntps.scoring.settings import ScoreSettings
 from ntps.tasks.task import Split, Task
 
@@ -204,16 +204,7 @@ class _ScoreRun(RunSession):
         if pooled:
             pooled.finish(self.layers, self.provenance())
         join_tallies(self.world, tallies)
-        classes = self.task.kind == "classes"
-        figures = {score.layer: tallies[score.layer].result() for score in scores}
-        return [
-            replace(
-                score,
-                r2_test=figures[score.layer].r2,
-                accuracy_test=figures[score.layer].accuracy if classes else None,
-            )
-            for score in scores
-        ]
+        return with_held_out(scores, tallies, self.task)
 
     def finish(self, scores: list[LayerScore], out: Path | None, checkpoint: Checkpoint | None) -> ScoreRecord:
         """Writes the record in the first process; all return it."""

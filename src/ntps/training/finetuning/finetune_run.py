@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 
 from ntps.checkpoint.lock import clear_folder, left_behind
@@ -30,6 +29,7 @@ from ntps.models.quiet import quiet_transformers
 from ntps.tasks.task import Task
 from ntps.training.finetuning.batches import Collator, text_order
 from ntps.training.finetuning.classifier import new_classifier
+from ntps.training.finetuning.curves import training_curves
 from ntps.training.finetuning.recipe import FinetuneSettings, Precision
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
@@ -37,7 +37,6 @@ from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
-    from ntps.training.finetuning.tuner import Tuner
 
 PHASES = ("tokenize", "forward", "training", "evaluation")
 TOKENS_PER_BATCH = {"cpu": 512}
@@ -168,7 +167,7 @@ class _FinetuneRun(RunSession):
             "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
             "total_parameters": sum(each.numel() for each in parameters),
         }
-        record = FinetuneRecord(self.result(arguments, summary), _curves(tuner, task))
+        record = FinetuneRecord(self.result(arguments, summary), training_curves(tuner.state.log_history, task))
         if out is not None and arguments.should_save:
             clear_folder(out, run)
             weights = self.described["weights"]
@@ -275,29 +274,3 @@ def _conditions(arguments: TrainingArguments) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": arguments.world_size,
     }
-
-
-def _curves(tuner: Tuner, task: Task) -> pd.DataFrame:
-    """The Trainer's log: training losses, each a mean over the steps since the last one, and evaluations."""
-    regression = task.kind == "regression"
-    rows = []
-    for entry in tuner.state.log_history:
-        if "loss" in entry:
-            loss, split = entry["loss"], "train"
-        elif "eval_mse" in entry or "eval_cross_entropy" in entry:
-            loss, split = entry["eval_mse" if regression else "eval_cross_entropy"], "test"
-        else:
-            continue
-        rows.append(
-            {
-                "step": entry["step"],
-                "split": split,
-                "loss": loss,
-                "cross_entropy": None if regression else loss,
-                "accuracy": entry.get("eval_accuracy"),
-                "learning_rate": entry.get("learning_rate"),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    numbers = ["loss", "cross_entropy", "accuracy", "learning_rate"]
-    return frame.astype(dict.fromkeys(numbers, "float64"))
