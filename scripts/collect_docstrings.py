@@ -33,7 +33,8 @@ from pathlib import Path
 from typing import Literal
 
 from docstring_prose import blocks, is_prose, keys, mask, opening, plain, shorten
-from ntps.tasks.embedded.docstrings import FOLDER, VERSIONS, docstring_task
+from ntps.tasks.embedded.docstrings import docstring_task
+from ntps.tasks.embedded.rows import FOLDER, VERSIONS
 
 Part = Literal["train", "test", "heldout", "corpus"]
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from ntps.study.definition import load_study
-from ntps.study.runs import Outcome, Overwrite, Run
+from ntps.study.runs import Outcome, Run
 from ntps.study.session import StudySession
+from ntps.study.status import Overwrite
 from tiny import random_texts, save_model, save_rows
 
 MEASUREMENTS: dict[str, Any] = {"score": None}

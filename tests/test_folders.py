@@ -17,7 +17,7 @@ from ntps.cli import main
 from ntps.errors import InputError
 from ntps.study.definition import parse_study
 from ntps.study.names import file_name
-from ntps.study.runs import Status
+from ntps.study.status import Status
 from tiny import save_model, save_task
 
 Run = Callable[..., tuple[int, str]]

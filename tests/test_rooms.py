@@ -1,23 +1,27 @@
-"""The house: every import goes down the floors, no circle, and `import ntps` is light."""
+"""The house: every import goes down the floors, no circle, and what needs no heavy library loads none."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import ntps
+import ntps.api
+from ntps.cli import app
 
 ROOT = Path(ntps.__file__).parent
 # A module imports from its own room and from floors below; rooms of one floor know nothing of each other.
 FLOORS = (
-    ("errors", "theory"),
+    ("errors", "lazy", "theory", "version"),
     ("hub", "files", "limits", "shapes", "distributed"),
     ("tasks", "models", "moments"),
     ("forward",),
@@ -31,8 +35,11 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room in rooms}
 DOORS = ("ntps", "ntps.__main__")
+HEAVY = ("accelerate", "datasets", "matplotlib", "peft", "ray", "sklearn", "tokenizers", "transformers")
+"""What even the functions of `import ntps` leave to the work that needs it."""
+HEAVIER = (*HEAVY, "filelock", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "torch")
 MODULES = 400
-"""More than `import ntps` loads, ours included."""
+"""More than all that `import ntps` offers loads, ours included, beyond torch, pandas and SciPy."""
 MOST_FILES, MOST_LINES = 13, 300
 
 
@@ -91,7 +98,8 @@ def test_each_room_says_what_it_is_for_and_exports_its_own(package: str) -> None
     tree = TREES[package]
     assert ast.get_docstring(tree)
     if package not in ("ntps", "ntps.cli"):
-        assert all(target.startswith(f"{package}.") for target in imported(package, ast.walk(tree)))
+        targets = set(imported(package, ast.walk(tree))) - {"ntps.lazy"}
+        assert all(target.startswith(f"{package}.") for target in targets)
 
 
 @pytest.mark.parametrize("folder", sorted({file.parent for file in FILES.values()}))
@@ -123,18 +131,50 @@ def test_no_pickle_of_our_own() -> None:
                 assert node.value.id != "torch", module
 
 
-def test_importing_is_light() -> None:
-    """Heavy libraries come with the work that needs them."""
-    heavy = ("matplotlib", "datasets", "sklearn", "peft", "transformers", "ray", "accelerate")
-    code = (
-        "import json, sys; import torch, pandas, scipy.linalg; before = {*sys.modules}; import ntps; "
-        f"print(json.dumps([[m for m in {heavy!r} if m in sys.modules], len({{*sys.modules}} - before)]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded, count = json.loads(done.stdout)
-    assert loaded == []
-    # Beyond torch, pandas and SciPy, which are the least that it takes: what is loaded costs time on any machine.
-    assert count < MODULES
+def loaded(code: str) -> set[str]:
+    """The modules that a process of its own has loaded when some code has run."""
+    told = f"{code}\nimport json, sys; sys.stderr.write(chr(10) + json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    return {*json.loads(done.stderr.splitlines()[-1])}
+
+
+def test_importing_and_asking_is_light() -> None:
+    """Neither `import ntps`, nor help, nor the lists of what is known load a heavy library."""
+    commands = [[], ["--help"], ["--version"], ["tasks"], ["models"]]
+    commands += [[command.callback.__name__, "--help"] for command in app.registered_commands if command.callback]
+    code = f"""
+import sys, ntps, ntps.hub, ntps.limits, ntps.shapes
+from ntps.cli import main
+for arguments in {commands!r}:
+    sys.argv = ["ntps", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code or not arguments, (arguments, ended.code)
+"""
+    assert loaded(code) & {*HEAVIER} == set()
+
+
+def test_what_is_offered_is_light() -> None:
+    """What is loaded costs time on any machine."""
+    least = "import torch, pandas, scipy.linalg"
+    found = loaded(f"{least}; from ntps import *")
+    assert found & {*HEAVY} == set()
+    assert len(found - loaded(least)) < MODULES
+
+
+@pytest.mark.parametrize("package", [ntps, ntps.api])
+def test_the_doors_offer_what_editors_see(package: ModuleType) -> None:
+    """Each name is imported from the module that type checkers and editors are told."""
+    block = next(node for node in TREES[package.__name__].body if isinstance(node, ast.If))
+    shown = {
+        (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    for module, name in shown:
+        assert getattr(package, name) is getattr(importlib.import_module(str(module)), name)
+    assert {name for _, name in shown} <= {*dir(package)} and {*package.__all__} <= {*dir(package)}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
 
 
 def test_the_door_offers_what_it_says() -> None:

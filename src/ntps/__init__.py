@@ -4,21 +4,54 @@ How well what a language model learned by predicting the next token fits a label
 training.
 """
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from ntps.api import finetune, merge, probe, rescore, run_study, score
-from ntps.api.results import FinetuneResult, ProbeResult, ScoreResult
 from ntps.errors import InputError, NtpsError, NumericalError
-from ntps.models.load import load_model
-from ntps.models.model import LanguageModel
-from ntps.moments.accumulator import Moments
-from ntps.moments.curves import Curves
-from ntps.moments.layer_score import LayerScore, score_moments
-from ntps.tasks.from_lists import task_from_lists
-from ntps.tasks.load import load_task
-from ntps.tasks.task import Task
+from ntps.lazy import offer
 
-__version__ = version("ntps")
+if TYPE_CHECKING:
+    from ntps.api.finetuning import finetune
+    from ntps.api.merging import merge
+    from ntps.api.probing import probe
+    from ntps.api.rescoring import rescore
+    from ntps.api.results import FinetuneResult, ProbeResult, ScoreResult
+    from ntps.api.scoring import score
+    from ntps.api.studying import run_study
+    from ntps.models.load import load_model
+    from ntps.models.model import LanguageModel
+    from ntps.moments.accumulator import Moments
+    from ntps.moments.curves import Curves
+    from ntps.moments.layer_score import LayerScore, score_moments
+    from ntps.tasks.from_lists import task_from_lists
+    from ntps.tasks.load import load_task
+    from ntps.tasks.task import Task
+    from ntps.version import __version__ as __version__
+else:
+    # The same names for whoever runs this: importing them takes seconds.
+    __getattr__, __dir__ = offer(
+        __name__,
+        {
+            "Curves": "ntps.moments.curves",
+            "FinetuneResult": "ntps.api.results",
+            "LanguageModel": "ntps.models.model",
+            "LayerScore": "ntps.moments.layer_score",
+            "Moments": "ntps.moments.accumulator",
+            "ProbeResult": "ntps.api.results",
+            "ScoreResult": "ntps.api.results",
+            "Task": "ntps.tasks.task",
+            "__version__": "ntps.version",
+            "finetune": "ntps.api.finetuning",
+            "load_model": "ntps.models.load",
+            "load_task": "ntps.tasks.load",
+            "merge": "ntps.api.merging",
+            "probe": "ntps.api.probing",
+            "rescore": "ntps.api.rescoring",
+            "run_study": "ntps.api.studying",
+            "score": "ntps.api.scoring",
+            "score_moments": "ntps.moments.layer_score",
+            "task_from_lists": "ntps.tasks.from_lists",
+        },
+    )
 
 __all__ = [
     "Curves",

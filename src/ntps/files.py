@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from ntps.errors import InputError
 
 SCHEMA = 1
@@ -31,12 +29,28 @@ def existing(name: str | Path) -> Path | None:
         return None
 
 
+def folder_path(name: str | Path) -> Path:
+    """The path of a folder for results.
+
+    Raises:
+        InputError: It has no name: an unset variable of a shell would mean the folder where one stands.
+    """
+    if not str(name).strip():
+        raise InputError("--out is empty: name a folder, or . for the one that you are in")
+    return Path(name)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns what the disk refuses into one clear sentence."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        # Whoever writes arrays has imported it already.
+        from safetensors import SafetensorError
+
+        if not isinstance(error, OSError | SafetensorError):
+            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"cannot write {path}: {reason}; free the space or choose another folder with --out"

@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from ntps import InputError, ScoreResult, api
-from ntps.api import loading
+from ntps.api import loading, scoring
 from ntps.checkpoint.lock import claim_folder
 from ntps.cli import main
 from ntps.models.files import is_cached
@@ -124,7 +124,7 @@ def test_options_reach_the_result(model: Path, tmp_path: Path, run: Run) -> None
 def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(
     model: Path, task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.scoring, "run_score", lambda *_a, **_o: pytest.fail("it ran"))
+    monkeypatch.setattr(scoring, "run_score", lambda *_a, **_o: pytest.fail("it ran"))
     done = run("score", model, task, "--dry-run", "--out", tmp_path / "run", "--keep-pooled", "-q")
     assert done.status == 0 and done.err == "", done.err
     for word in ("train texts", "100,", "memory", "weights", "pooled", "time", "torchrun"):

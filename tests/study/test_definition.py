@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps.errors import InputError
-from ntps.study.definition import STUDIES, load_study, parse_study
+from ntps.study.definition import load_study, parse_study
+from ntps.study.names import STUDIES
 from ntps.study.plan import plan_runs
 from ntps.study.yaml_document import Document
 from tiny import save_model, save_task

@@ -23,7 +23,8 @@ from ntps.study import runs
 from ntps.study.analysis.reader import read_results
 from ntps.study.engines import Job, run_in_workers
 from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
-from ntps.study.runs import Overwrite, Run, Status
+from ntps.study.runs import Run
+from ntps.study.status import Overwrite, Status
 from same import assert_same
 
 FOLDERS = ("results/model/local/first/score", "results/model/local/second/score")

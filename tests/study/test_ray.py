@@ -14,7 +14,7 @@ import pytest
 
 from grid import Heard, begin, run_grid, save_grid
 from ntps.errors import InputError
-from ntps.study.runs import Status
+from ntps.study.status import Status
 from same import assert_same
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from ntps.tasks.embedded.docstrings import FOLDER, VERSIONS, docstring_task
+from ntps.tasks.embedded.docstrings import docstring_task
+from ntps.tasks.embedded.rows import FOLDER, VERSIONS
 from ntps.tasks.task import Task
 
 LABELS = ("python", "scipy", "pandas", "torch", "transformers", "matplotlib")

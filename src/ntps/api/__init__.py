@@ -1,11 +1,29 @@
 """The functions that ``import ntps`` offers for whole jobs."""
 
-from ntps.api.estimating import estimate
-from ntps.api.finetuning import finetune
-from ntps.api.merging import merge
-from ntps.api.probing import probe
-from ntps.api.rescoring import rescore
-from ntps.api.scoring import score
-from ntps.api.studying import run_study
+from typing import TYPE_CHECKING
+
+from ntps.lazy import offer
+
+if TYPE_CHECKING:
+    from ntps.api.estimating import estimate
+    from ntps.api.finetuning import finetune
+    from ntps.api.merging import merge
+    from ntps.api.probing import probe
+    from ntps.api.rescoring import rescore
+    from ntps.api.scoring import score
+    from ntps.api.studying import run_study
+else:
+    __getattr__, __dir__ = offer(
+        __name__,
+        {
+            "estimate": "ntps.api.estimating",
+            "finetune": "ntps.api.finetuning",
+            "merge": "ntps.api.merging",
+            "probe": "ntps.api.probing",
+            "rescore": "ntps.api.rescoring",
+            "run_study": "ntps.api.studying",
+            "score": "ntps.api.scoring",
+        },
+    )
 
 __all__ = ["estimate", "finetune", "merge", "probe", "rescore", "run_study", "score"]

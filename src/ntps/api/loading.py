@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ntps.checkpoint.lock import claim_folder, folder_path
+from ntps.checkpoint.lock import claim_folder
 from ntps.checkpoint.owned_files import PARTS, RESULTS
 from ntps.distributed.world import World
 from ntps.errors import InputError
+from ntps.files import folder_path
 from ntps.models.load import find_model, load_model
 from ntps.models.model import LanguageModel
 from ntps.tasks.load import load_task

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ntps.api.results import ScoreResult
-from ntps.checkpoint.lock import claim_folder, folder_path
+from ntps.checkpoint.lock import claim_folder
 from ntps.errors import InputError
+from ntps.files import folder_path
 from ntps.moments.layer_score import Convention
 from ntps.scoring.merge import merge_runs
 

@@ -6,8 +6,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ntps.api.results import ScoreResult
-from ntps.checkpoint.lock import claim_folder, folder_path, replace_result
+from ntps.checkpoint.lock import claim_folder, replace_result
 from ntps.errors import InputError
+from ntps.files import folder_path
 from ntps.moments.layer_score import Convention
 from ntps.scoring.rescore import rescore_run
 from ntps.tasks.load import load_task

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ntps.checkpoint.lock import claim_folder, folder_path, replace_result
+from ntps.checkpoint.lock import claim_folder, replace_result
 from ntps.display.finetune import finetune_words
 from ntps.display.probe import probe_words
 from ntps.display.sentences import plain_words
+from ntps.files import folder_path
 from ntps.jobs.record import Record
 from ntps.scoring.record import ScoreRecord
 from ntps.study.analysis.reader import measurement_of

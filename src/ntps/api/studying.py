@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ntps.checkpoint.lock import folder_path
 from ntps.errors import InputError
+from ntps.files import folder_path
 from ntps.study.definition import load_study
-from ntps.study.runs import Outcome, Overwrite, Run
+from ntps.study.runs import Outcome, Run
 from ntps.study.session import EngineName, StudySession
 from ntps.study.state import read_rows
+from ntps.study.status import Overwrite
 
 
 def run_study(

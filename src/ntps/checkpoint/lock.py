@@ -36,17 +36,6 @@ class FolderInUse(InputError):
     """Another run is writing to the folder."""
 
 
-def folder_path(name: str | Path) -> Path:
-    """The path of a folder for results.
-
-    Raises:
-        InputError: It has no name: an unset variable of a shell would mean the folder where one stands.
-    """
-    if not str(name).strip():
-        raise InputError("--out is empty: name a folder, or . for the one that you are in")
-    return Path(name)
-
-
 @contextmanager
 def claim_folder(
     folder: Path, overwrite: bool, writes: Iterable[str] = (*RESULTS, *PARTS), reads: Iterable[object] = ()

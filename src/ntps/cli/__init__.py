@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import study
 from ntps.cli.words import words
-from ntps.distributed.world import process_rank
+from ntps.distributed.launch import process_rank
 from ntps.errors import InputError, NtpsError
 
 
@@ -50,7 +49,9 @@ for command in (score, probe, finetune, words, merge, study, report, tasks, mode
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ntps {version('ntps')}")
+        from ntps.version import __version__
+
+        typer.echo(f"ntps {__version__}")
         raise typer.Exit
 
 

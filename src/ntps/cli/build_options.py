@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ntps.checkpoint.lock import folder_path
 from ntps.errors import InputError
-from ntps.models.files import EMBEDDED
-from ntps.tasks.load import TASK_NAMES
-from ntps.tasks.sources.files import extension
+from ntps.files import folder_path
+from ntps.models.registry import EMBEDDED
 
 SELECTION = "What to score"
 COMPUTING = "How to compute"
@@ -54,6 +52,9 @@ def _not_a_task(context: typer.Context, model: str | None) -> str | None:
     """Refuses a task in the model's place, which is what a first call is likely to get wrong."""
     if model is None or context.params.get("from_folder"):
         return model
+    from ntps.tasks.registry import TASK_NAMES
+    from ntps.tasks.sources.files import extension
+
     path = Path(model)
     named = model in TASK_NAMES and not path.exists()
     if named or (path.is_file() and extension(path)):

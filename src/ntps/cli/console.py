@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ntps.jobs.progress import Reporter
+if TYPE_CHECKING:
+    from ntps.jobs.progress import Reporter
 
 # No markup and no emoji codes: paths, labels and messages may hold square brackets and colons.
 out = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)

@@ -12,8 +12,7 @@ from ntps import api
 from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
-from ntps.display.finetune import comparison, finetune_words, read_compared
-from ntps.models.files import EMBEDDED
+from ntps.models.registry import EMBEDDED
 
 RECIPE = "The recipe (defaults: the paper's)"
 SCHEDULE = "Steps"
@@ -124,6 +123,8 @@ def finetune(
 
     The folder of results gets adapter/ (LoRA) or model/. Under torchrun, processes share every step.
     """
+    from ntps.display.finetune import comparison, finetune_words, read_compared
+
     others = read_compared(compare or [])
     if not quiet:
         err.print(f"Fine-tuning {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threadpoolctl
-import torch
+from typing import TYPE_CHECKING
+
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.cli import build_options as options
 from ntps.cli.console import err, out
-from ntps.jobs.provenance import versions
-from ntps.models.files import EMBEDDED, is_cached
-from ntps.models.load import load_model
-from ntps.models.registry import LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
-from ntps.scoring.batching_effect import check_rescoring
-from ntps.tasks.catalogue import KnownTask, known_tasks
-from ntps.tasks.load import load_task
+from ntps.models.registry import EMBEDDED, LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
+
+if TYPE_CHECKING:
+    from ntps.tasks.catalogue import KnownTask
 
 
 def doctor(
@@ -35,6 +32,14 @@ def doctor(
     verbose: options.Verbose = False,
 ) -> None:
     """Show versions, device and threads, and measure what batching changes in hidden states and scores."""
+    import threadpoolctl
+    import torch
+
+    from ntps.jobs.provenance import versions
+    from ntps.models.load import load_model
+    from ntps.scoring.batching_effect import check_rescoring
+    from ntps.tasks.load import load_task
+
     for name, value in versions().items():
         out.print(f"{name:14} {value}")
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
@@ -79,6 +84,8 @@ CAPTION = (
 
 def models(verbose: options.Verbose = False) -> None:
     """List the models that are known by name, what is at hand locally, and what each needs."""
+    from ntps.models.files import is_cached
+
     table = Table(
         caption=CAPTION,
         caption_justify="left",
@@ -113,6 +120,8 @@ LEGEND = (
 
 def tasks(data_dir: options.DataDir = None, verbose: options.Verbose = False) -> None:
     """List the tasks that are known by name, what is at hand locally, and what each needs."""
+    from ntps.tasks.catalogue import known_tasks
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in ("task", "at hand"):
         table.add_column(column, no_wrap=True)

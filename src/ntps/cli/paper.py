@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -11,11 +11,9 @@ from rich.table import Table
 
 from ntps.cli import build_options as options
 from ntps.cli.console import out
-from ntps.report.paper.comparison import beside
-from ntps.report.paper.tables import REMARKS, SLIPS, coefficients_table, verdict
-from ntps.report.tabular import ReportTable
-from ntps.study.analysis.reader import read_results
-from ntps.study.published import read_published
+
+if TYPE_CHECKING:
+    from ntps.report.tabular import ReportTable
 
 
 def paper(
@@ -33,6 +31,11 @@ def paper(
     Draws figures 1 to 3 from those points, says where the paper and its data differ, and sets the numbers of a study
     beside the published ones.
     """
+    from ntps.report.paper.comparison import beside
+    from ntps.report.paper.tables import REMARKS, SLIPS, coefficients_table, verdict
+    from ntps.study.analysis.reader import read_results
+    from ntps.study.published import read_published
+
     published = read_published()
     tables = [coefficients_table(), *(beside(read_results(study)) if study else ())]
     out.print(f"{published.paper}. {published.source}.", soft_wrap=True)

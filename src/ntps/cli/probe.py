@@ -12,7 +12,7 @@ from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
 from ntps.display.probe import probe_table, probe_words
-from ntps.models.files import EMBEDDED
+from ntps.models.registry import EMBEDDED
 
 PROBE = "Which probe"
 

@@ -45,7 +45,6 @@ def report(
 
     A study that is not finished gives the report of what is there.
     """
-    # Matplotlib takes a second to import.
     from ntps.report.study_report import FIGURES, build_report
     from ntps.report.writing import write_report
 

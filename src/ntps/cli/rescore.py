@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from ntps.errors import InputError
-from ntps.tasks.load import load_task
-from ntps.tasks.task import Task
+
+if TYPE_CHECKING:
+    from ntps.tasks.task import Task
 
 OF_LABELS = ("text_column", "label_column", "split", "limit", "limit_first", "seed", "data_dir", "config")
 OF_CURVES = ("from_folder", "layers", "convention", "centered", "test", "out_folder", "overwrite")
@@ -37,5 +39,7 @@ def other_labels(context: typer.Context, folder: Path) -> Task | None:
             raise InputError(f"{parameter.opts[0]} has no effect with --from, {needs}: leave it out")
     if task is None:
         return None
+    from ntps.tasks.load import load_task
+
     options = {name: given[name] for name in (*OF_LABELS, "test")}
     return load_task(task, text_columns=options.pop("text_column") or (), **options)

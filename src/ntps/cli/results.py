@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ntps.api.results import Result
 from ntps.cli.console import err, out, say
 from ntps.jobs.unused_rows import unused_rows
+
+if TYPE_CHECKING:
+    from ntps.api.results import Result
 
 
 def show(

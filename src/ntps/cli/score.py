@@ -15,7 +15,7 @@ from ntps.cli.results import show
 from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
 from ntps.display.tables import change_table, layer_table
-from ntps.models.files import EMBEDDED
+from ntps.models.registry import EMBEDDED
 
 
 def score(

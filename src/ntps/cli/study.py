@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,10 +15,12 @@ from rich.table import Table
 from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars, say
 from ntps.errors import FailedRuns
-from ntps.study.definition import STUDIES, load_study
-from ntps.study.names import file_name
-from ntps.study.runs import Outcome, Overwrite, Run, Status
-from ntps.study.session import PlannedRun, StudySession
+from ntps.study.names import STUDIES, file_name
+from ntps.study.status import Overwrite, Status
+
+if TYPE_CHECKING:
+    from ntps.study.runs import Outcome, Run
+    from ntps.study.session import PlannedRun
 
 ENGINE = "Who makes the runs"
 
@@ -76,6 +78,9 @@ def study(
 
     What is done is not done again: the same command goes on where it was interrupted or killed.
     """
+    from ntps.study.definition import load_study
+    from ntps.study.session import StudySession
+
     loaded = load_study(definition, model or ())
     folder = out_folder or Path(f"study-{file_name(loaded.name)}")
     directory = None if data_dir is None else str(data_dir)

@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ntps.checkpoint.lock import claim_folder
 from ntps.cli import build_options as options
 from ntps.cli.console import out
 from ntps.errors import InputError
 from ntps.files import RESULT
-from ntps.models.load import load_model
-from ntps.scoring.word_planes import WordSettings, read_scored, run_words
 
 
 def words(
@@ -42,6 +39,10 @@ def words(
 
     `ntps report` draws it.
     """
+    from ntps.checkpoint.lock import claim_folder
+    from ntps.models.load import load_model
+    from ntps.scoring.word_planes import WordSettings, read_scored, run_words
+
     settings = WordSettings(_named(lists), layer)
     score = read_scored(scored)
     block = score["model"]

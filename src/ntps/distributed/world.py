@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from ntps.distributed.launch import is_launched
 from ntps.distributed.peer_connections import AGAIN, PEER_TIMEOUT, Lines
 from ntps.errors import InputError, NtpsError
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 POLL = 0.5
 """Seconds between two looks at whether the others live."""
 GRACE = 1.0
@@ -38,15 +38,6 @@ GRACE = 1.0
 
 class PeerFailed(NtpsError):
     """Another process of the run has stopped."""
-
-
-def process_rank() -> int:
-    """Which process of the run this is; 0 where nothing launched several."""
-    return int(os.environ["RANK"]) if _launched() else 0
-
-
-def _launched() -> bool:
-    return all(os.environ.get(name) for name in VARIABLES) and int(os.environ["WORLD_SIZE"]) > 1
 
 
 class World:
@@ -253,7 +244,7 @@ def join_world() -> Iterator[World]:
     Raises:
         NtpsError: They cannot be reached.
     """
-    if not _launched():
+    if not is_launched():
         yield World()
         return
     try:

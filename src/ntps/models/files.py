@@ -13,10 +13,7 @@ from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import Kind, causes, first_line, holds_results_only, hub_refusal
 from ntps.models.embedded import embedded_model_folder
-from ntps.models.registry import known_model
-
-EMBEDDED = "demo"
-"""Name of the model that comes with the package."""
+from ntps.models.registry import EMBEDDED, known_model
 
 # All that is not weights: configurations, vocabularies, chat templates, code.
 _DESCRIBING = (".json", ".txt", ".model", ".tiktoken", ".bpe", ".vocab", ".jinja", ".py")
@@ -138,13 +135,15 @@ def _gguf(name: str, kind: Kind, file: Path) -> ModelFiles:
 
 def is_cached(repo: str) -> bool:
     """Whether the hub's cache holds a repository's default branch, weights included."""
-    folder = _cached(repo, None)
-    if folder is None:
-        return False
-    names = _listed(folder)
+    # The hub's own look into its cache takes longer to import than a table of models may take.
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
     try:
+        folder = folder / "snapshots" / (folder / "refs" / "main").read_text()
+        names = _listed(folder)
         weights = _weight_files(folder, names)
-    except InputError:
+    except (OSError, InputError):
         return False
     return bool(weights) and weights <= names
 

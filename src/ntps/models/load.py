@@ -14,9 +14,10 @@ from ntps.models.adapters.files import adapter_beside
 from ntps.models.architecture import find_blocks, layer_names, probe
 from ntps.models.devices import find_device
 from ntps.models.explained import explained
-from ntps.models.files import EMBEDDED, ModelFiles, find_files
+from ntps.models.files import ModelFiles, find_files
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
+from ntps.models.registry import EMBEDDED
 from ntps.models.tokenizing.tokenizer import load_tokenizer
 from ntps.models.weights import fresh_base, load_base, require_finite
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EMBEDDED = "demo"
+"""Name of the model that comes with the package."""
 LLAMA2_TOKENIZER = "meta-llama/Llama-2-7b-hf"
 
 

@@ -14,15 +14,14 @@ import torch
 
 from ntps.errors import InputError
 from ntps.models.embedded import embedded_model_folder
-from ntps.models.files import EMBEDDED
-from ntps.models.registry import known_model
+from ntps.models.registry import EMBEDDED, known_model
 from ntps.scoring.settings import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.plan import local_task
 from ntps.study.runs import Run
 from ntps.study.specs import ModelSpec, Resources, TaskSpec
-from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.load import load_task
+from ntps.tasks.registry import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.registry import REGISTRY
 
 CHARACTERS_PER_TOKEN = 4.0

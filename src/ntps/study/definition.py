@@ -11,14 +11,11 @@ from typing import Any, Literal
 from ntps.errors import InputError
 from ntps.files import existing
 from ntps.limits import check_number
-from ntps.models.files import EMBEDDED
+from ntps.models.registry import EMBEDDED
 from ntps.study.measurements import MEASUREMENTS
-from ntps.study.names import file_name, short_name
+from ntps.study.names import STUDIES, file_name, short_name
 from ntps.study.specs import TASKS, ModelSpec, Resources, S, Study, TaskSpec
 from ntps.study.yaml_document import Document
-
-STUDIES = ("demo", "small", "paper")
-"""Studies that come with the package."""
 
 
 def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:

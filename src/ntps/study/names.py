@@ -1,4 +1,4 @@
-"""What the folders of a study are called."""
+"""What studies and their folders are called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from ntps.errors import InputError
 from ntps.files import existing
 from ntps.models.registry import known_model
 from ntps.tasks.sources.files import EXTENSIONS
+
+STUDIES = ("demo", "small", "paper")
+"""Studies that come with the package."""
 
 
 def file_name(name: str) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.files import existing
-from ntps.models.files import EMBEDDED as EMBEDDED_MODEL
+from ntps.models.registry import EMBEDDED as EMBEDDED_MODEL
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.runs import Run
 from ntps.study.specs import ModelSpec, Study, TaskSpec
-from ntps.tasks.load import EMBEDDED as EMBEDDED_TASK
-from ntps.tasks.load import local_copy
+from ntps.tasks.catalogue import local_copy
+from ntps.tasks.registry import EMBEDDED as EMBEDDED_TASK
 from ntps.tasks.registry import REGISTRY
 
 PROSE = (".md", ".gitattributes", ".gitignore")

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ntps.files import RESULT, write_text, write_whole
 from ntps.jobs.progress import Reporter
 from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
 from ntps.study.specs import ModelSpec, TaskSpec
+from ntps.study.status import Overwrite, Status
 from ntps.training.finetuning.saved import ADAPTER_FILES, CHECKPOINTS, HALVES, MODEL_FILES
 
 SCHEMA = 1
@@ -29,32 +29,6 @@ OWN = (RUN, FAILURE, *RESULTS, *PARTS, *PASS, *CHECKPOINTS, *HALVES, *ADAPTER_FI
 """Patterns of all that runs write into their folders."""
 RETRY_INTERVAL_S = 1.0
 """Seconds before a run that somebody else is at is looked at again."""
-
-
-class Status(StrEnum):
-    """What a run's folder says."""
-
-    done = "done"
-    failed = "failed"
-    interrupted = "interrupted"
-    missing = "missing"
-    other = "other"
-    """There is a result, but of another run."""
-    busy = "busy"
-    """Somebody else is at it."""
-
-
-class Overwrite(StrEnum):
-    """Which runs are made."""
-
-    always = "always"
-    """Every one, anew."""
-    never = "never"
-    """Those whose folder holds nothing yet."""
-    only_missing = "only-missing"
-    """Those without a result that did not fail; interrupted ones go on."""
-    failed = "failed"
-    """Those, and the ones that failed."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from ntps.jobs.progress import Reporter
 from ntps.study.costs import Cost, estimate, needed
 from ntps.study.engines import Job, Listener, run_here, run_in_workers, run_on_ray
 from ntps.study.plan import plan_runs
-from ntps.study.runs import Outcome, Overwrite, Run, State, run_state, skip_reason
+from ntps.study.runs import Outcome, Run, State, run_state, skip_reason
 from ntps.study.specs import Study
 from ntps.study.state import refuse_other_study, write_state
+from ntps.study.status import Overwrite
 
 EngineName = Literal["local", "ray"]
 

@@ -11,8 +11,9 @@ from typing import Any
 from ntps.checkpoint.owned_files import take
 from ntps.errors import InputError
 from ntps.files import write_text, write_whole
-from ntps.study.runs import SCHEMA, Run, State, Status
+from ntps.study.runs import SCHEMA, Run, State
 from ntps.study.specs import Study
+from ntps.study.status import Status
 
 STUDY = "study.json"
 FINAL = (Status.done, Status.failed)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ntps.tasks.embedded.docstrings import docstring_task
-from ntps.tasks.load import EMBEDDED, local_copy
-from ntps.tasks.registry import REGISTRY, Entry
-from ntps.tasks.sources.local import described
+from ntps.errors import InputError
+from ntps.files import existing
+from ntps.tasks.embedded.rows import library_versions, stored_rows
+from ntps.tasks.registry import EMBEDDED, REGISTRY, Entry
+from ntps.tasks.sources.local import described, holds_task
+
+DATA_VARIABLE = "NTPS_DATA"
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,25 @@ def known_tasks(data_dir: str | Path | None = None) -> list[KnownTask]:
         data_dir: Folder that may hold local copies; else the environment variable ``NTPS_DATA``.
     """
     remark = "Docstrings of six libraries; needs no network."
-    task = docstring_task()
-    train, test = (None if split is None else len(split) for split in (task.train, task.test))
-    rows = [KnownTask(EMBEDDED, None, task.outputs, train, test, None, "PSF, BSD, Apache 2.0", True, remark)]
+    train, test = (len(stored_rows(split)) for split in ("train", "test"))
+    rows = [KnownTask(EMBEDDED, None, len(library_versions()), train, test, None, "PSF, BSD, Apache 2.0", True, remark)]
     return rows + [_known(entry, local_copy(entry, data_dir)) for entry in REGISTRY.values()]
+
+
+def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
+    """The folder with a registry task's local copy, if it is at hand.
+
+    Raises:
+        InputError: The data folder does not exist.
+    """
+    named = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
+    if named is None:
+        return None
+    folder = existing(named)
+    if folder is None or not folder.is_dir():
+        raise InputError(f"The data folder {named} does not exist: correct --data-dir or {DATA_VARIABLE}.")
+    copy = folder / entry.name
+    return copy if copy.is_dir() and holds_task(copy) else None
 
 
 def _known(entry: Entry, copy: Path | None) -> KnownTask:

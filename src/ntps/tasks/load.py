@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,18 +12,15 @@ from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import holds_results_only
 from ntps.tasks.build import Options, build_task, limited_task
+from ntps.tasks.catalogue import local_copy
 from ntps.tasks.embedded.docstrings import docstring_task
-from ntps.tasks.registry import REGISTRY, Entry
+from ntps.tasks.registry import EMBEDDED, REGISTRY, TASK_NAMES, Entry
 from ntps.tasks.sources.files import EXTENSIONS
 from ntps.tasks.sources.hub import hub_source
 from ntps.tasks.sources.local import holds_task, path_source
 from ntps.tasks.sources.source import Source
 from ntps.tasks.task import Task
 
-EMBEDDED = "docstrings"
-TASK_NAMES = (EMBEDDED, *REGISTRY)
-"""All that a task can be called."""
-DATA_VARIABLE = "NTPS_DATA"
 FILES = (".json", ".txt", ".gz", ".zip", ".arrow", ".xlsx")
 """Endings that a hub id hardly has, beside those of the files that can be read."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -75,22 +71,6 @@ def load_task(
         return _embedded(options)
     source = _by_path(path, str(task)) if path else _by_name(str(task), data_dir, config)
     return build_task(str(task), source, options)
-
-
-def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
-    """The folder with a registry task's local copy, if it is at hand.
-
-    Raises:
-        InputError: The data folder does not exist.
-    """
-    named = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
-    if named is None:
-        return None
-    folder = existing(named)
-    if folder is None or not folder.is_dir():
-        raise InputError(f"The data folder {named} does not exist: correct --data-dir or {DATA_VARIABLE}.")
-    copy = folder / entry.name
-    return copy if copy.is_dir() and holds_task(copy) else None
 
 
 def _path_of(task: str) -> Path | None:

@@ -243,3 +243,7 @@ _ENTRIES = (
 
 REGISTRY = {entry.name: entry for entry in _ENTRIES}
 """The entries by name, in the paper's order."""
+EMBEDDED = "docstrings"
+"""The task that needs no network."""
+TASK_NAMES = (EMBEDDED, *REGISTRY)
+"""All that a task can be called."""

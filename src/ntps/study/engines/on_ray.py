@@ -14,8 +14,9 @@ from typing import Any
 from ntps.errors import InputError
 from ntps.study.engines.queue import TRIES, Job, Listener, Queue
 from ntps.study.measurements import ModelTaskCache
-from ntps.study.runs import Outcome, Overwrite, Run, give_up, perform
+from ntps.study.runs import Outcome, Run, give_up, perform
 from ntps.study.specs import Resources
+from ntps.study.status import Overwrite
 
 OBJECT_STORE = 100_000_000
 """Bytes for what tasks send one another, which is next to nothing: results lie in the shared folder."""

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ntps.study.runs import Outcome, Overwrite, Run, Status
+from ntps.study.runs import Outcome, Run
+from ntps.study.status import Overwrite, Status
 
 TRIES = 2
 """How often a run whose process dies is tried."""

@@ -7,15 +7,10 @@ names the versions and the licences.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 
+from ntps.tasks.embedded.rows import library_versions, stored_rows
 from ntps.tasks.task import Split, Task
-
-FOLDER = Path(__file__).parent
-VERSIONS = "versions.json"
 
 
 def docstring_task() -> Task:
@@ -24,7 +19,7 @@ def docstring_task() -> Task:
     Returns:
         A balanced task; its revision names the versions of the libraries that the texts were collected from.
     """
-    versions: dict[str, str] = json.loads((FOLDER / VERSIONS).read_text(encoding="utf-8"))
+    versions = library_versions()
     label_names = tuple(versions)
     return Task(
         id="docstrings",
@@ -43,7 +38,6 @@ def docstring_task() -> Task:
 
 
 def _split(name: str, label_names: tuple[str, ...]) -> Split:
-    with (FOLDER / f"{name}.jsonl").open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows = stored_rows(name)
     labels = np.array([label_names.index(row["label"]) for row in rows], dtype=np.int64)
     return Split(name, [row["text"] for row in rows], labels)
