@@ -71,7 +71,7 @@ POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("score", WRITTEN, ["curves.parquet", "moments", "progress", "result.json"]),
     ("score", (checkpoint.Checkpoint, "remove", 2, "after"), ["curves.parquet", "moments", "result.json"]),
     ("pooled", (Moments, "add", 5, "before"), ["pooled"]),
-    ("pooled", (pooled, "write_whole", 1, "before"), ["moments", "pooled", "progress"]),
+    ("pooled", (pooled, "write_json", 1, "before"), ["moments", "pooled", "progress"]),
     ("pooled", (PooledTexts, "finish", 1, "after"), ["moments", "pooled", "progress"]),
     ("pooled", WRITTEN, ["curves.parquet", "moments", "pooled", "progress", "result.json"]),
     ("from", (record, "write_whole", 1, "after"), ["curves.parquet"]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ntps.errors import InputError
 
@@ -78,6 +80,18 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8."""
     path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any], **options: Any) -> None:
+    """Writes JSON that people can read too, whole or not at all.
+
+    Args:
+        path: The file.
+        content: What it says.
+        options: More options of :func:`json.dumps`.
+    """
+    text = json.dumps(content, indent=1, **options) + "\n"
+    write_whole(path, lambda temporary: write_text(temporary, text))
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.files import write_text, write_whole, writing
+from ntps.files import write_json, writing
 from ntps.shapes import read_json
 
 OWNED = ".ntps.json"
@@ -79,8 +79,7 @@ def write_account(folder: Path, account: Account) -> None:
     """Replaces the account, if it says something else."""
     if account == read_account(folder):
         return
-    text = json.dumps({"schema": 1, "wrote": sorted(account.wrote), "run": account.run}, indent=1) + "\n"
-    write_whole(folder / OWNED, lambda path: write_text(path, text))
+    write_json(folder / OWNED, {"schema": 1, "wrote": sorted(account.wrote), "run": account.run})
 
 
 def take(folder: Path, patterns: Iterable[str], reads: Iterable[object] = ()) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import shutil
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ntps.errors import InputError
-from ntps.files import INDEX, SCHEMA, damaged, file_digest, sync_folder, write_text, write_whole, writing
+from ntps.files import INDEX, SCHEMA, damaged, file_digest, sync_folder, write_json, writing
 from ntps.forward.batch_plan import Batch
 from ntps.forward.stream import Pass
 from ntps.moments.sums_folder import FILES, require_digest
@@ -95,7 +94,7 @@ class PooledTexts:
             sync_folder(self.folder)
         files = {_path(self.folder, layer).name: file_digest(_path(self.folder, layer)) for layer in layers}
         index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), FILES: files, **(provenance or {})}
-        write_whole(self.folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
+        write_json(self.folder / INDEX, index)
         return read_pooled(self.folder)
 
     def _array(self, layer: int, width: int) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 
 from ntps.errors import InputError
-from ntps.files import CURVES, RESULT, SCHEMA, write_text, write_whole, writing
+from ntps.files import CURVES, RESULT, SCHEMA, write_json, write_whole, writing
 from ntps.shapes import Shape, misfit, read_json
 
 
@@ -39,8 +38,7 @@ class Record:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / CURVES, lambda path: self.curves.to_parquet(path, index=False))
-        text = json.dumps(self.result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_whole(folder / RESULT, lambda path: write_text(path, text))
+        write_json(folder / RESULT, self.result, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

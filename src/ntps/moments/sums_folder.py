@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ntps.errors import InputError
-from ntps.files import INDEX, SCHEMA, file_digest, write_text, write_whole, writing
+from ntps.files import INDEX, SCHEMA, file_digest, write_json, writing
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums_file import read_sums, write_sums
 from ntps.shapes import Each, read_json
@@ -41,7 +40,7 @@ def write_moments(folder: Path, moments: Iterable[tuple[int, Moments]], provenan
     names = [TARGETS_FILE, *(LAYER_FILE.format(layer) for layer in layers)]
     files = {name: file_digest(folder / name) for name in names}
     index = {"schema": SCHEMA, **counts, "layers": layers, FILES: files, **provenance}
-    write_whole(folder / INDEX, lambda path: write_text(path, json.dumps(index, indent=1) + "\n"))
+    write_json(folder / INDEX, index)
 
 
 def read_moments(folder: Path) -> dict[int, Moments]:

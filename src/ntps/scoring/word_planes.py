@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from ntps.checkpoint.owned_files import take
 from ntps.errors import InputError
-from ntps.files import MOMENTS, RESULT, write_text, write_whole
+from ntps.files import MOMENTS, RESULT, write_json
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.forward.stream import Pass
 from ntps.jobs.clock import Clock
@@ -120,9 +119,7 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
     }
     if out is not None:
         take(out, (RESULT,))
-        write_whole(
-            out / RESULT, lambda path: write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        )
+        write_json(out / RESULT, result, ensure_ascii=False)
     return result
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ntps.checkpoint.lock import FolderInUse, claim_folder
 from ntps.checkpoint.owned_files import LOCK, PARTS, PASS, RESULTS, direct, erase, read_account, strangers, take
 from ntps.errors import InputError, NtpsError
-from ntps.files import RESULT, write_text, write_whole
+from ntps.files import RESULT, write_json
 from ntps.jobs.progress import Reporter
 from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
 from ntps.study.specs import ModelSpec, TaskSpec
@@ -204,17 +204,13 @@ def _prepare(run: Run, fresh: bool) -> None:
     if fresh:
         # The result goes first and the name of the run last: half a removal is never taken for a run.
         erase(run.folder, (RESULT, *(read_account(run.folder).wrote - {RUN})))
-        _write(run.folder / RUN, {"schema": SCHEMA, "digest": run.digest, "identity": run.identity})
+        write_json(run.folder / RUN, {"schema": SCHEMA, "digest": run.digest, "identity": run.identity})
 
 
 def _record_failure(run: Run, sentence: str, trace: str, seconds: float | None) -> None:
     when = datetime.now(UTC).isoformat(timespec="seconds")
     failure = {"digest": run.digest, "sentence": sentence, "traceback": trace, "when": when, "seconds": seconds}
-    _write(run.folder / FAILURE, {"schema": SCHEMA, **failure})
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    write_whole(path, lambda temporary: write_text(temporary, json.dumps(content, indent=1) + "\n"))
+    write_json(run.folder / FAILURE, {"schema": SCHEMA, **failure})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ntps.checkpoint.owned_files import take
 from ntps.errors import InputError
-from ntps.files import write_text, write_whole
+from ntps.files import write_json
 from ntps.study.runs import SCHEMA, Run, State
 from ntps.study.specs import Study
 from ntps.study.status import Status
@@ -31,7 +31,7 @@ def write_state(out: Path, study: Study, runs: Sequence[Run], states: Mapping[st
     rows = [_row(out, run, states[run.digest]) for run in runs]
     content = {"schema": SCHEMA, "name": study.name, "definition": study.to_dict(), "runs": rows}
     take(out, (STUDY,))
-    write_whole(out / STUDY, lambda path: write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n"))
+    write_json(out / STUDY, content, ensure_ascii=False)
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
