@@ -57,6 +57,13 @@ def test_a_model_that_a_short_text_changes_is_refused(tmp_path: Path) -> None:
     load_model(save(tmp_path / "full", "big_bird", attention_type="original_full", **sparse))
 
 
+def test_embeddings_of_a_kind_of_its_own(tmp_path: Path) -> None:
+    """I-BERT's are no ``nn.Embedding``: positions begin behind the padding index, as RoBERTa counts them."""
+    model = load_model(save(tmp_path, "ibert"))
+    assert model.context == SIZES["max_position_embeddings"] - 1
+    assert model.vocabulary == len(model.tokenizer)
+
+
 def test_blocks_that_do_not_run_as_modules_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="0 were seen at work"):
         load_model(save(tmp_path, "squeezebert", embedding_size=WIDTH))

@@ -140,7 +140,7 @@ def _context(base: Any, config: Any, tokenizer: Any) -> int | None:
     for name, module in base.named_modules():
         # RoBERTa counts positions from behind the padding index on.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limits.append(module.num_embeddings - module.padding_idx - 1)
+            limits.append(len(module.weight) - module.padding_idx - 1)
     # Tokenizers without a limit say so with a number of thirty digits.
     known = [int(limit) for limit in limits if limit and 0 < limit < 10**9]
     return min(known) if known else None

@@ -14,6 +14,7 @@ from ntps.errors import InputError
 from ntps.hub import first_line
 from ntps.models.adapters.files import CONFIG, AdapterFiles, read_adapter
 from ntps.models.adapters.lora import peft_is_quiet
+from ntps.models.architecture import vocabulary
 from ntps.models.fingerprint import weights_fingerprint
 from ntps.models.model import LanguageModel
 
@@ -101,7 +102,7 @@ def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[dict[str, A
     require_training("an adapter")
     files = read_adapter(folder)
     _require_origin(base, files, name)
-    vocabulary = _vocabulary(base)
+    before = vocabulary(base)
     config = _merge(base, files, name)
     targets = config.target_modules
     described = {
@@ -118,9 +119,9 @@ def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[dict[str, A
         notes.append(
             f"the adapter's part for the head ({', '.join(heads)}) is left out: no hidden state passes through it"
         )
-    if (now := _vocabulary(base)) != vocabulary:
+    if (now := vocabulary(base)) != before:
         notes.append(
-            f"the adapter comes with a vocabulary of {now} tokens where the model has {vocabulary}: the tokenizer must "
+            f"the adapter comes with a vocabulary of {now} tokens where the model has {before}: the tokenizer must "
             "be the one that it was trained with (--tokenizer)"
         )
     return described, tuple(notes)
@@ -202,7 +203,7 @@ def _fit_vocabulary(base: Any, found: dict[str, Tensor], root: str) -> list[str]
     saved = [f"{root}{name}.{wrapped}weight" for wrapped in ("", "base_layer.", "token_adapter.base_layer.")]
     saved = [key for key in saved if key in found]
     for key in saved:
-        if len(found[key]) != embedding.num_embeddings:
+        if len(found[key]) != len(embedding.weight):
             base.resize_token_embeddings(len(found[key]), mean_resizing=False)
     return saved
 
