@@ -39,7 +39,7 @@ WORDS = ("red", "blue", "green", "round", "square", "fast", "slow", "one", "two"
 
 
 @dataclass
-class HeldOutSums:
+class Tally:
     """What the kills of a command came upon, and what became of it."""
 
     seconds: float
@@ -166,7 +166,7 @@ def _timeless(value: Any) -> Any:
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def campaign(name: str, arguments: Sequence[str], kills: int, folder: Path, chance: random.Random) -> HeldOutSums:
+def campaign(name: str, arguments: Sequence[str], kills: int, folder: Path, chance: random.Random) -> Tally:
     """Kills one command again and again, and compares whatever it ends with."""
     # The one that keeps pooled texts is killed before its first checkpoint, the other between checkpoints.
     options: dict[str, Any] = {"checkpoints": name == "score"}
@@ -175,7 +175,7 @@ def campaign(name: str, arguments: Sequence[str], kills: int, folder: Path, chan
     shutil.rmtree(whole)
     # The second is no longer slowed by files that are read for the first time.
     _ended, seconds = attempt([*arguments, "--out", str(whole), "-q"], None, **options)
-    tally = HeldOutSums(seconds)
+    tally = Tally(seconds)
     for _ in range(PATIENCE * kills):
         wanted = tally.kills < kills
         delay = chance.uniform(0, seconds) if wanted else None
