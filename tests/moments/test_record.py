@@ -23,7 +23,7 @@ from ntps.files import write_whole
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
-from ntps.moments.sums_file import write_sums
+from ntps.moments.sums_file import read_sums, write_sums
 from ntps.scoring.record import ScoreRecord
 from ntps.scoring.settings import ScoreSettings
 from tiny import DEPTH, WIDTH, random_task, save_model
@@ -291,6 +291,17 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "file", interrupt)
     assert files(tmp_path) == {}
+
+
+def test_equal_sums_are_equal_files(tmp_path: Path) -> None:
+    """So that what an index says of them does not differ between two runs that came to the same."""
+    metadata = {f"key {number}": 'größer "\n' for number in range(12)}
+    for name in ("first", "second"):
+        write_sums(tmp_path / name, Moments(5, 3).sums, metadata)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    sums, read = read_sums(tmp_path / "first")
+    assert read == metadata
+    assert all(torch.equal(value, Moments(5, 3).sums[name]) for name, value in sums.items())
 
 
 def test_moments_on_a_full_disk(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,13 @@ SYMMETRIC = frozenset({"prefix_gram", "pooled_gram", "target_gram"})
 def write_sums(path: Path, sums: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes sums to one safetensors file; symmetric ones as packed upper triangles, row by row."""
     packed = {name: _pack(value) if name in SYMMETRIC else value.cpu().contiguous() for name, value in sums.items()}
-    write_whole(path, lambda temporary: save_file(packed, temporary, metadata=dict(metadata)))
+
+    def write(temporary: Path) -> None:
+        save_file(packed, temporary, metadata=dict(metadata))
+        if metadata:
+            _sort_metadata(temporary)
+
+    write_whole(path, write)
 
 
 def read_sums(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -40,6 +47,18 @@ def read_sums(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return {name: _unpack(value) if name in SYMMETRIC else value for name, value in sums.items()}, metadata
     except ValueError as error:
         raise InputError(f"the sums in {path} are damaged ({error}): compute the moments again") from error
+
+
+def _sort_metadata(path: Path) -> None:
+    """Makes equal sums equal files: the library writes metadata in an order that is another one each time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        content = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(content) <= length:  # the data begin behind
+            file.seek(8)
+            file.write(content.ljust(length))
 
 
 def _pack(matrix: Tensor) -> Tensor:
