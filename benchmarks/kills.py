@@ -140,7 +140,7 @@ def phase(out: Path) -> str:
 
 
 def differences(out: Path, whole: Path) -> list[str]:
-    """Files that differ between two folders, but for times and dates and the order in headers."""
+    """Files that differ between two folders, but for times and dates."""
     names = {str(path.relative_to(folder)) for folder in (out, whole) for path in folder.rglob("*")}
     return sorted(name for name in names if _content(out / name, out) != _content(whole / name, whole))
 
@@ -153,11 +153,7 @@ def _content(path: Path, folder: Path) -> Any:
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
         return [(name, str(frame[name].dtype), frame[name].to_numpy().tolist().__repr__()) for name in frame]
-    content = path.read_bytes()
-    if path.suffix == ".safetensors":
-        end = 8 + int.from_bytes(content[:8], "little")
-        return json.loads(content[8:end]), content[end:]
-    return content
+    return path.read_bytes()
 
 
 def _timeless(value: Any) -> Any:
