@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import ntps
+import ntps.api
 from ntps.errors import InputError
 from ntps.jobs.settings import PassSettings
 from ntps.limits import check_number
@@ -84,6 +89,40 @@ def test_recipes_of_probes(name: str, values: list[Any]) -> None:
 def test_layers_are_read_before_the_model(layers: str) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         PassSettings(layers=layers)
+
+
+@pytest.mark.parametrize("layers", [[0, 3, -1], (0, 3, -1), np.array([0, 3, -1]), "0,3,-1"])
+def test_layers_may_be_numbers(layers: Any) -> None:
+    settings = PassSettings(layers=layers)
+    assert settings == PassSettings(layers="0,3,-1")
+    assert settings.layer_indices(5) == (0, 3, 5)
+    assert PassSettings(layers=3).layer_indices(5) == (3,)
+
+
+@pytest.mark.parametrize("layers", [True, [], [0, 1.5], 2.0, ["0", "3"], [True]])
+def test_what_is_no_layer(layers: Any) -> None:
+    with pytest.raises(InputError, match=r"^layers .* cannot be read: give whole numbers such as \[0, 3, -1\]$"):
+        ntps.score(layers=layers)
+
+
+@pytest.mark.parametrize("function", [ntps.score, ntps.api.estimate, ntps.probe, ntps.finetune])
+def test_every_keyword_is_explained_and_no_other_is_taken(function: Any) -> None:
+    arguments = function.__doc__.partition("Args:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^    (\w+): ", arguments, re.MULTILINE) == list(inspect.signature(function).parameters)
+    with pytest.raises(TypeError, match=rf"^{function.__name__}\(\) got an unexpected keyword argument 'layer'$"):
+        function(layer=1)
+
+
+def test_what_is_loaded_takes_no_options_of_loading() -> None:
+    model, task = ntps.load_model(), ntps.load_task(limit=20)
+    for name, value in {"limit": 3, "split": "test", "text_columns": ["a"], "config": "b"}.items():
+        with pytest.raises(InputError, match=f"^{name} has no effect on a task that is loaded already"):
+            ntps.score(task=task, **{name: value})
+    for name, value in {"device": "cpu", "dtype": "float64", "adapter": "a", "trust_remote_code": True}.items():
+        with pytest.raises(InputError, match=f"^{name} has no effect on a model that is loaded already"):
+            ntps.score(model, **{name: value})
+    with pytest.raises(InputError, match=r"^model is loaded already, and fine-tuning would change it"):
+        ntps.finetune(model)  # the type allows it, as for all jobs
 
 
 def test_seeds_of_samples() -> None:

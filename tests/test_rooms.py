@@ -22,7 +22,7 @@ ROOT = Path(ntps.__file__).parent
 # A module imports from its own room and from floors below; rooms of one floor know nothing of each other.
 FLOORS = (
     ("errors", "lazy", "theory", "version"),
-    ("hub", "files", "limits", "shapes", "distributed"),
+    ("hub", "files", "limits", "options", "shapes", "distributed"),
     ("tasks", "models", "moments"),
     ("forward",),
     ("jobs",),

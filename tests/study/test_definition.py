@@ -235,6 +235,12 @@ def test_no_such_study_names_those_that_there_are(tmp_path: Path) -> None:
         load_study(tmp_path / "missing.yaml")
 
 
+@pytest.mark.parametrize("layers", [[0, -1], "0,-1"])
+def test_layers_may_be_a_list(layers: object) -> None:
+    study = parse_study(define(measurements={"score": {"layers": layers}}), "g")
+    assert study.measurements["score"].layers == "0,-1"
+
+
 def identities(model: Path, task: Path, **changes: Any) -> list[str]:
     study = parse_study(define(models=[str(model)], tasks=[str(task)], **changes), "g")
     return [run.digest for run in plan_runs(study, task.parent / "results")]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ntps.checkpoint.lock import claim_folder
@@ -13,120 +12,114 @@ from ntps.checkpoint.owned_files import PARTS, RESULTS
 from ntps.distributed.world import World
 from ntps.errors import InputError
 from ntps.files import folder_path
+from ntps.jobs.progress import Reporter
 from ntps.models.load import find_model, load_model
 from ntps.models.model import LanguageModel
+from ntps.options import ModelOptions, OutputOptions, TaskOptions, values
 from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Job:
+class Inputs:
     """What a job works on.
 
     Attributes:
-        load: Gives the model; what :func:`ntps.load_model` takes besides may be given where it is not loaded already.
-        task: The loaded task.
-        folder: Folder for the results, claimed; None if nothing is written.
+        model: Folder, hub id, ``id@revision`` or a loaded model; the embedded model by default.
+        task: Name, hub id, file, folder or a loaded task; the embedded task by default.
     """
 
-    load: Callable[..., LanguageModel]
-    task: Task
-    folder: Path | None
+    model: str | Path | LanguageModel | None = None
+    task: str | Path | Task | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(OutputOptions, ModelOptions, TaskOptions, Inputs):
+    """What every job takes.
+
+    Attributes:
+        reporter: Learns about progress.
+    """
+
+    reporter: Reporter | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenModelOptions(JobOptions):
+    """What a job takes that leaves the model as it is.
+
+    Attributes:
+        dtype: Dtype of the forward pass; statistics are float64 in any case.
+    """
+
+    dtype: str = "float32"
+
+    def load(self, world: World | None = None, adapter: str | Path | None = None) -> LanguageModel:
+        """The model, which may be loaded already, with an adapter merged into it if one is given."""
+        if isinstance(self.model, LanguageModel):
+            return self.model
+        given = values(self, ModelOptions)
+        if world is not None and self.device is None:
+            given["device"] = world.default_device()
+        return load_model(self.model, dtype=self.dtype, adapter=adapter, **given)
 
 
 @contextmanager
-def job(
-    model: str | Path | LanguageModel | None,
-    task: str | Path | Task | None,
+def open_inputs(
+    options: JobOptions,
     *,
-    out: str | Path | None,
-    overwrite: bool,
-    text_columns: Sequence[str],
-    label_column: str | None,
-    split: str,
-    limit: int | None,
-    limit_first: bool,
-    seed: int,
-    data_dir: str | Path | None,
-    config: str | None,
     test: bool,
-    dtype: str,
-    device: str | None,
-    tokenizer: str | Path | None,
-    trust_remote_code: bool,
     adapter: str | Path | None = None,
     writes: Sequence[str] = (*RESULTS, *PARTS),
     world: World | None = None,
-) -> Iterator[Job]:
-    """Claims the folder, loads the task, and says how to load the model; options as in :func:`ntps.score`.
+) -> Iterator[tuple[Task, Path | None]]:
+    """Claims the folder, and loads the task; a model that is not there is found out before.
 
-    ``writes`` are the patterns of what will be written to the folder.
+    Args:
+        options: The options of the job.
+        test: Whether a test split is read, where there is one.
+        adapter: Folder of an adapter, which is read.
+        writes: Patterns of what will be written to the folder.
+        world: The processes that share the job, of which the first one claims the folder for all.
 
-    Of several processes that share the job, the first one claims the folder for all.
+    Yields:
+        The task, and the folder; None if nothing is written.
 
     Raises:
         InputError: Something that was given cannot be used.
     """
-    _refuse(
-        "task",
-        isinstance(task, Task),
-        text_columns=text_columns,
-        label_column=label_column,
-        limit=limit,
-        limit_first=limit_first,
-        data_dir=data_dir,
-        config=config,
-        split=None if split == "train" else split,
-    )
-    _refuse(
-        "model",
-        isinstance(model, LanguageModel),
-        tokenizer=tokenizer,
-        device=device,
-        adapter=adapter,
-        dtype=None if dtype == "float32" else dtype,
-    )
-    folder = None if out is None else folder_path(out)
+    model, task = options.model, options.task
+    if isinstance(task, Task):
+        _refuse_late("task", options, TaskOptions)
+    if isinstance(model, LanguageModel):
+        if adapter is not None:
+            raise InputError(_too_late("adapter", "model"))
+        _refuse_late("model", options, ModelOptions)
+        _refuse_late("model", options, FrozenModelOptions)
+    folder = None if options.out is None else folder_path(options.out)
     world = world or World()
-    reads = (model, task, tokenizer, adapter, data_dir)
-    with claim_folder(folder, overwrite, writes, reads) if folder and world.rank == 0 else nullcontext():
+    reads = (model, task, options.tokenizer, adapter, options.data_dir)
+    with claim_folder(folder, options.overwrite, writes, reads) if folder and world.rank == 0 else nullcontext():
         # Nobody begins before the folder is known to be free.
         world.meet()
         if not isinstance(model, LanguageModel):
             # A mistake in its name costs less than the texts.
-            find_model(model, tokenizer)
+            find_model(model, options.tokenizer)
         if not isinstance(task, Task):
-            task = load_task(
-                None if task is None else str(task),
-                text_columns=text_columns,
-                label_column=label_column,
-                split=split,
-                limit=limit,
-                limit_first=limit_first,
-                seed=seed,
-                data_dir=data_dir,
-                config=config,
-                test=test,
-            )
-        yield Job(_loader(model, dtype, device or world.default_device(), tokenizer, trust_remote_code), task, folder)
+            task = load_task(None if task is None else str(task), test=test, **values(options, TaskOptions))
+        yield task, folder
 
 
-def _loader(
-    model: str | Path | LanguageModel | None,
-    dtype: str,
-    device: str | None,
-    tokenizer: str | Path | None,
-    trust_remote_code: bool,
-) -> Callable[..., LanguageModel]:
-    if isinstance(model, LanguageModel):
-        return lambda: model
-    return partial(
-        load_model, model, dtype=dtype, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
-    )
-
-
-def _refuse(what: str, loaded: bool, **options: object) -> None:
+def _refuse_late(what: str, options: JobOptions, kind: type) -> None:
     """Options of loading come too late for what is loaded; leaving them out silently would be a wrong result."""
-    given = [name for name, value in options.items() if value]
-    if loaded and given:
-        raise InputError(f"{given[0]} has no effect on a {what} that is loaded already: give it to load_{what}")
+    if not isinstance(options, kind):
+        return
+    for each in fields(kind):
+        # The seed is that of more than the sample.
+        own = each.name in kind.__annotations__ and each.name != "seed"
+        if own and (value := getattr(options, each.name)) and value != each.default:
+            raise InputError(_too_late(each.name, what))
+
+
+def _too_late(option: str, what: str) -> str:
+    return f"{option} has no effect on a {what} that is loaded already: give it to load_{what}"

@@ -9,6 +9,7 @@ from ntps.api.results import ScoreResult
 from ntps.checkpoint.lock import claim_folder, replace_result
 from ntps.errors import InputError
 from ntps.files import folder_path
+from ntps.jobs.settings import Layers
 from ntps.moments.layer_score import Convention
 from ntps.scoring.rescore import rescore_run
 from ntps.tasks.load import load_task
@@ -20,7 +21,7 @@ def rescore(
     task: str | Path | Task | None = None,
     *,
     out: str | Path | None = None,
-    layers: str | None = None,
+    layers: Layers = None,
     convention: Convention = "paper",
     centered: bool = False,
     test: bool = True,
@@ -33,7 +34,7 @@ def rescore(
         task: The same texts with other labels, which needs a score with ``keep_pooled``: a name, file, folder or a task
             that :func:`ntps.load_task` loaded with the options of that score. The labels of that score by default.
         out: Another folder, for ``result.json`` and ``curves.parquet``; nothing is written by default.
-        layers: Layers such as ``0,3,-1``; all that were scored by default.
+        layers: Layers such as ``0,3,-1`` or ``[0, 3]``; all that were scored by default.
         convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
         centered: Whether both problems get an intercept: covariances instead of second moments.
         test: Whether to give held-out figures.

@@ -132,7 +132,7 @@ def finetune(
         result = api.finetune(
             model,
             task,
-            method.value,
+            method=method.value,
             from_scratch=from_scratch,
             steps=steps,
             batch_size=batch_size,

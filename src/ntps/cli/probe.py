@@ -98,7 +98,7 @@ def probe(
         result = api.probe(
             model,
             task,
-            kind.value,
+            kind=kind.value,
             intercept=intercept,
             solver=None if solver is None else solver.value,
             epochs=epochs,

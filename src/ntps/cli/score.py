@@ -74,7 +74,7 @@ def score(
     if not quiet:
         doing = "Trying" if dry_run else "Scoring"
         err.print(f"{doing} {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
-    shared: dict[str, Any] = {
+    given: dict[str, Any] = {
         "text_columns": text_column or (),
         "label_column": label_column,
         "split": split,
@@ -95,23 +95,18 @@ def score(
         "test": test,
         "keep_moments": moments is options.KeepOrDrop.keep,
         "keep_pooled": keep_pooled,
+        "out": out_folder,
+        "convention": convention.value,
+        "centered": centered,
+        "at": at,
+        "resume": resume,
+        "overwrite": overwrite,
     }
     with progress_bars(quiet) as reporter:
         if dry_run:
-            estimate = api.estimate(model, task, **shared, reporter=reporter)
+            estimate = api.estimate(model, task, **given, reporter=reporter)
         else:
-            result = api.score(
-                model,
-                task,
-                **shared,
-                out=out_folder,
-                convention=convention.value,
-                centered=centered,
-                at=at,
-                resume=resume,
-                overwrite=overwrite,
-                reporter=reporter,
-            )
+            result = api.score(model, task, **given, reporter=reporter)
     if not dry_run:
         show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
     elif as_json:

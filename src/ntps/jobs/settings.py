@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
@@ -11,25 +13,28 @@ from ntps.errors import InputError
 from ntps.limits import check_number
 from ntps.moments.kernels import Pooling
 
+Layers = str | int | Sequence[int] | None
+"""Layers as the user gives them: ``0,3,-1``, ``0:12``, 3 or [0, 3]."""
+
 DEFAULT_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PassSettings:
     """What any run over the layers of a model can be asked for, once model and task are loaded.
 
     Attributes:
-        layers: Layers as the user wrote them: ``0,3,-1`` or ``0:12``; all by default.
-        pooling: How a text becomes one vector.
+        layers: Layers such as ``0,3,-1``, ``0:12`` or ``[0, 3]``; all by default.
+        pooling: How a text becomes one vector: ``mean``, ``sum`` or ``last``.
         max_length: Token limit below the model's context.
-        tokens_per_batch: Padded tokens a batch; chosen by device if None.
+        tokens_per_batch: Padded tokens per batch; chosen by device if None.
         test: Whether to measure held-out figures where the task has a test split.
     """
 
     # What changes no number beyond rounding.
     not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch",)
 
-    layers: str | None = None
+    layers: Layers = None
     pooling: Pooling = "mean"
     max_length: int | None = None
     tokens_per_batch: int | None = None
@@ -39,8 +44,10 @@ class PassSettings:
         check_choice("--pooling", self.pooling, get_args(Pooling))
         check_number("--tokens-per-batch", self.tokens_per_batch, at_least=1)
         check_number("--max-length", self.max_length, at_least=1)
+        # In one form, so that equal choices are equal settings.
+        object.__setattr__(self, "layers", _as_text(self.layers))
         if self.layers is not None:
-            _read_layers(self.layers)
+            _read_layers(_as_text(self.layers) or "")
 
     def layer_indices(self, num_layers: int) -> tuple[int, ...]:
         """The layers asked for, ascending and without repetition, of a model with layers 0 … L.
@@ -48,7 +55,7 @@ class PassSettings:
         Raises:
             InputError: The text cannot be read, or names a layer that the model does not have.
         """
-        return _parse_layers(self.layers, num_layers)
+        return _parse_layers(_as_text(self.layers), num_layers)
 
     def described(self) -> dict[str, Any]:
         """These settings by name, in JSON types."""
@@ -71,6 +78,18 @@ def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Refuses what an option does not allow."""
     if value not in allowed:
         raise InputError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def _as_text(layers: Layers) -> str | None:
+    if layers is None or isinstance(layers, str):
+        return layers
+    try:
+        indices = [layers] if isinstance(layers, int) else list(layers)
+        if not indices or any(isinstance(index, bool) for index in indices):
+            raise TypeError
+        return ",".join(str(operator.index(index)) for index in indices)
+    except TypeError as error:
+        raise InputError(f"layers {layers!r} cannot be read: give whole numbers such as [0, 3, -1]") from error
 
 
 def _parse_layers(text: str | None, num_layers: int) -> tuple[int, ...]:

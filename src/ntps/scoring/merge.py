@@ -53,7 +53,11 @@ def merge_runs(
     _require_apart(parts)
     first = runs[0].index
     settings = ScoreSettings(
-        None, first["settings"]["pooling"], first["settings"]["max_length"], None, False, convention, centered
+        pooling=first["settings"]["pooling"],
+        max_length=first["settings"]["max_length"],
+        test=False,
+        convention=convention,
+        centered=centered,
     )
     task, layers = _merged_task(runs), list(first["layers"])
     index = {

@@ -12,6 +12,7 @@ from ntps.files import MOMENTS, POOLED
 from ntps.jobs.clock import Clock
 from ntps.jobs.provenance import envelope, identity
 from ntps.jobs.session import group_warnings
+from ntps.jobs.settings import Layers
 from ntps.jobs.unused_rows import unused_rows
 from ntps.moments.layer_score import Convention, score_layers
 from ntps.scoring.record import ScoreRecord, layer_row, summarize
@@ -24,7 +25,7 @@ def rescore_run(
     folder: Path,
     task: Task | None = None,
     *,
-    layers: str | None = None,
+    layers: Layers = None,
     convention: Convention = "paper",
     centered: bool = False,
     test: bool = True,
@@ -50,9 +51,9 @@ def rescore_run(
     run = StoredRun.open(folder, test)
     then, model = run.index["settings"], run.index["model"]
     settings = ScoreSettings(
-        layers,
-        then["pooling"],
-        then["max_length"],
+        layers=layers,
+        pooling=then["pooling"],
+        max_length=then["max_length"],
         test=then["test"] and test,
         convention=convention,
         centered=centered,

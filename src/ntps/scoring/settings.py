@@ -9,12 +9,12 @@ from ntps.jobs.settings import PassSettings, check_choice
 from ntps.moments.layer_score import Convention
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreSettings(PassSettings):
     """What a scoring run can be asked for.
 
     Attributes:
-        convention: Whose curves to report.
+        convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
         centered: Whether both problems get an intercept: covariances instead of second moments.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from ntps.errors import InputError
-from ntps.jobs.settings import PassSettings, check_choice
+from ntps.jobs.settings import Layers, PassSettings, check_choice
 from ntps.limits import LARGEST, check_number, check_seed
 
 Method = Literal["lora", "full"]
@@ -17,7 +17,7 @@ OF_LORA = ("rank", "alpha", "lora_dropout", "start_layer")
 STEPS, STEPS_FROM_SCRATCH = 5_000, 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinetuneSettings(PassSettings):
     """What a fine-tuning run can be asked for.
 
@@ -29,7 +29,7 @@ class FinetuneSettings(PassSettings):
         steps: Steps of the optimizer; 5,000, and 10,000 from scratch, if None.
         batch_size: Texts a step, in all processes together.
         accumulate: Parts in which a process takes its share of a step, to save memory.
-        learning_rate: Highest learning rate.
+        learning_rate: Highest learning rate; for small models 2e-3 does better.
         warmup: Share of the steps in which the learning rate rises; it falls with a cosine afterwards.
         weight_decay: Of everything that is trained, biases and norms included.
         clip_threshold: Adafactor's own limit on the root mean square of an update; gradients are not clipped otherwise.
@@ -45,12 +45,12 @@ class FinetuneSettings(PassSettings):
             does so on CUDA devices that can.
         eval_every: Steps between two evaluations on the test texts; there is one at the end in any case.
         save_every: Steps between two checkpoints.
-        seed: Of fresh weights, order of texts and dropout.
+        seed: Seed of the sample of texts, of fresh weights, of the order of texts, and of dropout.
     """
 
     not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch", "accumulate", "eval_every", "save_every")
 
-    layers: str | None = "-1"
+    layers: Layers = "-1"
     method: Method = "lora"
     from_scratch: bool = False
     steps: int | None = None

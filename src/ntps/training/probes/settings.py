@@ -79,20 +79,21 @@ Recipe = OlsRecipe | LogisticRecipe | AdamwRecipe
 RECIPES: dict[Kind, type[Recipe]] = {recipe.kind: recipe for recipe in get_args(Recipe)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbeSettings(PassSettings):
     """What a probe can be asked for; numbers that are None are those of its kind's recipe.
 
     Attributes:
-        kind: ``ols``, ``logistic`` or ``adamw``.
-        seed: Seed of whatever is random about the kind.
-        intercept: See :class:`OlsRecipe`.
-        solver: See :class:`LogisticRecipe`.
-        epochs: See :class:`AdamwRecipe`, as for those that follow.
-        batch_size: Texts a step.
-        learning_rate: Constant learning rate.
-        weight_decay: Decoupled weight decay.
-        dropout: Dropout of pooled texts.
+        kind: ``ols`` (least squares in closed form), ``logistic`` (scikit-learn, on standardized pooled texts) or
+            ``adamw`` (the paper's linear probe).
+        seed: Seed of the sample of texts, and of whatever is random about the kind.
+        intercept: ``ols``: whether a constant is fitted too; it is by default.
+        solver: ``logistic``: ``newton-cg``, or ``saga`` as in the paper (1,000 iterations, tolerance 0.01).
+        epochs: ``adamw``: passes over the texts, 50 by default.
+        batch_size: ``adamw``: texts per step, 64 by default.
+        learning_rate: ``adamw``: 1e-4 by default.
+        weight_decay: ``adamw``: 0.01 by default.
+        dropout: ``adamw``: dropout of pooled texts, 0.05 by default.
     """
 
     kind: Kind = "ols"
@@ -140,5 +141,5 @@ class ProbeSettings(PassSettings):
     def _numbers(self) -> dict[str, Any]:
         """What was given for some kind."""
         common = {each.name for each in fields(PassSettings)} | {"kind", "seed"}
-        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in common}
+        given = {each.name: getattr(self, each.name) for each in fields(ProbeSettings) if each.name not in common}
         return {name: value for name, value in given.items() if value is not None}
