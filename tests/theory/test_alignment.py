@@ -14,7 +14,6 @@ from ntps.theory import (
     alignment,
     autoregressive_subspace,
     cumulative_explained,
-    cumulative_explained_with_mean,
     factorize,
     ordered_basis,
     perception_subspace,
@@ -230,25 +229,6 @@ def test_a_direction_that_the_pooled_texts_do_not_see_explains_nothing() -> None
         factor, cross = factorize(unseen.T @ unseen / 30), unseen.T @ targets / 30
         total = float(np.sum(factor.whiten(cross) ** 2))
         assert cumulative_explained(factor, cross, v.basis)[0] <= 1e-12 * total
-
-
-@settings(deadline=None, max_examples=50)
-@given(tasks())
-def test_centred_and_uncentred_energies_together_are_those_one_by_one(task: RandomTask) -> None:
-    moments, (v, _) = task.moments, subspaces(task)
-    covariance = factorize(moments.covariance, np.diag(moments.pooled_gram))
-    pooled = factorize(moments.pooled_gram)
-    both = cumulative_explained_with_mean(
-        covariance, moments.cross_covariance, moments.pooled_mean, moments.target_mean, v.basis
-    )
-    if both is None:
-        assert not v.rank or covariance.singular
-        return
-    atol = 1e-9 * moments.target_energy
-    centred = cumulative_explained(covariance, moments.cross_covariance, v.basis)
-    np.testing.assert_allclose(both[0], centred, atol=atol)
-    np.testing.assert_allclose(both[1], cumulative_explained(pooled, moments.pooled_target, v.basis), atol=atol)
-    assert abs(both[2] - np.sum(pooled.whiten(moments.pooled_target) ** 2)) <= atol
 
 
 def test_all_hidden_states_zero_leave_nothing_to_explain() -> None:

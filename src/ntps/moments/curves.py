@@ -110,8 +110,10 @@ def _curves(
     tied: NDArray[np.bool_],
 ) -> Curves:
     means = spectra.means
-    total_centered = spectra.explained_centered
-    explained_centered, explained, total = _cumulative_explained(spectra, basis)
+    total = float(np.sum(spectra.pooled.whiten(means.pooled_target) ** 2))
+    total_centered = spectra.explained_centered if spectra.target_variance else 0.0
+    explained = _from_zero(theory.cumulative_explained(spectra.pooled, means.pooled_target, basis))
+    explained_centered = _from_zero(theory.cumulative_explained(spectra.covariance, spectra.cross_covariance, basis))
     return Curves(
         k=k,
         k_perception=k_perception,
@@ -121,29 +123,10 @@ def _curves(
         excess_loss=total - explained[k],
         retained=_share(explained[k], total, float(np.trace(means.target_gram))),
         # Where the targets do not vary, what is left of their covariances is rounding noise.
-        retained_centered=_share(
-            explained_centered[k], total_centered if spectra.target_variance else 0.0, spectra.target_variance
-        ),
+        retained_centered=_share(explained_centered[k], total_centered, spectra.target_variance),
         next_token_share=_share(carried[k], float(np.sum(spectra.autoregressive.values)), 0.0),
         tied=tied,
     )
-
-
-def _cumulative_explained(spectra: Spectra, basis: Array) -> tuple[Array, Array, float]:
-    """Energies explained from the first k = 0, 1 … directions with and without intercept; without it, from all."""
-    means, covariance, cross = spectra.means, spectra.covariance, spectra.cross_covariance
-    if spectra.pooled is covariance:
-        # Centred problems have their intercept already.
-        explained = _from_zero(theory.cumulative_explained(covariance, cross, basis))
-        return explained, explained, spectra.explained_centered
-    centered, uncentered, total = theory.cumulative_explained_with_mean(
-        covariance, cross, means.pooled_mean, means.target_mean, basis
-    ) or (
-        theory.cumulative_explained(covariance, cross, basis),
-        theory.cumulative_explained(spectra.pooled, means.pooled_target, basis),
-        float(np.sum(spectra.pooled.whiten(means.pooled_target) ** 2)),
-    )
-    return _from_zero(centered), _from_zero(uncentered), total
 
 
 def _from_zero(cumulative: Array) -> Array:

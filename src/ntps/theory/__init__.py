@@ -4,7 +4,7 @@ Every function takes means over texts (the symbols of arXiv 2505.17169) in float
 states, c the width of the targets.
 """
 
-from ntps.theory.alignment import alignment, cumulative_explained, cumulative_explained_with_mean, ordered_basis
+from ntps.theory.alignment import alignment, cumulative_explained, ordered_basis
 from ntps.theory.bounds import Theorem2Constants, theorem2_constants
 from ntps.theory.factor import DEAD, EPS, Factor, carries, factorize, rounding
 from ntps.theory.heads import next_token_head, next_token_loss, perception_head, perception_loss
@@ -26,7 +26,6 @@ __all__ = [
     "autoregressive_subspace",
     "carries",
     "cumulative_explained",
-    "cumulative_explained_with_mean",
     "factorize",
     "few_texts",
     "fit_probe",
