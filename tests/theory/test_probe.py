@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score
 
-from ntps.theory import Factor, LinearProbe, adjusted_r2, factorize, fit_probe
-from ntps.theory.probe import variance_explained
+from ntps.theory import Factor, LinearProbe, PredictionSums, adjusted_r2, factorize, fit_probe
 from oracle import Moments, RandomTask, make_task, tasks
 
 
@@ -64,20 +63,27 @@ def test_r2_is_the_centred_energy_over_the_target_variance(task: RandomTask) -> 
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(1, 5))
-def test_variance_explained_is_the_variance_weighted_r2(seed: int, texts: int, outputs: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(1, 5), st.integers(1, 3))
+def test_sums_of_predictions_give_scikit_learns_figures(seed: int, texts: int, outputs: int, parts: int) -> None:
+    """However the texts are split into batches."""
     rng = np.random.default_rng(seed)
     targets = rng.normal(size=(texts, outputs)) * 10.0 ** rng.uniform(-2, 2, outputs) + 3
     predicted = targets + rng.normal(size=targets.shape)
-    residual = np.sum((targets - predicted) ** 2, axis=0)
-    total = np.sum((targets - targets.mean(axis=0)) ** 2, axis=0)
-    found = variance_explained(residual, total)
-    assert found is not None
-    np.testing.assert_allclose(found, r2_score(targets, predicted, multioutput="variance_weighted"), rtol=1e-10)
+    sums = PredictionSums(targets[0])
+    for part in np.array_split(np.arange(texts), parts):
+        sums.add(predicted[part], targets[part])
+    r2 = r2_score(targets, predicted, multioutput="variance_weighted")
+    accuracy = accuracy_score(targets.argmax(axis=1), predicted.argmax(axis=1))
+    for found in (sums, PredictionSums.of(predicted, targets)):
+        assert found.r2 == pytest.approx(r2, rel=1e-10)
+        assert found.accuracy == pytest.approx(accuracy)
 
 
-def test_constant_targets_have_no_r2() -> None:
-    assert variance_explained(np.zeros(2), np.zeros(2)) is None
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6 / 3])
+def test_constant_targets_have_no_r2(value: float) -> None:
+    """Their mean is rounded, and so may differ from all of them."""
+    targets = np.full((30, 2), value)
+    assert PredictionSums.of(targets + 1.0, targets).r2 is None
 
 
 def test_a_probe_of_states_that_never_vary_predicts_the_mean_target() -> None:

@@ -45,3 +45,13 @@ class Means:
     prefix_sum: Array
     next_sum: Array
     resolution: float = EPS
+
+    @property
+    def pooled_covariance(self) -> Array:
+        """``(d, d)`` ``N − E[x̄] E[x̄]ᵀ``."""
+        return self.pooled_gram - np.outer(self.pooled_mean, self.pooled_mean)
+
+    @property
+    def cross_covariance(self) -> Array:
+        """``(d, c)`` ``M − E[x̄] E[y]ᵀ``."""
+        return self.pooled_target - np.outer(self.pooled_mean, self.target_mean)

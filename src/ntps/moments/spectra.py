@@ -91,8 +91,8 @@ def _pooled_deviations(means: Means) -> Means:
     varies = float(_target_variance(means) > 0)
     return replace(
         means,
-        pooled_gram=means.pooled_gram - np.outer(means.pooled_mean, means.pooled_mean),
-        pooled_target=varies * (means.pooled_target - np.outer(means.pooled_mean, means.target_mean)),
+        pooled_gram=means.pooled_covariance,
+        pooled_target=varies * means.cross_covariance,
         target_gram=varies * (means.target_gram - np.outer(means.target_mean, means.target_mean)),
     )
 

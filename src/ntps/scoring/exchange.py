@@ -16,8 +16,7 @@ from ntps.errors import InputError
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums import SUMS
 from ntps.scoring.record import ScoreRecord
-from ntps.scoring.reductions import HeldOutSums
-from ntps.theory import LinearProbe
+from ntps.theory import LinearProbe, PredictionSums
 
 PLACES = ("model id", "model revision", "model tokenizer")
 """Where things lie, which may differ from host to host."""
@@ -85,7 +84,7 @@ def share_probes(
     return known
 
 
-def join_tallies(world: World, tallies: Mapping[int, HeldOutSums]) -> None:
+def join_tallies(world: World, tallies: Mapping[int, PredictionSums]) -> None:
     """Adds the tallies of all other processes to those of the first one, in the order of their ranks."""
     world.meet()
     for tally in tallies.values():

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 from torch import Tensor
 
 from ntps.checkpoint.checkpoint import Checkpoint
 from ntps.distributed.world import PeerFailed
 from ntps.forward.batch_plan import Batch
-from ntps.forward.stream import Array, Pass, Store, forget
+from ntps.forward.stream import Pass, Store, forget
 from ntps.moments.accumulator import Moments
 from ntps.moments.kernels import RaggedBatch
 from ntps.moments.layer_score import LayerScore
 from ntps.tasks.task import Task
-from ntps.theory import LinearProbe, variance_explained
+from ntps.theory import LinearProbe, PredictionSums
 
 
 def collect_moments(
@@ -68,22 +67,9 @@ def collect_moments(
     return {**restored, **moments}, seconds
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """How a probe does on texts that it was not fitted to.
-
-    Attributes:
-        r2: R² weighted by the variance of the outputs; None for constant targets.
-        accuracy: Share of texts whose largest prediction is the right class.
-    """
-
-    r2: float | None
-    accuracy: float
-
-
 def evaluate_probes(
     work: Pass, probes: dict[int, LinearProbe], store: Store = forget
-) -> tuple[dict[int, HeldOutSums], tuple[float, float]]:
+) -> tuple[dict[int, PredictionSums], tuple[float, float]]:
     """Applies the probe of each layer to held-out texts as they stream by.
 
     Args:
@@ -94,46 +80,18 @@ def evaluate_probes(
     Returns:
         Tallies by layer, and the seconds of :meth:`Pass.run`.
     """
-    shift = work.targets(work.plan[0]).mean(axis=0)
-    tallies = {layer: HeldOutSums(probe, shift) for layer, probe in probes.items()}
+    shift = work.targets(work.plan[0])[0]
+    tallies = {layer: PredictionSums(shift) for layer in probes}
 
     def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
-        tallies[layer].add(rows.pooled, targets)
+        tallies[layer].add(probes[layer].predict(rows.pooled.cpu().numpy()), targets.cpu().numpy())
         store(layer, texts, rows.pooled)
 
     seconds = work.run(reduce)
     return tallies, seconds
 
 
-class HeldOutSums:
-    """Residuals and hits of one probe, summed over batches.
-
-    Attributes:
-        sums: ``(2 + 3 c,)`` number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
-            their squares. Tallies of parts may be added up.
-    """
-
-    def __init__(self, probe: LinearProbe, shift: Array) -> None:
-        self.probe, self.shift = probe, shift
-        self.sums = np.zeros(2 + 3 * len(shift))
-
-    def add(self, pooled: Tensor, targets: Tensor) -> None:
-        """Adds a batch of texts."""
-        predicted, y = self.probe.predict(pooled.cpu().numpy()), targets.cpu().numpy()
-        hits = (predicted.argmax(axis=1) == y.argmax(axis=1)).sum()
-        # Deviations from a value near the mean: sums of large squares would cancel.
-        deviation = y - self.shift
-        by_output = (((y - predicted) ** 2).sum(axis=0), deviation.sum(axis=0), (deviation**2).sum(axis=0))
-        self.sums += np.concatenate(([len(y), hits], *by_output))
-
-    def result(self) -> HeldOut:
-        """The figures."""
-        texts, hits = self.sums[:2]
-        residual, total, energy = self.sums[2:].reshape(3, -1)
-        return HeldOut(variance_explained(residual, energy - total**2 / texts), float(hits / texts))
-
-
-def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, HeldOutSums], task: Task) -> list[LayerScore]:
+def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, PredictionSums], task: Task) -> list[LayerScore]:
     """The scores of layers with their held-out figures.
 
     Args:
@@ -141,8 +99,8 @@ def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, HeldOutSums],
         sums: Residuals and hits by layer, over all held-out texts.
         task: The task, which has an accuracy if its labels are classes.
     """
-    figures = [sums[score.layer].result() for score in scores]
     classes = task.kind == "classes"
+    figures = [sums[score.layer] for score in scores]
     return [
         replace(score, r2_test=each.r2, accuracy_test=each.accuracy if classes else None)
         for score, each in zip(scores, figures, strict=True)

@@ -21,7 +21,7 @@ from ntps.moments.sums_folder import FILES, read_layer_moments
 from ntps.scoring.record import ScoreRecord
 from ntps.shapes import Each, read_json
 from ntps.tasks.task import Split, Task
-from ntps.theory import LinearProbe, variance_explained
+from ntps.theory import PredictionSums
 
 SPLIT = {
     "split": str,
@@ -201,8 +201,9 @@ class RelabelledRun:
         """Held-out figures of a layer."""
         if not self._test or self._task.test is None:
             return {}
-        r2, accuracy = _evaluate(score.probe, self._test[score.layer], self._task.targets(self._task.test.labels))
-        return {"r2_test": r2, "accuracy_test": accuracy if self._task.kind == "classes" else None}
+        predicted, targets = score.probe.predict(self._test[score.layer]), self._task.targets(self._task.test.labels)
+        sums = PredictionSums.of(predicted, targets)
+        return {"r2_test": sums.r2, "accuracy_test": sums.accuracy if self._task.kind == "classes" else None}
 
 
 def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
@@ -230,11 +231,3 @@ def _require_same_texts(run: StoredRun, split: Split, block: Mapping[str, Any]) 
         f"the labels do not belong to the texts that {run.folder} was computed from{counts}: give the same texts in "
         "the same order, each with its label, and the same --split, --limit and --seed"
     )
-
-
-def _evaluate(probe: LinearProbe, pooled: Array, targets: Array) -> tuple[float | None, float]:
-    """R² and accuracy."""
-    predicted = probe.predict(pooled)
-    residual, deviation = ((targets - other) ** 2 for other in (predicted, targets.mean(axis=0)))
-    hits = predicted.argmax(axis=1) == targets.argmax(axis=1)
-    return variance_explained(residual.sum(axis=0), deviation.sum(axis=0)), float(hits.mean())

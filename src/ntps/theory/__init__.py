@@ -8,7 +8,15 @@ from ntps.theory.alignment import alignment, cumulative_explained, ordered_basis
 from ntps.theory.bounds import Theorem2Constants, theorem2_constants
 from ntps.theory.factor import DEAD, EPS, Factor, carries, factorize, rounding
 from ntps.theory.heads import next_token_head, next_token_loss, perception_head, perception_loss
-from ntps.theory.probe import TEXTS_PER_DIMENSION, LinearProbe, adjusted_r2, few_texts, fit_probe, variance_explained
+from ntps.theory.probe import (
+    TEXTS_PER_DIMENSION,
+    LinearProbe,
+    PredictionSums,
+    adjusted_r2,
+    few_texts,
+    fit_probe,
+    variance_explained,
+)
 from ntps.theory.released import FRACTIONS, released_subspaces
 from ntps.theory.subspaces import Subspace, autoregressive_subspace, perception_subspace, tied
 
@@ -19,6 +27,7 @@ __all__ = [
     "TEXTS_PER_DIMENSION",
     "Factor",
     "LinearProbe",
+    "PredictionSums",
     "Subspace",
     "Theorem2Constants",
     "adjusted_r2",

@@ -63,3 +63,42 @@ def variance_explained(residual: Array, target: Array) -> float | None:
     varies = target > 0
     total = float(np.sum(target[varies]))
     return 1.0 - float(np.sum(residual[varies])) / total if total > 0 else None
+
+
+class PredictionSums:
+    """Residuals and hits of predictions, summed over batches of texts.
+
+    Attributes:
+        sums: ``(2 + 3 c,)`` number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
+            their squares. Those of parts may be added up.
+    """
+
+    def __init__(self, shift: Array) -> None:
+        # From one of the targets: sums of large squares would cancel, and constant targets must leave exactly nothing.
+        self.shift = shift
+        self.sums = np.zeros(2 + 3 * len(shift))
+
+    @classmethod
+    def of(cls, predicted: Array, targets: Array) -> PredictionSums:
+        """The sums of all texts at once."""
+        sums = cls(targets[0])
+        sums.add(predicted, targets)
+        return sums
+
+    def add(self, predicted: Array, targets: Array) -> None:
+        """Adds texts: predictions ``(n, c)`` and targets ``(n, c)``."""
+        hits = (predicted.argmax(axis=1) == targets.argmax(axis=1)).sum()
+        deviation = targets - self.shift
+        by_output = (((targets - predicted) ** 2).sum(axis=0), deviation.sum(axis=0), (deviation**2).sum(axis=0))
+        self.sums += np.concatenate(([len(targets), hits], *by_output))
+
+    @property
+    def r2(self) -> float | None:
+        """R² weighted by the variance of the outputs; None for constant targets."""
+        residual, total, energy = self.sums[2:].reshape(3, -1)
+        return variance_explained(residual, energy - total**2 / self.sums[0])
+
+    @property
+    def accuracy(self) -> float:
+        """Share of texts whose largest prediction is the right class."""
+        return float(self.sums[1] / self.sums[0])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from ntps.tasks.task import Task
-from ntps.theory import variance_explained
+from ntps.theory import PredictionSums
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64] | NDArray[np.float64]
@@ -55,7 +55,7 @@ def figures_of_values(values: Array, labels: Labels, task: Task) -> Metrics:
         balanced_accuracy=balanced,
         mse=float(squares.mean()),
         squared_loss=float(squares.sum(axis=1).mean()),
-        r2=variance_explained(squares.sum(axis=0), ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)),
+        r2=PredictionSums.of(values, targets).r2,
     )
 
 

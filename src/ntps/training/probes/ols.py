@@ -44,8 +44,8 @@ def ols_of_means(means: Means, *, intercept: bool = True) -> LeastSquares:
         origin = np.zeros_like(means.pooled_mean), np.zeros_like(means.target_mean)
         factor = theory.factorize(means.pooled_gram, resolution=means.resolution)
         return _fit(factor, means.pooled_target, *origin)
-    factor = theory.factorize(_covariance(means), np.diag(means.pooled_gram), means.resolution)
-    return _fit(factor, _cross_covariance(means), means.pooled_mean, means.target_mean)
+    factor = theory.factorize(means.pooled_covariance, np.diag(means.pooled_gram), means.resolution)
+    return _fit(factor, means.cross_covariance, means.pooled_mean, means.target_mean)
 
 
 def ols_of_pooled(
@@ -77,8 +77,8 @@ def figures_of_means(means: Means, probe: LinearProbe) -> Metrics:
     """
     weights = probe.coefficients
     variance = np.maximum(np.diag(means.target_gram) - means.target_mean**2, 0.0)
-    explained = 2 * np.sum(weights * _cross_covariance(means), axis=0)
-    spread = np.sum(weights * (_covariance(means) @ weights), axis=0)
+    explained = 2 * np.sum(weights * means.cross_covariance, axis=0)
+    spread = np.sum(weights * (means.pooled_covariance @ weights), axis=0)
     bias = means.target_mean - means.pooled_mean @ weights - probe.intercept
     residual = np.maximum(variance - explained + spread + bias**2, 0.0)
     return Metrics(
@@ -103,11 +103,3 @@ def _warnings(factor: Factor) -> Iterator[str]:
             f"{factor.error / theory.EPS:.0e}): another solver's probe may differ beyond the sixth digit of its "
             "predictions"
         )
-
-
-def _covariance(means: Means) -> Array:
-    return means.pooled_gram - np.outer(means.pooled_mean, means.pooled_mean)
-
-
-def _cross_covariance(means: Means) -> Array:
-    return means.pooled_target - np.outer(means.pooled_mean, means.target_mean)
