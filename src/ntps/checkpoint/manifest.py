@@ -75,6 +75,13 @@ class Manifest:
         """What all processes must agree on for their sums to be parts of one whole."""
         return {"tokens_per_batch": self.tokens_per_batch, "world": self.world, "earlier": self.earlier}
 
+    def interruption(self, fresh: Manifest, effect: str) -> tuple[str, ...]:
+        """What a reader must know if the run goes on under other conditions, with their effect; nothing if not."""
+        if self.conditions == fresh.conditions:
+            return ()
+        then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (self, fresh))
+        return (f"the run was interrupted with {then} and continued with {now}: {effect}",)
+
 
 def write_manifest(path: Path, ledger: Manifest) -> None:
     """Replaces a ledger on disk as a whole."""

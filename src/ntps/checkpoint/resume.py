@@ -122,8 +122,4 @@ def _continued(out: Path, found: Manifest, fresh: Manifest) -> Checkpoint:
 
 
 def _with_notes(ledger: Manifest, found: Manifest, fresh: Manifest) -> Manifest:
-    notes = found.notes
-    if found.conditions != fresh.conditions:
-        then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))
-        notes += (f"the run was interrupted with {then} and continued with {now}: the last bits may differ",)
-    return replace(ledger, notes=notes)
+    return replace(ledger, notes=found.notes + found.interruption(fresh, "the last bits may differ"))

@@ -12,7 +12,7 @@ from ntps.forward.causality import BatchingCheck, check_batching
 from ntps.forward.stream import Pass
 from ntps.jobs.clock import PHASES, Clock
 from ntps.jobs.progress import NullReporter, Reporter
-from ntps.jobs.provenance import describe_model, describe_task, identity
+from ntps.jobs.provenance import describe_model, describe_task, identity, versions
 from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
@@ -99,6 +99,17 @@ class RunSession:
         """Counts the seconds of :meth:`Pass.run`."""
         self.clock.add("forward", seconds[0])
         self.clock.add("statistics", seconds[1])
+
+    def run_identity(self, settings: Mapping[str, Any], *packages: str) -> dict[str, Any]:
+        """What must be the same for a run to be continued: texts, some settings, and versions of libraries."""
+        return {
+            "texts": self.task.train.fingerprint,
+            "test texts": None if self.test is None else self.test.fingerprint,
+            "tokens": self.tokens.fingerprint,
+            **settings,
+            **{f"version of {name}": version for name, version in versions(*packages).items()},
+            "settings_hash": self.settings_hash,
+        }
 
     def provenance(self) -> dict[str, Any]:
         """The blocks of a result that say what was measured with what."""

@@ -23,7 +23,7 @@ from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts
 from ntps.forward.stream import Pass, forget
 from ntps.jobs.progress import Reporter
-from ntps.jobs.provenance import envelope, versions
+from ntps.jobs.provenance import envelope
 from ntps.jobs.session import RunSession, group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.model import LanguageModel
@@ -247,15 +247,10 @@ class _ScoreRun(RunSession):
         return {
             **{f"model {name}": value for name, value in self.described.items()},
             "dtype": self.dtype,
-            "texts": self.task.train.fingerprint,
-            "test texts": None if self.test is None else self.test.fingerprint,
-            "tokens": self.tokens.fingerprint,
-            **settings,
+            **self.run_identity(settings),
             "layers": list(self.layers),
             "moments": "keep" if keep_moments else "drop",
             "pooled": "keep" if self.pooled else "drop",
-            **{f"version of {name}": version for name, version in versions().items()},
-            "settings_hash": self.settings_hash,
         }
 
     def provenance(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ntps.checkpoint.owned_files import erase, take
 from ntps.errors import InputError
 from ntps.files import LEDGER, PROGRESS, writing
 from ntps.jobs.progress import Reporter
-from ntps.jobs.provenance import envelope, versions
+from ntps.jobs.provenance import envelope
 from ntps.jobs.record import Record
 from ntps.jobs.session import RunSession
 from ntps.jobs.unused_rows import unused_rows
@@ -191,24 +191,14 @@ class _FinetuneRun(RunSession):
             if found is None or not resume:
                 erase(out, CHECKPOINTS)
                 folder.mkdir(parents=True, exist_ok=True)
-            elif found.conditions != fresh.conditions:
-                then, now = (", ".join(f"{k} {v}" for k, v in each.conditions.items()) for each in (found, fresh))
-                self.notes = (
-                    f"the run was interrupted with {then} and continued with {now}: it differs from one that was not",
-                )
+            else:
+                self.notes = found.interruption(fresh, "it differs from one that was not")
             write_manifest(folder / LEDGER, fresh)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        return {
-            "model weights": self.described["weights"],
-            "texts": self.task.train.fingerprint,
-            "test texts": None if self.test is None else self.test.fingerprint,
-            "tokens": self.tokens.fingerprint,
-            **self.settings.described(),
-            **{f"version of {name}": version for name, version in versions("peft", "accelerate").items()},
-            "settings_hash": self.settings_hash,
-        }
+        same = self.run_identity(self.settings.described(), "peft", "accelerate")
+        return {"model weights": self.described["weights"], **same}
 
     def result(self, arguments: TrainingArguments, summary: Mapping[str, Any]) -> dict[str, Any]:
         provenance = self.provenance()
