@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Literal
 
 from docstring_prose import blocks, is_prose, keys, mask, opening, plain, shorten
-from ntps.tasks.embedded.docstrings import docstring_task
-from ntps.tasks.embedded.rows import FOLDER, VERSIONS
+from ntps.tasks.embedded.docstrings import FOLDER, VERSIONS
+from ntps.tasks.load import load_task
 
 Part = Literal["train", "test", "heldout", "corpus"]
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -220,7 +220,7 @@ def _unseen(texts: Iterable[str], seen: set[str]) -> Iterator[str]:
 
 
 def _task_keys() -> set[str]:
-    task = docstring_task()
+    task = load_task()
     return {key for split in (task.train, task.test) if split is not None for key in keys(split.texts)}
 
 

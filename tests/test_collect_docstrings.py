@@ -8,7 +8,7 @@ import pytest
 
 import collect_docstrings
 from collect_docstrings import SourceModule, heldout_texts, modules, training_texts
-from ntps.tasks.embedded.docstrings import docstring_task
+from ntps.tasks.load import load_task
 
 PARTS = ("train", "test", "heldout", "corpus")
 SHARED = "This paragraph stands in every module of the library."
@@ -18,7 +18,7 @@ SHARED = "This paragraph stands in every module of the library."
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The modules of a library whose docstrings have a paragraph of their own, a shared one, and one of the task's."""
     names = [f"module_{number}" for number in range(200)]
-    in_task = docstring_task().train.texts[0]
+    in_task = load_task().train.texts[0]
     for name in names:
         own = f"What only {name.translate(str.maketrans('0123456789', 'abcdefghij'))} says."
         (tmp_path / "library").mkdir(exist_ok=True)
@@ -37,7 +37,7 @@ def test_every_module_is_in_one_part(names: list[str]) -> None:
 
 
 def test_no_paragraph_is_learned_and_measured(names: list[str]) -> None:
-    task = docstring_task()
+    task = load_task()
     assert task.test is not None
     heldout, training = (
         [line for text in texts() for line in text.split("\n")] for texts in (heldout_texts, training_texts)

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from ntps import InputError, load_model
 from ntps.models.embedded import embedded_model_folder
 from ntps.study.definition import parse_study
-from ntps.tasks.embedded.docstrings import docstring_task
+from ntps.tasks.load import load_task
 
 FOLDER = embedded_model_folder()
 
@@ -76,7 +76,7 @@ def test_beats_the_unigram_of_the_same_tokens() -> None:
     """Even the unigram model that was fitted on the measured tokens themselves loses."""
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     model = AutoModelForCausalLM.from_pretrained(FOLDER)
-    task = docstring_task()  # of modules that the model was not trained on
+    task = load_task()  # of modules that the model was not trained on
     texts = [text for text in task.train.texts if len(text) > 200][:64]
     batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
     targets = batch["input_ids"][:, 1:]

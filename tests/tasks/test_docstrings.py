@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ntps.tasks.embedded.docstrings import docstring_task
-from ntps.tasks.embedded.rows import FOLDER, VERSIONS
+from ntps.tasks.embedded.docstrings import FOLDER, VERSIONS
+from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 
 LABELS = ("python", "scipy", "pandas", "torch", "transformers", "matplotlib")
@@ -17,7 +17,7 @@ TEST = "3deefc9ebd588687a1969061bbb7dbcd053e654f10593a1040dfb65111b104cb"
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return docstring_task()
+    return load_task()
 
 
 def all_texts(task: Task) -> list[str]:

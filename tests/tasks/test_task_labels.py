@@ -127,6 +127,11 @@ def test_lists_of_decimals_are_several_targets() -> None:
     assert task.targets(task.train.labels).tolist() == [[0.5, 1.5], [2.0, 0.1]]
 
 
+def test_a_whole_number_beyond_float64_among_decimals_is_no_known_class() -> None:
+    with pytest.raises(InputError, match="row 2: label 1000.* is none of the 2 known classes"):
+        task_from_lists("abc", [1.0, 10**400, 0.0], label_names=["x", "y"])
+
+
 def test_one_class_is_refused_for_classes_only() -> None:
     with pytest.raises(InputError, match="one class"):
         task_from_lists("ab", [1, 1])

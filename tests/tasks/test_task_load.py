@@ -11,7 +11,6 @@ import pytest
 
 from ntps.errors import InputError
 from ntps.tasks.catalogue import known_tasks
-from ntps.tasks.embedded.docstrings import docstring_task
 from ntps.tasks.load import load_task
 from ntps.tasks.registry import REGISTRY
 from ntps.tasks.splits import hold_out
@@ -197,7 +196,7 @@ def test_a_path_object_is_a_task(tmp_path: Path) -> None:
 
 
 def test_the_embedded_task_is_the_default_and_can_be_limited() -> None:
-    embedded = docstring_task()
+    embedded = load_task()
     assert embedded.test is not None
     for task in (load_task(), load_task("docstrings")):
         assert task.test is not None and task.selection["available"] == 2100

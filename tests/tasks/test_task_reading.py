@@ -260,6 +260,20 @@ def test_described_names_may_be_others(tmp_path: Path) -> None:
     assert named_labels(task, "test") == ["gut", "schlecht", "schlecht"]
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_number_without_a_name_in_its_own_file_is_refused(split: str, tmp_path: Path) -> None:
+    """Whatever the other file calls the class of that number."""
+    names = {"train": ["neg", "pos", "so-so"], "test": ["neg", "pos", "so-so"], split: ["neg", "pos"]}
+    for name in ("train", "test"):
+        class_labels(tmp_path / f"{name}.parquet", names[name], [0, 1, 1])
+    written = pq.read_table(tmp_path / f"{split}.parquet")
+    labels = pa.array([0, 1, 2], pa.int64())
+    pq.write_table(written.set_column(1, written.schema.field("label"), labels), tmp_path / f"{split}.parquet")
+    message = refusal(tmp_path)
+    assert f"{split}.parquet, row 3: label 2" in message
+    assert "2 known classes" in message
+
+
 def test_the_folder_of_the_results_is_not_taken_for_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder(tmp_path / "data" / "emotion", {"train.csv": HEADER + rows(8)})
     (tmp_path / "here" / "emotion").mkdir(parents=True)

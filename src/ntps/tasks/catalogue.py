@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.files import existing
-from ntps.tasks.embedded.rows import library_versions, stored_rows
+from ntps.tasks.embedded.docstrings import docstring_source
 from ntps.tasks.registry import EMBEDDED, REGISTRY, Entry
 from ntps.tasks.sources.local import described, holds_task
 
@@ -49,9 +49,10 @@ def known_tasks(data_dir: str | Path | None = None) -> list[KnownTask]:
         data_dir: Folder that may hold local copies; else the environment variable ``NTPS_DATA``.
     """
     remark = "Docstrings of six libraries; needs no network."
-    train, test = (len(stored_rows(split)) for split in ("train", "test"))
-    rows = [KnownTask(EMBEDDED, None, len(library_versions()), train, test, None, "PSF, BSD, Apache 2.0", True, remark)]
-    return rows + [_known(entry, local_copy(entry, data_dir)) for entry in REGISTRY.values()]
+    source = docstring_source()
+    classes, (train, test) = len(source.label_names or ()), (len(source.read(split)) for split in source.splits)
+    embedded = KnownTask(EMBEDDED, None, classes, train, test, None, "PSF, BSD, Apache 2.0", True, remark)
+    return [embedded] + [_known(entry, local_copy(entry, data_dir)) for entry in REGISTRY.values()]
 
 
 def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:

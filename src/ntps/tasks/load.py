@@ -11,9 +11,9 @@ from pathlib import Path
 from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import holds_results_only
-from ntps.tasks.build import Options, build_task, limited_task
+from ntps.tasks.build import Options, build_task
 from ntps.tasks.catalogue import local_copy
-from ntps.tasks.embedded.docstrings import docstring_task
+from ntps.tasks.embedded.docstrings import docstring_source
 from ntps.tasks.registry import EMBEDDED, REGISTRY, TASK_NAMES, Entry
 from ntps.tasks.sources.files import EXTENSIONS
 from ntps.tasks.sources.hub import hub_source
@@ -155,10 +155,11 @@ def _from_hub(entry: Entry, revision: str, config: str | None) -> Source:
 
 
 def _embedded(options: Options) -> Task:
-    task = docstring_task()
     if options.text_columns or options.label_column or options.split != "train":
         raise InputError(
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
             "--text-column, --label-column and --split."
         )
-    return limited_task(task if options.test else replace(task, test=None), options)
+    task = build_task(EMBEDDED, docstring_source(), options)
+    # Results of earlier versions name no columns here.
+    return replace(task, selection={**task.selection, "text_columns": [], "label_column": None})

@@ -7,37 +7,31 @@ names the versions and the licences.
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from pathlib import Path
 
-from ntps.tasks.embedded.rows import library_versions, stored_rows
-from ntps.tasks.task import Split, Task
+from ntps.tasks.sources.files import read_table
+from ntps.tasks.sources.source import Source
+
+FOLDER = Path(__file__).parent
+VERSIONS = "versions.json"
+"""The version of each library, which is a class, that the texts were collected from."""
 
 
-def docstring_task() -> Task:
-    """Read the embedded task: tell six libraries apart by the prose of their docstrings.
-
-    Returns:
-        A balanced task; its revision names the versions of the libraries that the texts were collected from.
-    """
-    versions = library_versions()
-    label_names = tuple(versions)
-    return Task(
-        id="docstrings",
-        source=f"embedded: docstrings of {', '.join(label_names)}",
-        revision=", ".join(f"{label} {version}" for label, version in versions.items()),
-        kind="classes",
-        label_names=label_names,
-        train=_split("train", label_names),
-        test=_split("test", label_names),
+def docstring_source() -> Source:
+    """Texts of six libraries, as many of each, to be told apart by the prose of their docstrings."""
+    versions: dict[str, str] = json.loads((FOLDER / VERSIONS).read_text(encoding="utf-8"))
+    return Source(
+        f"embedded: docstrings of {', '.join(versions)}",
+        ("train", "test"),
+        lambda split: read_table(FOLDER / f"{split}.jsonl"),
+        revision=", ".join(f"{library} {version}" for library, version in versions.items()),
+        text=("text",),
+        label="label",
+        label_names=tuple(versions),
         notes=(
             "The label is the library that a docstring documents; the standard library is called python.",
             "Names of the libraries are replaced with the word library in every text.",
             "The train split, the test split and the embedded model's training texts come from disjoint modules.",
         ),
     )
-
-
-def _split(name: str, label_names: tuple[str, ...]) -> Split:
-    rows = stored_rows(name)
-    labels = np.array([label_names.index(row["label"]) for row in rows], dtype=np.int64)
-    return Split(name, [row["text"] for row in rows], labels)

@@ -2,81 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntps.errors import InputError
-from ntps.tasks.labels.encoded import Encoded, Parts, encoded, short
+from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded, short
 from ntps.tasks.task import TargetKind
 
 
-def regression(parts: Parts, column: str, known: tuple[str, ...] | None) -> Encoded:
+def regression(labels: Labels, class_names: tuple[str, ...] | None) -> EncodedLabels:
     """One real target for each text.
 
     Raises:
         InputError: A label is infinite.
     """
-    lists = {name: rows.with_labels([label] for label in rows.labels) for name, rows in parts.items()}
-    arrays = _arrays(lists, 1, column)
-    whole = all(np.array_equal(array, np.rint(array)) for array in arrays)
-    note = f"Label column '{column}' holds decimals, so this is a regression task"
+    array = _array(labels.read_as([label] for label in labels.values), 1)
+    note = f"Label column '{labels.column}' holds decimals, so this is a regression task"
+    whole = np.array_equal(array, np.rint(array))
     note += "; all are whole numbers, which would be classes without their decimal points." if whole else "."
-    names, more = _output_names((column,), column, known)
-    return encoded("regression", names, parts, arrays, (note, *more))
+    names, more = _output_names((labels.column,), labels.column, class_names)
+    return encoded("regression", names, labels, array, (note, *more))
 
 
-def vectors(parts: Parts, column: str, known: tuple[str, ...] | None, zeros_and_ones: bool) -> Encoded:
+def vectors(labels: Labels, class_names: tuple[str, ...] | None, zeros_and_ones: bool) -> EncodedLabels:
     """Lists of numbers, all of one length, as they are.
 
     Raises:
         InputError: Lists of unequal lengths, or infinite numbers.
     """
-    width = _one_width(parts, column)
-    kind: TargetKind = "multilabel" if zeros_and_ones else "regression"
-    note = f"The lists in label column '{column}' are not zeros and ones, so this is a regression task."
+    widths = [len(items) for items in cast("Sequence[list[object]]", labels.values)]
+    width = widths[0] if widths else 0
+    for index, other in enumerate(widths):
+        if other != width:
+            raise InputError(
+                f"{labels.at(index)}: {other} labels in column '{labels.column}' but {width} at {labels.at(0)}; give "
+                f"every row a list of one length, or lists of classes, each once."
+            )
+    note = f"The lists in label column '{labels.column}' are not zeros and ones, so this is a regression task."
     if zeros_and_ones:
         note = f"Each text has {width} {'label that is' if width == 1 else 'labels that are'} 0 or 1."
-    names, more = _output_names(tuple(f"{column}.{index}" for index in range(width)), column, known)
-    return encoded(kind, names, parts, _arrays(parts, width, column), (note, *more))
+    own = tuple(f"{labels.column}.{index}" for index in range(width))
+    names, more = _output_names(own, labels.column, class_names)
+    kind: TargetKind = "multilabel" if zeros_and_ones else "regression"
+    return encoded(kind, names, labels, _array(labels, width), (note, *more))
 
 
 def _output_names(
-    own: tuple[str, ...], column: str, known: tuple[str, ...] | None
+    own: tuple[str, ...], column: str, class_names: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the outputs, and a note if those that are known do not fit."""
-    if known is None or len(known) == len(own):
-        return known or own, ()
-    counted = f"{len(known)} known names do not fit the {len(own)} real targets"
+    if class_names is None or len(class_names) == len(own):
+        return class_names or own, ()
+    counted = f"{len(class_names)} known names do not fit the {len(own)} real targets"
     return own, (f"The {counted} in label column '{column}' and are left out.",)
 
 
-def _arrays(parts: Parts, width: int, column: str) -> list[NDArray[np.float64]]:
-    """Lists of numbers as ``(n, width)`` arrays."""
-    arrays = [np.empty((len(rows), width)) for rows in parts.values()]
-    for rows, array in zip(parts.values(), arrays, strict=True):
-        for row, items in enumerate(cast("list[list[float]]", rows.labels)):
-            try:
-                array[row] = items
-            except OverflowError:
-                array[row] = np.inf
-            if not np.isfinite(array[row]).all():
-                raise InputError(
-                    f"{rows.at(row)}: label {short(items[0] if width == 1 else items)} in column '{column}' is not a "
-                    f"finite float64; write a smaller number, or leave it empty where it is unknown."
-                )
-    return arrays
-
-
-def _one_width(parts: Parts, column: str) -> int:
-    first: tuple[str, int] | None = None
-    for rows in parts.values():
-        for row, items in enumerate(cast("list[list[object]]", rows.labels)):
-            first = first or (rows.at(row), len(items))
-            if len(items) != first[1]:
-                raise InputError(
-                    f"{rows.at(row)}: {len(items)} labels in column '{column}' but {first[1]} at {first[0]}; give "
-                    f"every row a list of one length, or lists of classes, each once."
-                )
-    return first[1] if first else 0
+def _array(labels: Labels, width: int) -> NDArray[np.float64]:
+    """Lists of numbers as an ``(n, width)`` array."""
+    array = np.empty((len(labels.values), width))
+    for index, items in enumerate(cast("Sequence[list[float]]", labels.values)):
+        try:
+            array[index] = items
+        except OverflowError:
+            array[index] = np.inf
+        if not np.isfinite(array[index]).all():
+            raise InputError(
+                f"{labels.at(index)}: label {short(items[0] if width == 1 else items)} in column '{labels.column}' is "
+                f"not a finite float64; write a smaller number, or leave it empty where it is unknown."
+            )
+    return array

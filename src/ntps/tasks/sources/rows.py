@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
 
 from ntps.errors import InputError
@@ -37,10 +37,6 @@ class Rows:
     def at(self, row: int) -> str:
         """Where a row stands, for an error message."""
         return self.table.at(self.numbers[row])
-
-    def with_labels(self, labels: Iterable[object]) -> Rows:
-        """The same rows with their labels read in another way."""
-        return replace(self, labels=list(labels))
 
     def where(self, keep: Sequence[bool], reason: str) -> Rows:
         """The rows to keep; the others are counted as dropped for the given reason."""

@@ -1,4 +1,4 @@
-"""What stands out in the names of classes: writings that a reader may have meant otherwise."""
+"""Class names whose spelling suggests that something else was meant."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from ntps.tasks.labels.encoded import short
-from ntps.tasks.labels.written import DIGITS, LIST
+from ntps.tasks.labels.labels import short
+from ntps.tasks.labels.parsing import DIGITS, LIST
 
 FOREIGN_NUMBER = re.compile(r"[+-]?\d[\d.,' ]*\s?%?")
 SEPARATORS = re.compile(r"\s*[,;|]\s*")
 
 
-def remarks_on_names(names: Sequence[str], column: str) -> Iterator[str]:
-    """One sentence for each kind of writing that was taken as it is, with an example.
+def spelling_warnings(names: Sequence[str], column: str) -> Iterator[str]:
+    """One sentence for each kind of spelling that was taken as it is, with an example.
 
     Args:
         names: The distinct labels of a column.
