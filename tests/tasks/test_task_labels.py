@@ -128,7 +128,7 @@ def test_lists_of_decimals_are_several_targets() -> None:
 
 
 def test_a_whole_number_beyond_float64_among_decimals_is_no_known_class() -> None:
-    with pytest.raises(InputError, match="row 2: label 1000.* is none of the 2 known classes"):
+    with pytest.raises(InputError, match=r"row 2: label 1000.* is none of the 2 known classes"):
         task_from_lists("abc", [1.0, 10**400, 0.0], label_names=["x", "y"])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ntps.errors import InputError
-from ntps.tasks.sources.table import Table, Written, is_missing, is_number
+from ntps.tasks.sources.table import SeenValues, Table, is_missing, is_number
 
 TEXT_NAMES = frozenset(
     {"body", "comment", "content", "context", "document", "headline", "message", "question", "query", "review"}
@@ -51,16 +51,18 @@ def choose_columns(table: Table, text: Sequence[str] = (), label: str | None = N
         raise InputError(f"{table.origin}: column '{label}' is named both as text and as label; choose two columns.")
     if len(set(text)) < len(text):
         raise InputError(f"{table.origin}: a text column is named twice; name each once, in the order of joining.")
-    found_label = label or _find_label(table, text)
-    found_text = tuple(text) or (_find_text(table, found_label),)
+    texts = [name for name in table.columns if not NOT_TEXT.fullmatch(name) and _holds_texts(table, name)]
+    found_label = label or _find_label(table, text, texts)
     notes = []
     if not text:
-        others = [name for name in _text_candidates(table) if name not in (found_label, *found_text)]
+        candidates = [name for name in texts if name != found_label]
+        text = (_find_text(table, found_label, candidates),)
+        others = [name for name in candidates if name not in text]
         left = f"; other columns that hold texts: {_listed(others)}" if others else ""
-        notes.append(f"Text column '{found_text[0]}' was detected{left}.")
+        notes.append(f"Text column '{text[0]}' was detected{left}.")
     if label is None:
         notes.append(f"Label column '{found_label}' was detected.")
-    return Columns(found_text, found_label, tuple(notes))
+    return Columns(tuple(text), found_label, tuple(notes))
 
 
 def require_columns(table: Table, names: Iterable[str]) -> None:
@@ -78,21 +80,21 @@ def _require_header(table: Table) -> None:
     known = any(name.lower() in TEXT_NAMES | LABEL_NAMES or NOT_TEXT.fullmatch(name) for name in names)
     if table.typed or numbered or known:
         return
-    if any(name in Written(values[:PEEK]) for name, values in table.columns.items()):
+    if any(name in SeenValues(table.values(name, PEEK)) for name in names):
         raise InputError(
             f"{table.origin}: the first line, {_listed(names)}, looks like a row and not like names of columns; put a "
             f"line of names above it, or choose columns with --text-column and --label-column."
         )
 
 
-def _find_label(table: Table, text: Sequence[str]) -> str:
+def _find_label(table: Table, text: Sequence[str], texts: Sequence[str]) -> str:
     names = [name for name in table.columns if name not in text]
     for exact in ("label", "labels"):
         if exact in names:
             return exact
     classes = [name for name in names if name in table.class_names]
     known = [name for name in names if name.lower() in LABEL_NAMES]
-    rest = [name for name in names if name not in _text_candidates(table)] if len(table.columns) == 2 else []
+    rest = [name for name in names if name not in texts] if len(table.columns) == 2 else []
     candidates = classes or known or rest
     if len(candidates) != 1:
         trouble = f"has labels in {_listed(candidates)}, perhaps" if candidates else "has no column of labels by name"
@@ -100,8 +102,7 @@ def _find_label(table: Table, text: Sequence[str]) -> str:
     return candidates[0]
 
 
-def _find_text(table: Table, label: str) -> str:
-    candidates = [name for name in _text_candidates(table) if name != label]
+def _find_text(table: Table, label: str, candidates: Sequence[str]) -> str:
     if "text" in candidates:
         return "text"
     known = [name for name in candidates if name.lower() in TEXT_NAMES]
@@ -113,31 +114,23 @@ def _find_text(table: Table, label: str) -> str:
             f"{table.origin} has several columns that could be the text, {_listed(candidates)}: choose one with "
             f"--text-column, or a pair by giving it twice."
         )
-    encoded = next((name for name, values in table.columns.items() if isinstance(_first(values), bytes)), None)
-    if encoded is not None:
-        raise InputError(f"{table.origin}: column '{encoded}' holds bytes; write its texts as strings.")
+    for name in table.columns:
+        if isinstance(next(iter(_present(table, name)), None), bytes):
+            raise InputError(f"{table.origin}: column '{name}' holds bytes; write its texts as strings.")
     raise InputError(
         f"{table.origin} has no column of texts beside the label column '{label}': choose one of "
         f"{_listed(table.columns)} with --text-column, or another --label-column."
     )
 
 
-def _text_candidates(table: Table) -> list[str]:
-    return [
-        name
-        for name, values in table.columns.items()
-        if not NOT_TEXT.fullmatch(name) and _looks_like_text(values[:PEEK], table.typed)
-    ]
+def _present(table: Table, column: str) -> list[object]:
+    return [value for value in table.values(column, PEEK) if not is_missing(value)]
 
 
-def _first(values: Sequence[object]) -> object:
-    return next((value for value in values[:PEEK] if not is_missing(value)), None)
-
-
-def _looks_like_text(values: Sequence[object], typed: bool) -> bool:
+def _holds_texts(table: Table, column: str) -> bool:
     """Whether most values are texts, so that the few that are not can be named later."""
-    present = [value for value in values if not is_missing(value)]
-    texts = [value for value in present if isinstance(value, str) and (typed or not is_number(value))]
+    present = _present(table, column)
+    texts = [value for value in present if isinstance(value, str) and (table.typed or not is_number(value))]
     return 2 * len(texts) > len(present)
 
 

@@ -1,21 +1,18 @@
-"""Reading task files: JSON lines, CSV, TSV and Parquet."""
+"""Reading task files by the ending of their names."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ntps.errors import InputError
+from ntps.tasks.sources.arrow import read_parquet
 from ntps.tasks.sources.lines import LONGEST_LINE, numbered_lines
 from ntps.tasks.sources.quotes import Record, swallows_rows
-from ntps.tasks.sources.table import ABSENT, Table, Written, arrow_table, joined
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from ntps.tasks.sources.table import ABSENT, SeenValues, Table, joined
 
 EXTENSIONS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 """Endings of the files that can be read."""
@@ -37,7 +34,7 @@ def read_table(path: Path) -> Table:
         case ".tsv" | ".tsv.gz":
             table = _read_csv(path, "\t")
         case ".parquet":
-            table = _read_parquet(path)
+            table = read_parquet(path)
         case _:
             raise InputError(f"{path}: unknown kind of file; use one that ends in {', '.join(EXTENSIONS)}.")
     if not len(table):
@@ -69,14 +66,13 @@ def _read_json_lines(path: Path) -> Table:
     for number, line in numbered_lines(path):
         if not line.strip():
             continue
-        for name, value in _json_object(path, number, line).items():
+        row = _json_object(path, number, line)
+        for name in row:
             if name not in columns:
                 columns[name] = [ABSENT] * len(lines)
-            columns[name].append(value)
+        for name, values in columns.items():
+            values.append(row.get(name, ABSENT))
         lines.append(number)
-        for values in columns.values():
-            if len(values) < len(lines):
-                values.append(ABSENT)
     return Table(str(path), columns, lines)
 
 
@@ -135,7 +131,7 @@ def _read_csv(path: Path, delimiter: str) -> Table:
         for values, value in zip(columns.values(), record.fields, strict=True):
             values.append(value)
         lines.append(record.line)
-    written = [Written(values) for values in columns.values()] if doubtful else []
+    written = [SeenValues(values) for values in columns.values()] if doubtful else []
     for record in doubtful:
         if swallows_rows(record, written):
             raise InputError(
@@ -173,38 +169,3 @@ def _csv_records(path: Path, delimiter: str) -> Iterator[Record]:
                 yield Record(start, fields, tuple(taken), delimiter)
     finally:
         csv.field_size_limit(former)
-
-
-def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.ParquetFile(path).read()
-    except PermissionError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a whole Parquet file: write or download it again.") from error
-    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: column '{twice[0]}' stands twice; rename or remove one of them.")
-    return arrow_table(str(path), rows, class_label_names)
-
-
-def class_label_names(schema: pa.Schema) -> Mapping[str, tuple[str, ...]]:
-    """Class names by column, from what the ``datasets`` library writes into an Arrow schema."""
-    written = (schema.metadata or {}).get(b"huggingface")
-    if written is None:
-        return {}
-    try:
-        features: dict[str, Any] = dict(json.loads(written)["info"]["features"])
-    except (ValueError, LookupError, TypeError):
-        # Whoever wrote this was not the datasets library; the columns are as good as without it.
-        return {}
-    names: dict[str, tuple[str, ...]] = {}
-    for column, feature in features.items():
-        if isinstance(feature, dict) and feature.get("_type") in ("List", "Sequence", "LargeList"):
-            feature = feature.get("feature")
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
-            names[column] = tuple(feature["names"])
-    return names

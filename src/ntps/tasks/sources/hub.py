@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ntps.errors import InputError
 from ntps.hub import causes, first_line, hub_refusal, unreachable
-from ntps.tasks.sources.files import class_label_names
+from ntps.tasks.sources.arrow import arrow_table
 from ntps.tasks.sources.source import Source
-from ntps.tasks.sources.table import Table, arrow_table
+from ntps.tasks.sources.table import Table
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -50,7 +50,7 @@ def _source(repo: str, commit: str, config: str | None, splits: DatasetDict) -> 
     label = f"{repo} {config}" if config else repo
 
     def read(split: str) -> Table:
-        return arrow_table(f"{label}, split {split}", splits[split].data.table, class_label_names)
+        return arrow_table(f"{label}, split {split}", splits[split].data.table)
 
     return Source(f"hub: {label}", tuple(splits), read, revision=commit)
 

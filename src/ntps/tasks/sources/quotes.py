@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ntps.tasks.sources.table import Written
+from ntps.tasks.sources.table import SeenValues
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Record:
         yield 0, last[: odd[1].index(True)] if True in odd[1] else []
 
 
-def swallows_rows(record: Record, columns: Sequence[Written]) -> bool:
+def swallows_rows(record: Record, columns: Sequence[SeenValues]) -> bool:
     """Whether the lines within the quotes of a record hold, at the place of a column, what stands in that column.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,17 +53,12 @@ def usable_rows(table: Table, columns: Columns) -> Rows:
         InputError: A column is missing in the table or in one row, or a text is not a string.
     """
     require_columns(table, (*columns.text, columns.label))
-    cells = zip(*(list(table.columns[name]) for name in columns.text), strict=True)
+    cells = zip(*(table.values(name) for name in columns.text), strict=True)
     texts, labels, numbers, dropped = list[str](), list[object](), list[int](), Counter[str]()
-    for number, (label, values) in enumerate(zip(list(table.columns[columns.label]), cells, strict=True)):
+    for number, (label, values) in enumerate(zip(table.values(columns.label), cells, strict=True)):
         parts = [_text(table, number, name, value) for name, value in zip(columns.text, values, strict=True)]
         text = " ".join(part for part in parts if part.strip())
-        if label is ABSENT:
-            raise InputError(
-                f"{table.at(number)}: no column '{columns.label}'; give it in every row, or null where it is unknown."
-            )
-        if isinstance(label, str) and not label.isascii():
-            _check_characters(table, number, columns.label, label)
+        _check_cell(table, number, columns.label, label)
         if not text:
             dropped["empty text"] += 1
         elif is_missing(label):
@@ -76,27 +70,27 @@ def usable_rows(table: Table, columns: Columns) -> Rows:
     return Rows(table, texts, labels, numbers, dict(dropped))
 
 
-def _check_characters(table: Table, row: int, column: str, value: str) -> None:
-    """Refuses half of a surrogate pair, which JSON can spell and no tokenizer takes."""
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{table.at(row)}: column '{column}' holds {value[error.start]!r}, which is half a character; write the "
-            f"whole one, or remove it."
-        ) from error
+def _check_cell(table: Table, row: int, column: str, value: object) -> None:
+    """Refuses a cell that is not there, and half of a surrogate pair, which JSON can spell and no tokenizer takes."""
+    if value is ABSENT:
+        raise InputError(f"{table.at(row)}: no column '{column}'; give it in every row, or null where it is unknown.")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{table.at(row)}: column '{column}' holds {value[error.start]!r}, which is half a character; write "
+                f"the whole one, or remove it."
+            ) from error
 
 
 def _text(table: Table, row: int, column: str, value: object) -> str:
     """A cell as text; the choices of a multiple-choice question are numbered and joined."""
+    _check_cell(table, row, column, value)
     if isinstance(value, str):
-        if not value.isascii():
-            _check_characters(table, row, column, value)
         return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if is_missing(value):
         return ""
-    if value is ABSENT:
-        raise InputError(f"{table.at(row)}: no column '{column}'; give it in every row, or null where it is unknown.")
     choices = value.get("text") if isinstance(value, Mapping) else value
     if isinstance(choices, list) and all(isinstance(choice, str) for choice in choices):
         return " ".join(f"({index}) {choice}" for index, choice in enumerate(choices))

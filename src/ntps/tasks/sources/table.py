@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain, islice
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from ntps.errors import InputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Absent(Enum):
-    """Stands where a row has no such column at all, which is not the same as a null."""
+    """The value of a row that has no such column at all, which is not the same as a null."""
 
     ABSENT = "absent"
 
@@ -30,14 +30,14 @@ class Table:
 
     Attributes:
         origin: What errors call it: a path, or a hub id with its split.
-        columns: Values by column name, all of one length.
+        columns: Values by column name, all of one length; those of Arrow become Python values when they are asked for.
         lines: Line of each row in its file; None where rows are counted from 1.
         typed: Whether values have types; those of a CSV file are all strings.
         class_names: Names of the classes, for columns whose class-label feature says so.
     """
 
     origin: str
-    columns: Mapping[str, Sequence[object]]
+    columns: Mapping[str, list[object] | pa.ChunkedArray]
     lines: Sequence[int] | None = None
     typed: bool = True
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -49,60 +49,10 @@ class Table:
         """Where a row stands, for an error message."""
         return f"{self.origin}, row {row + 1}" if self.lines is None else f"{self.origin}, line {self.lines[row]}"
 
-
-class ArrowColumn(Sequence[object]):
-    """A column of an Arrow table that becomes Python values only when they are asked for."""
-
-    def __init__(self, values: pa.ChunkedArray) -> None:
-        self._values = values
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    @overload
-    def __getitem__(self, index: int) -> object: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[object]: ...
-    def __getitem__(self, index: int | slice) -> object:
-        if isinstance(index, slice):
-            start, stop, _ = index.indices(len(self))
-            found: list[object] = self._values.slice(start, stop - start).to_pylist()
-            return found
-        return self._values[index].as_py()
-
-    def __iter__(self) -> Iterator[object]:
-        return iter(self._values.to_pylist())
-
-
-def arrow_table(
-    origin: str, rows: pa.Table, class_names: Callable[[pa.Schema], Mapping[str, tuple[str, ...]]]
-) -> Table:
-    """The columns of an Arrow table, with the names of its classes."""
-    columns = {name: ArrowColumn(rows.column(name)) for name in rows.column_names}
-    return Table(origin, columns, class_names=class_names(rows.schema))
-
-
-class JoinedColumn(Sequence[object]):
-    """A column whose values lie in several tables."""
-
-    def __init__(self, parts: Sequence[Sequence[object]]) -> None:
-        self._parts = parts
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    @overload
-    def __getitem__(self, index: int) -> object: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[object]: ...
-    def __getitem__(self, index: int | slice) -> object:
-        chosen = range(len(self))[index]
-        if isinstance(chosen, range):
-            return list(islice(self, chosen.start, chosen.stop, chosen.step))
-        return next(islice(self, chosen, None))
-
-    def __iter__(self) -> Iterator[object]:
-        return chain.from_iterable(self._parts)
+    def values(self, column: str, most: int | None = None) -> list[object]:
+        """The values of a column, or the first of them."""
+        found: list[object] | pa.ChunkedArray = self.columns[column][:most]
+        return found if isinstance(found, list) else found.to_pylist()
 
 
 @dataclass(frozen=True)
@@ -113,7 +63,10 @@ class JoinedTable(Table):
         parts: The rows of each file.
     """
 
-    parts: tuple[Table, ...] = ()
+    parts: Sequence[Table] = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
     def at(self, row: int) -> str:
         """Where a row stands, in the file that it is read from."""
@@ -123,9 +76,14 @@ class JoinedTable(Table):
             row -= len(part)
         raise IndexError(row)
 
+    def values(self, column: str, most: int | None = None) -> list[object]:
+        """The values of a column in all files, absent in the rows of a file that lacks it."""
+        found = (part.values(column, most) if column in part.columns else [ABSENT] * len(part) for part in self.parts)
+        return list(islice(chain.from_iterable(found), most))
+
 
 def joined(origin: str, parts: Sequence[Table]) -> Table:
-    """The rows of several files as one table; a column that a file lacks is absent in its rows.
+    """The rows of several files as one table.
 
     Raises:
         InputError: The files name their classes differently.
@@ -138,11 +96,8 @@ def joined(origin: str, parts: Sequence[Table]) -> Table:
             raise InputError(
                 f"{first.origin} and {part.origin} name their classes differently: write both with the same features."
             )
-    columns = {
-        name: JoinedColumn([part.columns.get(name, [ABSENT] * len(part)) for part in parts])
-        for name in dict.fromkeys(name for part in parts for name in part.columns)
-    }
-    return JoinedTable(origin, columns, typed=first.typed, class_names=first.class_names, parts=tuple(parts))
+    columns = {name: values for part in parts for name, values in part.columns.items()}
+    return JoinedTable(origin, columns, typed=first.typed, class_names=first.class_names, parts=parts)
 
 
 def is_missing(value: object) -> bool:
@@ -161,8 +116,8 @@ def is_number(written: str) -> bool:
     return "_" not in written
 
 
-class Written:
-    """What is written in a column of a CSV file, to tell whether a string looks like one more value of it."""
+class SeenValues:
+    """The values of a column of a CSV file, to tell whether a string looks like one more of them."""
 
     def __init__(self, values: Iterable[object]) -> None:
         self._values = {str(value) for value in values if not is_missing(value)}
