@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ntps.errors import InputError
 from ntps.limits import check_seed
+from ntps.options import TaskOptions, values
 from ntps.tasks.labels.encode import encode_labels
 from ntps.tasks.labels.labels import EncodedLabels
 from ntps.tasks.sources.columns import Columns, choose_columns
@@ -20,21 +22,30 @@ from ntps.tasks.task import Split, Task
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user asked for, beside the task itself; names as in :func:`ntps.tasks.load.load_task`."""
+class LoadOptions(TaskOptions):
+    """What a task is loaded with.
 
-    text_columns: Sequence[str] = ()
-    label_column: str | None = None
-    split: str = "train"
-    limit: int | None = None
-    limit_first: bool = False
-    seed: int = 0
-    limit_test: int | None = None
-    test: bool = True
+    Attributes:
+        task: A path, a registry name or a hub id, the last two perhaps with ``@revision``; None or ``docstrings`` for
+            the embedded task.
+        split: The split that is scored.
+        limit: At most so many texts of the scored split, and as many of the test split unless ``limit_test`` is given.
+        seed: Seed of the sample.
+        data_dir: Folder whose ``NAME/train.*`` stand in for registry tasks; else the environment variable
+            ``NTPS_DATA``.
+        limit_test: At most so many texts of the test split.
+        test: Whether a test split is read, where there is one.
+    """
+
+    task: str | Path | None = None
+    limit_test: int | None = field(default=None, kw_only=True)
+    test: bool = field(default=True, kw_only=True)
 
     def selection(self, available: int) -> dict[str, Any]:
         """What a result records of these options, with the number of usable rows before the limit."""
-        chosen = {name: value for name, value in asdict(self).items() if name != "test"}
+        chosen = values(self, TaskOptions) | {"limit_test": self.limit_test}
+        for elsewhere in ("data_dir", "config"):
+            del chosen[elsewhere]
         return {**chosen, "text_columns": list(self.text_columns), "available": available}
 
     def __post_init__(self) -> None:
@@ -44,7 +55,7 @@ class Options:
                 raise InputError(f"The limit is {limit} texts: give a number of at least 1, or leave --limit out.")
 
 
-def build_task(task_id: str, source: Source, options: Options) -> Task:
+def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
     """Reads what a task needs from a source and checks that it can be scored.
 
     Raises:
@@ -85,7 +96,7 @@ def build_task(task_id: str, source: Source, options: Options) -> Task:
     return _limited(task, replace(options, text_columns=columns.text, label_column=columns.label))
 
 
-def _encode(scored: Rows, source: Source, columns: Columns, options: Options) -> tuple[EncodedLabels, list[str]]:
+def _encode(scored: Rows, source: Source, columns: Columns, options: LoadOptions) -> tuple[EncodedLabels, list[str]]:
     """The labels of the scored split and of the first held-out split that has any, and notes on the other splits."""
     class_names = source.label_names if source.label in (None, columns.label) else None
     named = (options.label_column or source.label) is not None
@@ -144,7 +155,7 @@ def _check(scored: Split, test: Split | None, encoded: EncodedLabels, origin: st
         )
 
 
-def _limited(task: Task, options: Options) -> Task:
+def _limited(task: Task, options: LoadOptions) -> Task:
     """What the limits leave of a task, with its selection and a note on classes that are left without texts.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ntps.errors import InputError
-from ntps.tasks.build import Options, build_task
+from ntps.tasks.build import LoadOptions, build_task
 from ntps.tasks.sources.source import Source
 from ntps.tasks.sources.table import Table
 from ntps.tasks.task import Task
@@ -46,7 +46,7 @@ def task_from_lists(
         tables["test"] = _table(f"{name} (test)", test_texts, test_labels)
     names = tuple(label_names) if label_names is not None else None
     source = Source("memory", tuple(tables), tables.__getitem__, text=("text",), label="label", label_names=names)
-    return build_task(name, source, Options())
+    return build_task(name, source, LoadOptions())
 
 
 def _table(origin: str, texts: Iterable[str], labels: Iterable[object]) -> Table:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import holds_results_only
-from ntps.tasks.build import Options, build_task
+from ntps.options import takes
+from ntps.tasks.build import LoadOptions, build_task
 from ntps.tasks.catalogue import local_copy
 from ntps.tasks.embedded.docstrings import docstring_source
 from ntps.tasks.registry import EMBEDDED, REGISTRY, TASK_NAMES, Entry
@@ -26,36 +26,12 @@ FILES = (".json", ".txt", ".gz", ".zip", ".arrow", ".xlsx")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load_task(
-    task: str | Path | None = None,
-    *,
-    text_columns: Sequence[str] = (),
-    label_column: str | None = None,
-    split: str = "train",
-    limit: int | None = None,
-    limit_first: bool = False,
-    seed: int = 0,
-    data_dir: str | Path | None = None,
-    config: str | None = None,
-    limit_test: int | None = None,
-    test: bool = True,
-) -> Task:
+@takes(LoadOptions)
+def load_task(options: LoadOptions) -> Task:
     """Loads a task: an existing path, else a name of the registry, else a dataset of the hub.
 
-    Args:
-        task: A path, a registry name or a hub id, the last two perhaps with ``@revision``; None or ``docstrings`` for
-            the embedded task.
-        text_columns: Columns that hold the text, joined with a space; detected if empty.
-        label_column: Column that holds the label; detected if None.
-        split: The split that is scored.
-        limit: At most so many texts of the scored split, and as many of the test split unless ``limit_test`` is given.
-        limit_first: Take the first ones instead of a sample.
-        seed: Seed of the sample.
-        data_dir: Folder whose ``NAME/train.*`` stand in for registry tasks; else the environment variable
-            ``NTPS_DATA``.
-        config: Configuration of a hub dataset.
-        limit_test: At most so many texts of the test split.
-        test: Whether a test split is read, where there is one.
+    Returns:
+        The task, with its splits.
 
     Raises:
         InputError: The task cannot be found or used; the message is one sentence with the cause and the remedy.
@@ -65,12 +41,12 @@ def load_task(
         >>> len(task.train), len(task.test), task.outputs
         (100, 100, 6)
     """
-    options = Options(text_columns, label_column, split, limit, limit_first, seed, limit_test, test)
-    path = None if task is None else _path_of(str(task))
-    if task is None or (task == EMBEDDED and path is None):
+    task = EMBEDDED if options.task is None else str(options.task)
+    path = None if options.task is None else _path_of(task)
+    if task == EMBEDDED and path is None:
         return _embedded(options)
-    source = _by_path(path, str(task)) if path else _by_name(str(task), data_dir, config)
-    return build_task(str(task), source, options)
+    source = _by_path(path, task) if path else _by_name(task, options.data_dir, options.config)
+    return build_task(task, source, options)
 
 
 def _path_of(task: str) -> Path | None:
@@ -154,7 +130,7 @@ def _from_hub(entry: Entry, revision: str, config: str | None) -> Source:
     )
 
 
-def _embedded(options: Options) -> Task:
+def _embedded(options: LoadOptions) -> Task:
     if options.text_columns or options.label_column or options.split != "train":
         raise InputError(
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
