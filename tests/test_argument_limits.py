@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_what_is_no_layer(layers: Any) -> None:
         ntps.score(layers=layers)
 
 
-@pytest.mark.parametrize("function", [ntps.score, ntps.api.estimate, ntps.probe, ntps.finetune])
+@pytest.mark.parametrize("function", [ntps.score, ntps.api.estimate, ntps.probe, ntps.finetune, ntps.load_task])
 def test_every_keyword_is_explained_and_no_other_is_taken(function: Any) -> None:
     arguments = function.__doc__.partition("Args:\n")[2].partition("\n\n")[0]
     assert re.findall(r"^    (\w+): ", arguments, re.MULTILINE) == list(inspect.signature(function).parameters)
@@ -115,7 +116,7 @@ def test_every_keyword_is_explained_and_no_other_is_taken(function: Any) -> None
 
 def test_what_is_loaded_takes_no_options_of_loading() -> None:
     model, task = ntps.load_model(), ntps.load_task(limit=20)
-    for name, value in {"limit": 3, "split": "test", "text_columns": ["a"], "config": "b"}.items():
+    for name, value in {"limit": 0, "split": "test", "text_columns": ["a"], "config": "b"}.items():
         with pytest.raises(InputError, match=f"^{name} has no effect on a task that is loaded already"):
             ntps.score(task=task, **{name: value})
     for name, value in {"device": "cpu", "dtype": "float64", "adapter": "a", "trust_remote_code": True}.items():
@@ -123,6 +124,39 @@ def test_what_is_loaded_takes_no_options_of_loading() -> None:
             ntps.score(model, **{name: value})
     with pytest.raises(InputError, match=r"^model is loaded already, and fine-tuning would change it"):
         ntps.finetune(model)  # the type allows it, as for all jobs
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    plain = ntps.score(limit=30, layers=[1], max_length=9, test=False)
+    given = ntps.score(
+        limit=np.int64(30), layers=np.int64(1), max_length=np.int32(9), test=np.bool_(False), out=tmp_path / "scored"
+    )
+    assert given.to_dict()["settings_hash"] == plain.to_dict()["settings_hash"]
+    assert ntps.ScoreResult.load(tmp_path / "scored").summary == plain.summary
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 30.5}, "^The limit of texts must be a whole number, not 30.5$"),
+        ({"limit": "30"}, "^The limit of texts must be a finite number, not 30$"),
+        ({"seed": None}, "must be a whole number, not None"),
+        ({"seed": 1.5}, "must be a whole number, not 1.5$"),
+        ({"max_length": 5.5}, "^--max-length must be a whole number, not 5.5$"),
+        ({"max_length": [5]}, r"^--max-length must be at least 1, not \[5\]$"),
+        ({"tokens_per_batch": True}, "^--tokens-per-batch must be at least 1, not True$"),
+        ({"test": "no"}, "^test must be True or False, not 'no'$"),
+        ({"text_columns": "text"}, r"^text_columns must be a list of names, such as \['text'\], not 'text'\.$"),
+    ],
+)
+def test_values_of_the_wrong_type_are_one_sentence(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ntps.probe(**options)
+
+
+@pytest.mark.parametrize("function", [ntps.score, ntps.api.estimate, ntps.probe, ntps.finetune, ntps.load_task])
+def test_annotations_are_those_of_the_keywords(function: Any) -> None:
+    assert get_type_hints(function).keys() == {*inspect.signature(function).parameters, "return"}
 
 
 def test_seeds_of_samples() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
+from typing import cast
 
 from ntps.errors import InputError
 
@@ -14,8 +16,9 @@ LARGEST = 1e6
 
 def check_number(
     name: str,
-    value: float | str | None,
+    value: object,
     *,
+    whole: bool = False,
     at_least: float = -math.inf,
     above: float = -math.inf,
     at_most: float = math.inf,
@@ -26,6 +29,7 @@ def check_number(
     Args:
         name: What the user calls the number, such as ``--rank``.
         value: The number.
+        whole: Whether it must be a whole number.
         at_least: Smallest value, if it is allowed itself.
         above: What it must exceed.
         at_most: Largest value, if it is allowed itself.
@@ -34,16 +38,24 @@ def check_number(
     Raises:
         InputError: It is out of its range.
     """
-    if value is None or (not isinstance(value, str) and at_least <= value <= at_most and above < value < below):
+    if value is None:
         return
+    if isinstance(value, Real) and not isinstance(value, bool):
+        if whole and not isinstance(value, Integral):
+            raise InputError(f"{name} must be a whole number, not {value}")
+        number = cast(float, value)
+        if at_least <= number <= at_most and above < number < below:
+            return
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     words = " and ".join(f"{word} {_shown(bound)}" for word, bound in bounds.items() if math.isfinite(bound))
     raise InputError(f"{name} must be {words or 'a finite number'}, not {value}")
 
 
-def check_seed(name: str, seed: int) -> None:
+def check_seed(name: str, seed: int | None) -> None:
     """Refuses a seed that some library does not take; arguments and errors as for :func:`check_number`."""
-    check_number(name, seed, at_least=0, at_most=LARGEST_SEED)
+    if seed is None:
+        raise InputError(f"{name} must be a whole number, not None: without one, no result repeats")
+    check_number(name, seed, whole=True, at_least=0, at_most=LARGEST_SEED)
 
 
 def _shown(bound: float) -> str:

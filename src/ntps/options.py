@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
+
+import numpy as np
+
+from ntps.errors import InputError
 
 P = ParamSpec("P")
 O = TypeVar("O")  # noqa: E741
@@ -82,21 +86,38 @@ def takes(options: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R
 
     def decorate(function: Callable[[O], R]) -> Callable[P, R]:
         signature = inspect.signature(options)
+        hints = get_type_hints(options)
+        construct: Callable[..., O] = options
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                signature.bind(*args, **kwargs)
+                bound = signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None
-            return function(options(*args, **kwargs))
+            plain = {name: _plain(name, value, signature) for name, value in bound.arguments.items()}
+            return function(construct(**plain))
 
         returns = inspect.signature(function).return_annotation
         vars(call)["__signature__"] = signature.replace(return_annotation=returns)
+        call.__annotations__ = {name: hints[name] for name in signature.parameters} | {"return": returns}
         call.__doc__ = _documented(inspect.getdoc(function) or "", inspect.getmro(options), signature)  # type: ignore[arg-type]
         return call
 
     return decorate
+
+
+def _plain(name: str, value: object, signature: inspect.Signature) -> object:
+    """A value as results write it: of NumPy's numbers, Python's.
+
+    Raises:
+        InputError: A switch is given something else than true or false.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(signature.parameters[name].default, bool) and not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def _documented(text: str, kinds: Sequence[type], signature: inspect.Signature) -> str:

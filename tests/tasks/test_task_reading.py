@@ -274,6 +274,54 @@ def test_a_number_without_a_name_in_its_own_file_is_refused(split: str, tmp_path
     assert "2 known classes" in message
 
 
+@pytest.mark.parametrize(
+    ("known", "train", "test"),
+    [
+        (["X", "Y"], ["a", "b", "c"], ["a", "b", "c", "d"]),
+        (["X", "Y", "Z", "W"], ["a", "b", "c"], ["c", "b", "d"]),
+        (["pos", "neg"], ["0", "1"], ["0", "1", "pos"]),
+    ],
+)
+def test_names_that_cannot_be_matched_with_those_of_the_tables(
+    known: list[str], train: list[str], test: list[str], tmp_path: Path
+) -> None:
+    class_labels(tmp_path / "train.parquet", train, [0, 1, 1])
+    class_labels(tmp_path / "test.parquet", test, [0, 1, 2])
+    (tmp_path / "dataset.json").write_text(json.dumps({"label_names": known}))
+    assert "name the same classes, or leave the names to the tables" in refusal(tmp_path)
+
+
+def test_class_numbers_written_as_decimals_go_by_the_names_of_their_own_file(tmp_path: Path) -> None:
+    class_labels(tmp_path / "train.parquet", ["neg", "pos"], [0, 1, 1])
+    class_labels(tmp_path / "test.parquet", ["pos", "neg"], [0, 1, 1])
+    written = pq.read_table(tmp_path / "test.parquet")
+    decimals = written.set_column(1, "label", pa.array([0.0, 1.0, None], pa.float64()))
+    pq.write_table(decimals.replace_schema_metadata(written.schema.metadata), tmp_path / "test.parquet")
+    task = load_task(tmp_path)
+    assert task.test is not None
+    assert [task.label_names[label] for label in task.test.labels] == ["pos", "neg"]
+
+
+@pytest.mark.parametrize(("train", "hidden"), [([[0, 1], [1, 0]], [-1, -1]), ([[0, 2], [1]], [-1])])
+def test_hidden_lists_of_labels_leave_the_scored_split_as_it_is(
+    train: list[list[int]], hidden: list[int], tmp_path: Path
+) -> None:
+    for name, labels in {"train": train, "test": [hidden, hidden]}.items():
+        lines = (json.dumps({"text": f"{name} {index}", "labels": label}) for index, label in enumerate(labels))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    task = load_task(tmp_path)
+    assert (task.kind, task.test) == ("multilabel", None)
+    assert "The split 'test' has no labelled texts and is left out." in task.notes
+
+
+def test_decimals_of_another_file_are_said_to_make_the_task_a_regression(tmp_path: Path) -> None:
+    folder(tmp_path, {"train.csv": "text,label\na,0\nb,1\n", "test.csv": "text,label\nc,0\nd,1.0\n"})
+    notes = [note for note in load_task(tmp_path).notes if "regression" in note]
+    assert len(notes) == 1
+    assert "holds decimals, the first at" in notes[0]
+    assert "test.csv, line 3" in notes[0]
+
+
 def test_the_folder_of_the_results_is_not_taken_for_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder(tmp_path / "data" / "emotion", {"train.csv": HEADER + rows(8)})
     (tmp_path / "here" / "emotion").mkdir(parents=True)

@@ -117,7 +117,8 @@ def _refuse_late(what: str, options: JobOptions, kind: type) -> None:
     for each in fields(kind):
         # The seed is that of more than the sample.
         own = each.name in kind.__annotations__ and each.name != "seed"
-        if own and (value := getattr(options, each.name)) and value != each.default:
+        value = getattr(options, each.name)
+        if own and (tuple(value) if isinstance(each.default, tuple) else value) != each.default:
             raise InputError(_too_late(each.name, what))
 
 

@@ -42,8 +42,8 @@ class PassSettings:
 
     def __post_init__(self) -> None:
         check_choice("--pooling", self.pooling, get_args(Pooling))
-        check_number("--tokens-per-batch", self.tokens_per_batch, at_least=1)
-        check_number("--max-length", self.max_length, at_least=1)
+        check_number("--tokens-per-batch", self.tokens_per_batch, whole=True, at_least=1)
+        check_number("--max-length", self.max_length, whole=True, at_least=1)
         # In one form, so that equal choices are equal settings.
         object.__setattr__(self, "layers", _as_text(self.layers))
         if self.layers is not None:

@@ -96,7 +96,8 @@ def find_files(name: str, kind: Kind = "model") -> ModelFiles:
     if path and path.suffix == GGUF and path.is_file():
         return _gguf(name, kind, path)
     if path and path.is_file():
-        raise InputError(f"{name} is a file, not a {kind}: give the folder that holds it and what belongs to it")
+        texts = "; if it holds texts, give it as the task" if kind == "model" else ""
+        raise InputError(f"{name} is a file, not a {kind}: give the folder that holds it and what belongs to it{texts}")
     repo, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repo.count("/") > 1:
         raise InputError(f"there is no folder {name}: check the path of the {kind}")

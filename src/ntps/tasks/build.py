@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntps.errors import InputError
-from ntps.limits import check_seed
+from ntps.limits import check_number, check_seed
 from ntps.options import TaskOptions, values
 from ntps.tasks.labels.encode import encode_labels
 from ntps.tasks.labels.labels import EncodedLabels
@@ -50,7 +50,10 @@ class LoadOptions(TaskOptions):
 
     def __post_init__(self) -> None:
         check_seed("The seed of the sample", self.seed)
+        if isinstance(self.text_columns, str):
+            raise InputError(f"text_columns must be a list of names, such as ['text'], not {self.text_columns!r}.")
         for limit in (self.limit, self.limit_test):
+            check_number("The limit of texts", limit, whole=True)
             if limit is not None and limit < 1:
                 raise InputError(f"The limit is {limit} texts: give a number of at least 1, or leave --limit out.")
 
@@ -128,6 +131,8 @@ def _hidden(rows: Rows, scored: Rows) -> bool:
     """Whether all labels of a held-out split are -1, as benchmarks hide them, and none is that is scored."""
 
     def hidden(label: object) -> bool:
+        if isinstance(label, list):
+            return len(label) > 0 and all(map(hidden, label))
         return label == -1 or (isinstance(label, str) and label.strip() in ("-1", "-1.0"))
 
     return all(map(hidden, rows.labels)) and not any(map(hidden, scored.labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ntps.errors import InputError
 from ntps.tasks.labels.classes import unknown_class
 from ntps.tasks.sources.rows import Rows
 
@@ -20,11 +21,20 @@ def class_order(
 
     Returns:
         The names as the tables write them, in the order of class numbers, and what to call the classes.
+
+    Raises:
+        InputError: The names that hold for all cannot be matched with those of the tables.
     """
     first = features[0]
     order = class_names if class_names and set(first) <= set(class_names) else first
     new = tuple(dict.fromkeys(name for names in features for name in names if name not in order))
-    return order + new, (class_names or order) + new
+    names = class_names or order
+    if new and (len(names) != len(order) or set(names) & set(new)):
+        raise InputError(
+            f"{len(names)} names of classes are given, {', '.join(names)}, but the tables name {len(order + new)}, "
+            f"{', '.join(order + new)}: name the same classes, or leave the names to the tables."
+        )
+    return order + new, names + new
 
 
 def renumbered(rows: Rows, column: str, order: tuple[str, ...]) -> Rows:
@@ -41,6 +51,8 @@ def renumbered(rows: Rows, column: str, order: tuple[str, ...]) -> Rows:
     def renumber(row: int, label: object) -> object:
         if isinstance(label, list):
             return [renumber(row, item) for item in label]
+        if isinstance(label, float) and label.is_integer():
+            label = int(label)
         if not isinstance(label, int) or label < 0:
             return label
         if label >= len(numbers):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ntps.errors import InputError
 from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded, short
+from ntps.tasks.labels.parsing import DIGITS
 from ntps.tasks.task import TargetKind
 
 
@@ -20,7 +21,10 @@ def regression(labels: Labels, class_names: tuple[str, ...] | None) -> EncodedLa
         InputError: A label is infinite.
     """
     array = _array(labels.read_as([label] for label in labels.values), 1)
-    note = f"Label column '{labels.column}' holds decimals, so this is a regression task"
+    as_read = [str(label) for rows in labels.splits.values() for label in rows.labels]
+    first = next((index for index, label in enumerate(as_read) if not DIGITS.fullmatch(label.strip())), 0)
+    where = f", the first at {labels.at(first)}" if first >= len(next(iter(labels.splits.values()))) else ""
+    note = f"Label column '{labels.column}' holds decimals{where}, so this is a regression task"
     whole = np.array_equal(array, np.rint(array))
     note += "; all are whole numbers, which would be classes without their decimal points." if whole else "."
     names, more = _output_names((labels.column,), labels.column, class_names)

@@ -81,14 +81,14 @@ class FinetuneSettings(PassSettings):
         if self.from_scratch and self.method == "lora":
             raise InputError("--from-scratch trains all weights: give --method full with it")
         for name in ("steps", "batch_size", "accumulate", "rank", "eval_every", "save_every"):
-            check_number(_flag(name), getattr(self, name), at_least=1)
+            check_number(_flag(name), getattr(self, name), whole=True, at_least=1)
         for name in ("lora_dropout", "head_dropout", "warmup"):
             check_number(_flag(name), getattr(self, name), at_least=0, below=1)
         for name in ("learning_rate", "clip_threshold", "alpha"):
             check_number(_flag(name), getattr(self, name), above=0, at_most=LARGEST)
         check_number("--weight-decay", self.weight_decay, at_least=0, at_most=LARGEST)
         check_number("--decay-rate", self.decay_rate, at_least=-LARGEST, at_most=0)
-        check_number("--start-layer", self.start_layer, at_least=0)
+        check_number("--start-layer", self.start_layer, whole=True, at_least=0)
         check_seed("--seed", self.seed)
         for epsilon in self.epsilons:
             check_number("--epsilons", epsilon, above=0, at_most=1)

@@ -68,8 +68,8 @@ class AdamwRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_number("--epochs", self.epochs, at_least=1)
-        check_number("--batch-size", self.batch_size, at_least=1)
+        check_number("--epochs", self.epochs, whole=True, at_least=1)
+        check_number("--batch-size", self.batch_size, whole=True, at_least=1)
         check_number("--learning-rate", self.learning_rate, above=0, at_most=LARGEST)
         check_number("--weight-decay", self.weight_decay, at_least=0, at_most=LARGEST)
         check_number("--dropout", self.dropout, at_least=0, below=1)
