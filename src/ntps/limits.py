@@ -40,7 +40,7 @@ def check_number(
     """
     if value is None:
         return
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         if whole and not isinstance(value, Integral):
             raise InputError(f"{name} must be a whole number, not {value}")
         number = cast(float, value)
