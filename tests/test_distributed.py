@@ -163,7 +163,7 @@ def test_the_order_of_the_exchange_is_that_of_no_dictionary() -> None:
 
 # --- death ------------------------------------------------------------------------------------------------------------
 
-# In the pass, in a checkpoint before and after its ledger, while sums are sent and received, while the joint sums are
+# In the pass, in a checkpoint before and after its manifest, while sums are sent and received, while the joint sums are
 # written, when they are, and in the pass over the held-out texts.
 AMBUSHES = [
     Ambush(1, "ntps.forward.stream:Pass.run_batch", 2),
@@ -247,7 +247,7 @@ def test_a_process_that_begins_leaves_the_folders_of_others_alone(tmp_path: Path
 
     class Begun(World):
         def share(self, _fact: object) -> Any:
-            return {**fresh.deal, "whole": False}
+            return {**fresh.partition, "complete": False}
 
     (tmp_path / "progress").mkdir()
     checkpoint = open_progress(Begun(1, 2), tmp_path, fresh, None, resume=True, overwrite=False)

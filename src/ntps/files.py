@@ -18,7 +18,7 @@ RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "p
 """What a folder of results may hold."""
 INDEX = "index.json"
 """What a folder of arrays says of itself."""
-PROGRESS, LEDGER = "progress", "ledger.json"
+PROGRESS, MANIFEST = "progress", "ledger.json"
 """What a run that is under way keeps beside them."""
 
 

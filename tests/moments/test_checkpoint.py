@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from ntps import InputError, ScoreResult, Task, score
 from ntps.checkpoint import checkpoint
 from ntps.checkpoint.lock import claim_folder
+from ntps.checkpoint.manifest import Manifest, read_manifest, write_manifest
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
@@ -77,7 +79,7 @@ def interrupt(model: LanguageModel, task: Task, out: Path, phase: str, after: in
         score(model, task, out=out, reporter=Interrupter(phase, after), **{"tokens_per_batch": BUDGET, **options})
 
 
-def ledger(out: Path) -> dict[str, Any]:
+def manifest(out: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(json.loads((out / "progress" / "ledger.json").read_text())["ledger"])
     return content
 
@@ -94,8 +96,8 @@ def test_a_resumed_run_ends_like_a_whole_one(
     after: int, model: LanguageModel, task: Task, whole: Path, tmp_path: Path
 ) -> None:
     interrupt(model, task, tmp_path, "train texts", after)
-    assert ledger(tmp_path)["done"] == after + 1
-    assert ledger(tmp_path)["tokens_per_batch"] == BUDGET
+    assert manifest(tmp_path)["done"] == after + 1
+    assert manifest(tmp_path)["tokens_per_batch"] == BUDGET
     score(model, task, out=tmp_path, tokens_per_batch=BUDGET)
     assert_same(tmp_path, whole)
 
@@ -167,6 +169,19 @@ def test_no_resume_begins_again(model: LanguageModel, task: Task, whole: Path, t
     assert_same(tmp_path, whole)
 
 
+def test_the_file_of_a_manifest_keeps_its_keys(tmp_path: Path) -> None:
+    """Progress of earlier versions is continued, whatever the attributes are called now."""
+    run, files = {"model": "m"}, {"index.json": "ab"}
+    written = Manifest(run, {}, 40, 1, 3, (0, 2), 9, 4, True, "moments", files, 20, ("note",))
+    plain = {"run": run, "conditions": {}, "tokens_per_batch": 40, "rank": 1, "world": 3, "earlier": [0, 2]}
+    plain |= {"batches": 9, "done": 4, "whole": True, "place": "moments", "files": files, "largest": 20}
+    text = json.dumps({**plain, "notes": ["note"]})
+    (tmp_path / "old").write_text(json.dumps({"sha256": sha256(text.encode()).hexdigest(), "ledger": text}) + "\n")
+    assert read_manifest(tmp_path / "old") == written
+    write_manifest(tmp_path / "new", written)
+    assert (tmp_path / "new").read_bytes() == (tmp_path / "old").read_bytes()
+
+
 def test_intervals_are_kept(model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL", 1e9)
     interrupt(model, task, tmp_path, "train texts", 5)
@@ -178,7 +193,7 @@ def test_writing_takes_a_small_share_of_the_time(
 ) -> None:
     monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
     interrupt(model, task, tmp_path, "train texts", 5)
-    assert ledger(tmp_path)["done"] == 1
+    assert manifest(tmp_path)["done"] == 1
 
 
 def test_other_conditions_are_told(model: LanguageModel, task: Task, tmp_path: Path) -> None:
@@ -241,9 +256,9 @@ def test_a_model_that_was_trained_on_is_another_one(task: Task, tmp_path: Path) 
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
 def test_damaged_progress_is_refused(name: str, how: str, model: LanguageModel, task: Task, tmp_path: Path) -> None:
     if name == "../ledger.json" and how == "gone":
-        pytest.skip("no ledger, no progress")
+        pytest.skip("no manifest, no progress")
     interrupt(model, task, tmp_path, "train texts", 3)
-    path = (tmp_path / ledger(tmp_path)["place"] / name).resolve()
+    path = (tmp_path / manifest(tmp_path)["place"] / name).resolve()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes({"flipped": bytes(content), "cut": bytes(content[: len(content) // 2]), "gone": b""}[how])

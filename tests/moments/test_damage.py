@@ -185,7 +185,7 @@ def test_shapes() -> None:
         assert misfit(content, shape) == words
 
 
-def test_a_ledger_with_the_right_checksum_and_wrong_types(tmp_path: Path) -> None:
+def test_a_manifest_with_the_right_checksum_and_wrong_types(tmp_path: Path) -> None:
     write_manifest(tmp_path / "ledger.json", Manifest({}, {}, "many", files={"a": "b"}))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="is damaged"):
         read_manifest(tmp_path / "ledger.json")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ntps import InputError, ScoreResult, Task, score
 from ntps.checkpoint import checkpoint
-from ntps.forward.batch_plan import Share, cut, plan_batches
+from ntps.forward.batch_plan import Shard, cut, plan_batches
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
@@ -218,6 +218,6 @@ def test_cut_batches_hold_each_text_once(lengths: list[int], budget: int, larges
 @given(batches=st.integers(0, 50), world=st.integers(1, 7), data=st.data())
 def test_every_batch_is_dealt_once(batches: int, world: int, data: st.DataObject) -> None:
     earlier = tuple(sorted(data.draw(st.sets(st.integers(0, max(batches - 1, 0)), max_size=batches))))
-    hands = [Share(rank, world, earlier).numbers(batches).tolist() for rank in range(world)]
+    hands = [Shard(rank, world, earlier).numbers(batches).tolist() for rank in range(world)]
     assert sorted([*earlier, *(number for hand in hands for number in hand)]) == list(range(batches))
     assert max(map(len, hands)) - min(map(len, hands)) <= 1

@@ -1,4 +1,4 @@
-"""Progress of a pass on disk: the running sums of a process, replaced as a whole, and a ledger of what they are."""
+"""Progress of a pass on disk: the running sums of a process, replaced as a whole, and a manifest of what they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from ntps.checkpoint.manifest import Manifest, write_manifest
 from ntps.checkpoint.owned_files import LAYERS, PASS, PROCESS, erase, sweep
 from ntps.errors import InputError
-from ntps.files import LEDGER, PROGRESS, damaged, sync_folder, writing
+from ntps.files import MANIFEST, PROGRESS, damaged, sync_folder, writing
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums_folder import read_moments, write_moments
 
@@ -27,20 +27,20 @@ OTHERS = "rank."
 class Checkpoint:
     """The progress of one process.
 
-    The ledger is renamed into place once all that it names is on disk, and only then goes what it no longer names:
-    whenever the process dies, ledger and sums belong together.
+    The manifest is replaced once all that it names is on disk, and only then goes what it no longer names: whenever the
+    process dies, manifest and sums belong together.
 
     Attributes:
-        ledger: What is on disk now.
-        before_commit: Puts on disk what must be there before the ledger says that batches are done.
+        manifest: What is on disk now.
+        before_commit: Puts on disk what must be there before the manifest says that batches are done.
     """
 
-    def __init__(self, out: Path, ledger: Manifest) -> None:
-        self.ledger = ledger
+    def __init__(self, out: Path, manifest: Manifest) -> None:
+        self.manifest = manifest
         self.before_commit: Callable[[], None] = lambda: None
-        self._out, self._folder = out, folder_of(out, ledger.rank)
+        self._out, self._folder = out, folder_of(out, manifest.rank)
         self._due = time.monotonic() + INTERVAL
-        if ledger.place:
+        if manifest.sums_path:
             self._sweep()
 
     def verified(self) -> Path | None:
@@ -49,17 +49,17 @@ class Checkpoint:
         Raises:
             InputError: They are not what was written.
         """
-        if not self.ledger.place:
+        if not self.manifest.sums_path:
             return None
-        place = self._out / self.ledger.place
-        for name, digest in self.ledger.files.items():
+        sums = self._out / self.manifest.sums_path
+        for name, digest in self.manifest.files.items():
             try:
-                intact = _digest(place / name) == digest
+                intact = _digest(sums / name) == digest
             except OSError:
                 intact = False
             if not intact:
-                raise damaged(place / name)
-        return place
+                raise damaged(sums / name)
+        return sums
 
     def restore(self) -> dict[int, Moments]:
         """The sums on disk by layer; none if the run begins now.
@@ -67,63 +67,65 @@ class Checkpoint:
         Raises:
             InputError: They are not what was written.
         """
-        place = self.verified()
-        return {} if place is None else read_moments(place)
+        sums = self.verified()
+        return {} if sums is None else read_moments(sums)
 
     @property
     def due(self) -> bool:
         """Whether it is time to write the sums."""
         return time.monotonic() >= self._due
 
-    def save(self, moments: Mapping[int, Moments], done: int, batches: int, *, whole: bool = False) -> None:
+    def save(self, moments: Mapping[int, Moments], done: int, batches: int, *, complete: bool = False) -> None:
         """Replaces the sums on disk.
 
         Args:
             moments: The sums by layer.
             done: Batches of this process that are in them.
             batches: Batches of the plan.
-            whole: Whether all texts of all processes are in them.
+            complete: Whether all texts of all processes are in them.
 
         Raises:
             InputError: The disk refuses; what was there stays.
         """
-        if self.ledger.place and not whole and done == self.ledger.done:
+        if self.manifest.sums_path and not complete and done == self.manifest.done:
             return
         began = time.monotonic()
-        # Never a name that the ledger holds now: the number grows for as long as the run lasts.
-        place = self._folder / ("whole" if whole else f"batch.{len(self.ledger.earlier) + done}")
+        # Never a name that the manifest holds now: the number grows for as long as the run lasts.
+        sums = self._folder / ("whole" if complete else f"batch.{len(self.manifest.merged_batches) + done}")
         try:
-            write_moments(place, moments.items(), self.ledger.run)
+            write_moments(sums, moments.items(), self.manifest.run)
         except InputError:
             # Half of the sums would only keep the disk full.
-            erase(place.parent, [f"{place.name}/{name}" for name in LAYERS])
+            erase(sums.parent, [f"{sums.name}/{name}" for name in LAYERS])
             raise
-        self.commit(place, done, batches, whole=whole)
+        self.commit(sums, done, batches, complete=complete)
         now = time.monotonic()
         self._due = now + max(INTERVAL, (now - began) / SHARE)
 
-    def commit(self, place: Path, done: int, batches: int, *, whole: bool = False) -> None:
-        """Makes the sums that :func:`write_moments` wrote to ``place`` the progress; arguments as for :meth:`save`."""
+    def commit(self, sums: Path, done: int, batches: int, *, complete: bool = False) -> None:
+        """Makes the sums that :func:`write_moments` wrote to a folder the progress; arguments as for :meth:`save`."""
         with writing(self._folder):
             self.before_commit()
             self._folder.mkdir(parents=True, exist_ok=True)
-            files = {path.name: _digest(path) for path in sorted(place.iterdir())}
-            sync_folder(place.parent)
+            files = {path.name: _digest(path) for path in sorted(sums.iterdir())}
+            sync_folder(sums.parent)
             sync_folder(self._out)
-            where = str(place.relative_to(self._out))
-            ledger = replace(self.ledger, batches=batches, done=done, whole=whole, place=where, files=files)
-            write_manifest(self._folder / LEDGER, ledger)
-        self.ledger = ledger
+            sums_path = str(sums.relative_to(self._out))
+            manifest = replace(
+                self.manifest, batches=batches, done=done, complete=complete, sums_path=sums_path, files=files
+            )
+            write_manifest(self._folder / MANIFEST, manifest)
+        self.manifest = manifest
         self._sweep()
 
     def shrink(self, largest: int) -> None:
         """Remembers how many padded tokens fit the memory."""
-        self.ledger = replace(self.ledger, largest=largest)
+        self.manifest = replace(self.manifest, largest=largest)
 
     def remove(self) -> None:
         """Leaves no progress of this process."""
         # The folder of the first process holds those of the others.
-        own = [f"{self._folder.name}/{name}" for name in PROCESS] if self.ledger.rank else PASS
+        own = [f"{self._folder.name}/{name}" for name in PROCESS] if self.manifest.rank else PASS
         erase(self._folder.parent, own)
 
     def leave(self) -> None:
@@ -138,11 +140,11 @@ class Checkpoint:
             self._out.rmdir()
 
     def _sweep(self) -> None:
-        """Removes what the ledger does not name: older sums, and half-written ones of a run that was killed."""
-        sweep(self._folder, (LEDGER,))
-        for place in (*self._folder.glob("batch.[0-9]*"), self._folder / "whole"):
-            if place != self._out / self.ledger.place:
-                erase(self._folder, [f"{place.name}/{name}" for name in LAYERS])
+        """Removes what the manifest does not name: older sums, and half-written ones of a run that was killed."""
+        sweep(self._folder, (MANIFEST,))
+        for sums in (*self._folder.glob("batch.[0-9]*"), self._folder / "whole"):
+            if sums != self._out / self.manifest.sums_path:
+                erase(self._folder, [f"{sums.name}/{name}" for name in LAYERS])
 
 
 def folder_of(out: Path, rank: int) -> Path:

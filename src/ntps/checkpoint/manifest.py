@@ -11,7 +11,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.files import damaged, write_text, write_whole
-from ntps.forward.batch_plan import Share
+from ntps.forward.batch_plan import Shard
 from ntps.shapes import Each, misfit
 
 SHAPE = {
@@ -25,8 +25,10 @@ SHAPE = {
     "largest": (int, None),
     "notes": [str],
 }
-
-
+"""What the file says, by its keys."""
+ATTRIBUTES = {"earlier": "merged_batches", "whole": "complete", "place": "sums_path"}
+"""Attributes by the keys of the file that are other words."""
+KEYS = {attribute: key for key, attribute in ATTRIBUTES.items()}
 SHORT = 40
 """Longer values are not shown when they differ."""
 
@@ -40,12 +42,12 @@ class Manifest:
         conditions: What moves the last bits only, such as the number of threads.
         tokens_per_batch: Budget of a batch, from which the plan of batches follows.
         rank: Which process.
-        world: Among how many the batches were dealt.
-        earlier: Numbers of batches that the first process held before they were dealt.
+        world: Among how many the batches are divided.
+        merged_batches: Numbers of batches that the first process held before they were divided.
         batches: Number of batches of the plan.
         done: How many of its own batches are in the sums.
-        whole: Whether the sums hold every text, those of the other processes too.
-        place: Folder with the sums, relative to the folder of results.
+        complete: Whether the sums hold every text, those of the other processes too.
+        sums_path: Folder with the sums, relative to the folder of results.
         files: SHA-256 of its files.
         largest: Padded tokens that fit the memory at once, if a batch did not.
         notes: What a reader of the result must know.
@@ -56,24 +58,25 @@ class Manifest:
     tokens_per_batch: int
     rank: int = 0
     world: int = 1
-    earlier: tuple[int, ...] = ()
+    merged_batches: tuple[int, ...] = ()
     batches: int = 0
     done: int = 0
-    whole: bool = False
-    place: str = ""
+    complete: bool = False
+    sums_path: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     largest: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def share(self) -> Share:
+    def shard(self) -> Shard:
         """The batches of the process."""
-        return Share(self.rank, self.world, self.earlier)
+        return Shard(self.rank, self.world, self.merged_batches)
 
     @property
-    def deal(self) -> dict[str, Any]:
+    def partition(self) -> dict[str, Any]:
         """What all processes must agree on for their sums to be parts of one whole."""
-        return {"tokens_per_batch": self.tokens_per_batch, "world": self.world, "earlier": self.earlier}
+        names = "tokens_per_batch", "world", "merged_batches"
+        return {name: getattr(self, name) for name in names}
 
     def interruption(self, fresh: Manifest, effect: str) -> tuple[str, ...]:
         """What a reader must know if the run goes on under other conditions, with their effect; nothing if not."""
@@ -83,9 +86,9 @@ class Manifest:
         return (f"the run was interrupted with {then} and continued with {now}: {effect}",)
 
 
-def write_manifest(path: Path, ledger: Manifest) -> None:
-    """Replaces a ledger on disk as a whole."""
-    text = json.dumps(asdict(ledger))
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replaces a manifest on disk as a whole."""
+    text = json.dumps({KEYS.get(name, name): value for name, value in asdict(manifest).items()})
     whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
     write_whole(path, lambda temporary: write_text(temporary, whole))
 
@@ -102,8 +105,9 @@ def read_manifest(path: Path) -> Manifest | None:
             raise ValueError("its content was changed")
         content = json.loads(whole["ledger"])
         if misfit(content, SHAPE):
-            raise ValueError("it says other things than a ledger does")
-        return Manifest(**{**content, "notes": tuple(content["notes"]), "earlier": tuple(content["earlier"])})
+            raise ValueError("it says other things than a manifest does")
+        lists = {key: tuple(content[key]) for key in ("notes", "earlier")}
+        return Manifest(**{ATTRIBUTES.get(key, key): value for key, value in {**content, **lists}.items()})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -115,8 +119,8 @@ def require_same_run(folder: Path, found: Manifest, fresh: Manifest, asked: int 
 
     Args:
         folder: Where it was found.
-        found: Its ledger.
-        fresh: The ledger of the run that begins now.
+        found: Its manifest.
+        fresh: The manifest of the run that begins now.
         asked: Budget of a batch that the user insists on.
     """
     then = {**found.run, "tokens_per_batch": found.tokens_per_batch}

@@ -30,8 +30,8 @@ RESULTS = (
 """A result with its statistics, as patterns of files like all that follows."""
 PARTS = ("pooled/*/layer.[0-9]*.npy.part",)
 """Pooled texts that still lack rows: they belong to the run that is going on."""
-PROCESS = ("ledger.json", *(f"{place}/{name}" for place in ("batch.[0-9]*", "whole") for name in LAYERS))
-"""The progress of one process, the ledger first: without it the rest means nothing."""
+PROCESS = ("ledger.json", *(f"{sums}/{name}" for sums in ("batch.[0-9]*", "whole") for name in LAYERS))
+"""The progress of one process, the manifest first: without it the rest means nothing."""
 PASS = (*(f"progress/{name}" for name in PROCESS), *(f"progress/rank.[0-9]*/{name}" for name in PROCESS))
 """The progress of a pass, that of all processes."""
 
@@ -139,12 +139,12 @@ def erase(folder: Path, patterns: Iterable[str]) -> None:
     sweep(folder, patterns)
     _unlink(folder, patterns)
     heads = {pattern.rpartition("/")[0] for pattern in patterns} - {""}
-    places = {place for head in heads for place in folder.glob(head)}
-    around = {parent for place in places for parent in (place, *place.parents) if folder in parent.parents}
-    for place in sorted(around, key=lambda place: len(place.parts), reverse=True):
-        if direct(folder, place):
+    inner = {path for head in heads for path in folder.glob(head)}
+    around = {parent for path in inner for parent in (path, *path.parents) if folder in parent.parents}
+    for path in sorted(around, key=lambda path: len(path.parts), reverse=True):
+        if direct(folder, path):
             with suppress(OSError):
-                place.rmdir()
+                path.rmdir()
 
 
 def sweep(folder: Path, patterns: Iterable[str]) -> None:

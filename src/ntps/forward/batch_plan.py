@@ -36,33 +36,34 @@ def plan_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[Batc
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one of several processes runs of a plan.
+class Shard:
+    """The batches of a plan that one of several processes runs.
 
-    Batches are dealt like cards, because neighbours in the plan cost about the same. They are the batches of one
-    process alone: whoever runs them, the model returns the same states.
+    Every ``world``-th one, because neighbours in the plan cost about the same. They are the batches of one process
+    alone: whoever runs them, the model returns the same states.
 
     Attributes:
         rank: Which process.
         world: How many there are.
-        earlier: Numbers of batches that were summed up before they were dealt, ascending.
+        merged_batches: Numbers of batches that are in the sums of the first process already, ascending.
     """
 
     rank: int = 0
     world: int = 1
-    earlier: tuple[int, ...] = ()
+    merged_batches: tuple[int, ...] = ()
 
     def numbers(self, batches: int) -> NDArray[np.int64]:
         """Numbers of its batches among so many."""
-        return np.setdiff1d(np.arange(batches), self.earlier, assume_unique=True)[self.rank :: self.world]
+        left = np.setdiff1d(np.arange(batches), self.merged_batches, assume_unique=True)
+        return left[self.rank :: self.world]
 
     def of(self, batches: Sequence[Batch]) -> list[Batch]:
         """Its batches."""
         return [batches[number] for number in self.numbers(len(batches))]
 
 
-ALL = Share()
-"""The share of a process that is alone."""
+ALL = Shard()
+"""The shard of a process that is alone."""
 
 
 def cut(batch: Batch, lengths: NDArray[np.int64], largest: int | None) -> list[Batch]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ntps.forward.batch_plan import ALL, Batch, Share, cut, plan_batches
+from ntps.forward.batch_plan import ALL, Batch, Shard, cut, plan_batches
 from ntps.forward.malloc import retained_memory
 from ntps.forward.nonfinite import NonFiniteMonitor
 from ntps.forward.out_of_memory import OutOfMemory, explained_memory
@@ -41,7 +41,7 @@ Store = Callable[[int, Batch, Tensor], None]
 """``store(layer, texts, pooled)``: keeps pooled texts ``(B, d)``."""
 
 
-def forget(_layer: int, _texts: Batch, _pooled: Tensor) -> None:
+def discard_pooled(_layer: int, _texts: Batch, _pooled: Tensor) -> None:
     """Keeps no pooled texts."""
 
 
@@ -58,7 +58,7 @@ class Pass:
         masked: Whether the model needs an attention mask.
         tokens_per_batch: Budget of a batch.
         progress: Told about tokens done.
-        share: Which batches of the plan this process runs.
+        shard: Which batches of the plan this process runs.
         largest: Padded tokens that fit the memory at once, if a batch did not.
     """
 
@@ -70,7 +70,7 @@ class Pass:
     masked: bool
     tokens_per_batch: int
     progress: Progress
-    share: Share = ALL
+    shard: Shard = ALL
     largest: int | None = None
 
     @cached_property
@@ -91,7 +91,7 @@ class Pass:
     @cached_property
     def batches(self) -> list[Batch]:
         """The batches to run here."""
-        return self.share.of(self.plan)
+        return self.shard.of(self.plan)
 
     @retained_memory()
     def run(

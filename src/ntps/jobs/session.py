@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from ntps.forward.batch_plan import ALL, Share
+from ntps.forward.batch_plan import ALL, Shard
 from ntps.forward.causality import BatchingCheck, check_batching
 from ntps.forward.stream import Pass
 from ntps.jobs.clock import PHASES, Clock
@@ -77,8 +77,8 @@ class RunSession:
             self.tokens_per_batch = tokens_per_batch
             self.check = self._checked()
 
-    def work(self, split: Split, tokens: TokenizedTexts, phase: str | None, share: Share = ALL) -> Pass:
-        """A pass over one split, or over a share of its batches; the reporter is not told of one without a phase."""
+    def work(self, split: Split, tokens: TokenizedTexts, phase: str | None, shard: Shard = ALL) -> Pass:
+        """A pass over one split, or over a shard of its batches; the reporter is not told of one without a phase."""
         work = Pass(
             model=self.model,
             tokens=tokens,
@@ -88,7 +88,7 @@ class RunSession:
             masked=not self.check.causal,
             tokens_per_batch=self.tokens_per_batch,
             progress=lambda _done: None,
-            share=share,
+            shard=shard,
         )
         if phase is None:
             return work

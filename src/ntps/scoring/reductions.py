@@ -10,7 +10,7 @@ from torch import Tensor
 from ntps.checkpoint.checkpoint import Checkpoint
 from ntps.distributed.world import PeerFailed
 from ntps.forward.batch_plan import Batch
-from ntps.forward.stream import Pass, Store, forget
+from ntps.forward.stream import Pass, Store, discard_pooled
 from ntps.moments.accumulator import Moments
 from ntps.moments.kernels import RaggedBatch
 from ntps.moments.layer_score import LayerScore
@@ -23,7 +23,7 @@ def collect_moments(
     outputs: int,
     checkpoint: Checkpoint | None = None,
     check: Callable[[], None] = lambda: None,
-    store: Store = forget,
+    store: Store = discard_pooled,
 ) -> tuple[dict[int, Moments], tuple[float, float]]:
     """Fills the moments of every layer.
 
@@ -63,12 +63,12 @@ def collect_moments(
                 save(done, checkpoint)
             raise
 
-    seconds = work.run(reduce, start=checkpoint.ledger.done if checkpoint else 0, finished=finished)
+    seconds = work.run(reduce, start=checkpoint.manifest.done if checkpoint else 0, finished=finished)
     return {**restored, **moments}, seconds
 
 
 def evaluate_probes(
-    work: Pass, probes: dict[int, LinearProbe], store: Store = forget
+    work: Pass, probes: dict[int, LinearProbe], store: Store = discard_pooled
 ) -> tuple[dict[int, PredictionSums], tuple[float, float]]:
     """Applies the probe of each layer to held-out texts as they stream by.
 

@@ -18,10 +18,10 @@ from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
 from ntps.errors import InputError, NumericalError
 from ntps.files import MOMENTS, POOLED
-from ntps.forward.batch_plan import Share
+from ntps.forward.batch_plan import Shard
 from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts
-from ntps.forward.stream import Pass, forget
+from ntps.forward.stream import Pass, discard_pooled
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
 from ntps.jobs.session import RunSession, group_warnings
@@ -116,8 +116,8 @@ class _ScoreRun(RunSession):
                 return share_record(self.world, None if self.world.rank else ScoreRecord.read(out))
             asked = self.settings.tokens_per_batch
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
-            self.follow(checkpoint.ledger.tokens_per_batch)
-            self.largest = checkpoint.ledger.largest
+            self.follow(checkpoint.manifest.tokens_per_batch)
+            self.largest = checkpoint.manifest.largest
             if self.pooled is None:
                 erase(out, PARTS)
         moments = self.collect(out, checkpoint, keep_moments)
@@ -129,16 +129,16 @@ class _ScoreRun(RunSession):
     def collect(self, out: Path | None, checkpoint: Checkpoint | None, keep_moments: bool) -> dict[int, Moments]:
         """The moments of all texts, in the first process and on its disk; none in the others."""
         pooled = self.pooled and PooledTexts(
-            len(self.task.train), self.pooled / "train", resumed=bool(checkpoint and checkpoint.ledger.place)
+            len(self.task.train), self.pooled / "train", resumed=bool(checkpoint and checkpoint.manifest.sums_path)
         )
         if checkpoint and pooled:
             checkpoint.before_commit = pooled.sync
-        if checkpoint is None or not checkpoint.ledger.whole:
-            share = checkpoint.ledger.share if checkpoint else Share(self.world.rank, self.world.size)
-            work = self.work(self.task.train, self.tokens, "train texts", share)
+        if checkpoint is None or not checkpoint.manifest.complete:
+            shard = checkpoint.manifest.shard if checkpoint else Shard(self.world.rank, self.world.size)
+            work = self.work(self.task.train, self.tokens, "train texts", shard)
             moments, seconds = self.within_memory(
                 lambda work: collect_moments(
-                    work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else forget
+                    work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else discard_pooled
                 ),
                 work,
                 checkpoint,
@@ -160,7 +160,7 @@ class _ScoreRun(RunSession):
         """Joins the moments of all processes in the first one, and makes sure that they are on disk."""
         if not self.world.alone:
             if checkpoint is not None and moments:
-                checkpoint.save(moments, len(checkpoint.ledger.share.numbers(batches)), batches)
+                checkpoint.save(moments, len(checkpoint.manifest.shard.numbers(batches)), batches)
             nothing = Moments(self.model.hidden_size, self.task.outputs, pooling=self.settings.pooling)
             moments = {layer: moments.get(layer) or nothing.copy() for layer in self.layers}
             join_moments(self.world, moments)
@@ -176,9 +176,9 @@ class _ScoreRun(RunSession):
                     write_moments(
                         out / MOMENTS, moments.items(), {**self.provenance(), "warnings": list(self.warnings())}
                     )
-                    checkpoint.commit(out / MOMENTS, batches, batches, whole=True)
+                    checkpoint.commit(out / MOMENTS, batches, batches, complete=True)
                 else:
-                    checkpoint.save(moments, batches, batches, whole=True)
+                    checkpoint.save(moments, batches, batches, complete=True)
         # Not before they are on disk may the others forget theirs.
         self.world.meet()
         return {} if self.world.rank else moments
@@ -196,9 +196,9 @@ class _ScoreRun(RunSession):
     def held_out(self, scores: Sequence[LayerScore], split: Split, tokens: TokenizedTexts) -> list[LayerScore]:
         shape = (self.model.hidden_size, self.task.outputs)
         probes = share_probes(self.world, {score.layer: score.probe for score in scores}, self.layers, shape)
-        work = self.work(split, tokens, "test texts", Share(self.world.rank, self.world.size))
+        work = self.work(split, tokens, "test texts", Shard(self.world.rank, self.world.size))
         pooled = self.pooled and PooledTexts(len(split), self.pooled / "test")
-        store = pooled.put if pooled else forget
+        store = pooled.put if pooled else discard_pooled
         tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes, store), work)
         self.count(seconds)
         if pooled:
@@ -208,7 +208,7 @@ class _ScoreRun(RunSession):
 
     def finish(self, scores: list[LayerScore], out: Path | None, checkpoint: Checkpoint | None) -> ScoreRecord:
         """Writes the record in the first process; all return it."""
-        notes = list(checkpoint.ledger.notes) if checkpoint else []
+        notes = list(checkpoint.manifest.notes) if checkpoint else []
         if self.largest is not None:
             notes.append(
                 f"a batch did not fit the memory: batches were cut to {self.largest} padded tokens, which moves "

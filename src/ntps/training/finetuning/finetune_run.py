@@ -16,7 +16,7 @@ from ntps.checkpoint.lock import clear_folder, left_behind
 from ntps.checkpoint.manifest import Manifest, read_manifest, require_same_run, write_manifest
 from ntps.checkpoint.owned_files import erase, take
 from ntps.errors import InputError
-from ntps.files import LEDGER, PROGRESS, writing
+from ntps.files import MANIFEST, PROGRESS, writing
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
 from ntps.jobs.record import Record
@@ -184,7 +184,7 @@ class _FinetuneRun(RunSession):
             return
         take(out, files_of(self.settings.method, out))
         refuse_strangers(out)
-        found = None if overwrite else read_manifest(folder / LEDGER)
+        found = None if overwrite else read_manifest(folder / MANIFEST)
         if found is not None:
             require_same_run(folder, found, fresh, self.settings.tokens_per_batch)
         with writing(folder):
@@ -193,7 +193,7 @@ class _FinetuneRun(RunSession):
                 folder.mkdir(parents=True, exist_ok=True)
             else:
                 self.notes = found.interruption(fresh, "it differs from one that was not")
-            write_manifest(folder / LEDGER, fresh)
+            write_manifest(folder / MANIFEST, fresh)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
