@@ -56,7 +56,7 @@ def train_tokenizer(texts: Sequence[str], settings: Settings) -> PreTrainedToken
     ``AutoTokenizer`` gives every Qwen2 model that pre-tokenization, so another one would be lost on loading.
     """
     untrained = Qwen2Tokenizer(pad_token="<|pad|>", model_max_length=settings.context)
-    trained: PreTrainedTokenizerBase = untrained.train_new_from_iterator(  # type: ignore[no-untyped-call]
+    trained: PreTrainedTokenizerBase = untrained.train_new_from_iterator(
         texts, settings.vocabulary, initial_alphabet=sorted(ByteLevel.alphabet()), show_progress=False
     )
     return trained

@@ -66,7 +66,8 @@ def test_recipes_of_fine_tuning(name: str, values: list[Any]) -> None:
 @pytest.mark.parametrize("name", ["rank", "alpha", "lora_dropout", "start_layer"])
 def test_what_full_fine_tuning_would_ignore_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="means nothing to --method full"):
-        FinetuneSettings(method="full", **{name: 1e-1 if name == "lora_dropout" else 3})
+        options: dict[str, Any] = {name: 1e-1 if name == "lora_dropout" else 3}
+        FinetuneSettings(method="full", **options)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +117,12 @@ def test_every_keyword_is_explained_and_no_other_is_taken(function: Any) -> None
 
 def test_what_is_loaded_takes_no_options_of_loading() -> None:
     model, task = ntps.load_model(), ntps.load_task(limit=20)
-    for name, value in {"limit": 0, "split": "test", "text_columns": ["a"], "config": "b"}.items():
+    of_tasks: dict[str, Any] = {"limit": 0, "split": "test", "text_columns": ["a"], "config": "b"}
+    for name, value in of_tasks.items():
         with pytest.raises(InputError, match=f"^{name} has no effect on a task that is loaded already"):
             ntps.score(task=task, **{name: value})
-    for name, value in {"device": "cpu", "dtype": "float64", "adapter": "a", "trust_remote_code": True}.items():
+    of_models: dict[str, Any] = {"device": "cpu", "dtype": "float64", "adapter": "a", "trust_remote_code": True}
+    for name, value in of_models.items():
         with pytest.raises(InputError, match=f"^{name} has no effect on a model that is loaded already"):
             ntps.score(model, **{name: value})
     with pytest.raises(InputError, match=r"^model is loaded already, and fine-tuning would change it"):
@@ -128,9 +131,8 @@ def test_what_is_loaded_takes_no_options_of_loading() -> None:
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     plain = ntps.score(limit=30, layers=[1], max_length=9, test=False)
-    given = ntps.score(
-        limit=np.int64(30), layers=np.int64(1), max_length=np.int32(9), test=np.bool_(False), out=tmp_path / "scored"
-    )
+    numbers: Any = {"limit": np.int64(30), "layers": np.int64(1), "max_length": np.int32(9), "test": np.bool_(False)}
+    given = ntps.score(**numbers, out=tmp_path / "scored")
     assert given.to_dict()["settings_hash"] == plain.to_dict()["settings_hash"]
     assert ntps.ScoreResult.load(tmp_path / "scored").summary == plain.summary
 

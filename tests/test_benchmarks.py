@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,12 @@ def test_costs_of_methods_command(tmp_path: Path) -> None:
 
 def test_jobs_take_turns() -> None:
     calls: list[str] = []
-    jobs = {name: lambda name=name: calls.append(name) or len(calls) for name in "ab"}
+
+    def job(name: str) -> int:
+        calls.append(name)
+        return len(calls)
+
+    jobs = {name: partial(job, name) for name in "ab"}
     seconds, results = interleaved(jobs, rounds=2)
     assert calls == list("abab")
     assert [len(runs) for runs in seconds.values()] == [2, 2]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import collect_docstrings
-from collect_docstrings import SourceModule, heldout_texts, modules, training_texts
+from collect_docstrings import Part, SourceModule, heldout_texts, modules, training_texts
 from ntps.tasks.load import load_task
 
-PARTS = ("train", "test", "heldout", "corpus")
+PARTS: tuple[Part, ...] = get_args(Part)
 SHARED = "This paragraph stands in every module of the library."
 
 

@@ -149,9 +149,9 @@ def test_what_is_read_is_never_replaced(inputs: Path, run: Run, tmp_path: Path) 
         status, said = run(*command, "--overwrite")
         assert status == 2 and "is read, and would be replaced" in said
     (tmp_path / "scored" / "moments" / "task.jsonl").unlink()
-    for command in (("score", "--from", "scored"), ("merge", "scored", inputs / "second"), ("words", "scored")):
-        more = ("--list", "A=ba") if command[0] == "words" else ("--overwrite",)
-        assert run(*command, "--out", "scored", *more)[0] == 2
+    for reads in (("score", "--from", "scored"), ("merge", "scored", str(inputs / "second")), ("words", "scored")):
+        more = ("--list", "A=ba") if reads[0] == "words" else ("--overwrite",)
+        assert run(*reads, "--out", "scored", *more)[0] == 2
     assert snapshot(tmp_path) == before
 
 
@@ -306,8 +306,14 @@ def test_a_file_that_is_no_study_is_not_replaced(inputs: Path, run: Run, tmp_pat
 def test_each_result_is_read_a_fixed_number_of_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ntps.study import runs
 
-    grid, read, times = save_grid(tmp_path / "grid"), runs._read, []
-    monkeypatch.setattr(runs, "_read", lambda path: times.append(path) or read(path))
+    grid, read = save_grid(tmp_path / "grid"), runs._read
+    times: list[Path] = []
+
+    def counted(path: Path) -> Any:
+        times.append(path)
+        return read(path)
+
+    monkeypatch.setattr(runs, "_read", counted)
     run_grid(grid, tmp_path / "out")
     folder = tmp_path / "out" / "results" / "model" / "local" / "first" / "score"
     assert times.count(folder / "result.json") == 1

@@ -114,8 +114,9 @@ def random_task(count: int = 60, classes: int = 3, seed: int = 0, test: int = 0,
     """A task whose label is the first word's number modulo the number of classes."""
     splits = [random_texts(size, seed + index, longest) for index, size in enumerate((count, test))]
     labels = [[WORDS.index(text.split()[0]) % classes for text in texts] for texts in splits]
-    more = {"test_texts": splits[1], "test_labels": labels[1]} if test else {}
-    return task_from_lists(splits[0], labels[0], label_names=[f"class {i}" for i in range(classes)], **more)
+    names = [f"class {i}" for i in range(classes)]
+    test_texts, test_labels = (splits[1], labels[1]) if test else (None, None)
+    return task_from_lists(splits[0], labels[0], test_texts=test_texts, test_labels=test_labels, label_names=names)
 
 
 def save_rows(path: Path, texts: Sequence[str], labels: Sequence[object]) -> Path:

@@ -310,7 +310,7 @@ def test_a_hub_model_without_its_owner(task: Path, run: Run) -> None:
 
 
 def test_signs_that_standard_output_lacks_do_no_harm(model: Path, task: Path) -> None:
-    command = [sys.executable, "-m", "ntps", "score", model, task, "--layers=-1"]
+    command: list[str | Path] = [sys.executable, "-m", "ntps", "score", model, task, "--layers=-1"]
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
     done = subprocess.run(command, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -381,7 +381,8 @@ def test_weights_that_are_not_finite(model: Path, task: Path, tmp_path: Path) ->
     weights = load_file(spoiled / "model.safetensors")
     weights["layers.1.mlp.down_proj.weight"].fill_(float("nan"))
     save_file(weights, spoiled / "model.safetensors", {"format": "pt"})
-    command = [sys.executable, "-m", "ntps", "score", spoiled, task, "-q", "--out", tmp_path / "run"]
+    options = ["-q", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "ntps", "score", str(spoiled), str(task), *options]
     process = subprocess.run(command, capture_output=True, text=True)
     done = Done(process.returncode, process.stdout, process.stderr)
     assert done.status == 1 and done.out == ""

@@ -54,6 +54,10 @@ def _damaged_config(folder: Path, name: str, seed: int) -> None:
     (folder / name).write_text(damage_json((folder / name).read_text(), random.Random(seed)))
 
 
+def _remove(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+
 def _occupied(here: Path, name: str) -> None:
     (here / "kept" / name).mkdir(parents=True)
     (here / "kept" / name / "diary.txt").write_text("mine")
@@ -98,13 +102,13 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
                 f"without {gone}",
                 ("probe", "{here}/m", task),
                 True,
-                copied(inputs.model, "m", lambda m, g=gone: (m / g).unlink()),
+                copied(inputs.model, "m", partial(_remove, name=gone)),
             )
             yield Case(
                 "a flipped bit of weights",
                 ("score", "{here}/m", task),
                 False,
-                copied(inputs.model, "m", lambda m, s=seed: flip(m / "model.safetensors", random.Random(s))),
+                copied(inputs.model, "m", partial(flip, name="model.safetensors", seed=seed)),
             )
             place = rng.choice(("moments", "pooled", "result.json", "curves.parquet"))
             yield Case(
@@ -144,7 +148,7 @@ def _weights(folder: Path, kind: str, seed: int) -> None:
     path = folder / "model.safetensors"
     match kind:
         case "cut":
-            cut(path, random.Random(seed))
+            cut(folder, path.name, seed)
         case "empty":
             path.write_bytes(b"")
         case "gone":

@@ -34,13 +34,11 @@ class Inputs:
         texts = random_texts(40, 3)
         labels = [len(text) // 3 % 3 for text in texts]
         model = save_model(folder / "model", "llama")
-        parts = []
         for name, part in (("task", slice(0, 24)), ("other", slice(24, 40))):
             task = save_rows(folder / f"{name}.jsonl", texts[part], labels[part])
             ntps.score(model, task, out=folder / f"scored-{name}", keep_pooled=True)
-            parts.append(folder / f"scored-{name}")
         study = StudyFactory(tasks=TASKS[:2]).write(folder / "study")
-        return cls(model, folder / "task.jsonl", *parts, study)
+        return cls(model, folder / "task.jsonl", folder / "scored-task", folder / "scored-other", study)
 
 
 def damage_json(text: str, rng: random.Random) -> str:
@@ -67,17 +65,18 @@ def _places(content: Any) -> Any:
             yield from _places(value)
 
 
-def flip(path: Path, rng: random.Random) -> None:
-    """Changes one bit."""
+def flip(folder: Path, name: str, seed: int) -> None:
+    """Changes one bit of a file."""
+    path, rng = folder / name, random.Random(seed)
     content = bytearray(path.read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     path.write_bytes(bytes(content))
 
 
-def cut(path: Path, rng: random.Random) -> None:
-    """Keeps the beginning only."""
-    content = path.read_bytes()
-    path.write_bytes(content[: rng.randrange(len(content))])
+def cut(folder: Path, name: str, seed: int) -> None:
+    """Keeps the beginning of a file only."""
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: random.Random(seed).randrange(len(content))])
 
 
 def copied(source: Path, name: str, then: Callable[[Path], object]) -> Callable[[Path], object]:

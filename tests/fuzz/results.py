@@ -30,9 +30,13 @@ def _foreign(folder: Path, name: str, source: Path) -> None:
     shutil.copy(source / name, folder / name)
 
 
-def _bare(folder: Path, content: object) -> None:
-    folder.mkdir()
-    (folder / "result.json").write_text(json.dumps(content))
+def _empty(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"")
+
+
+def _bare(here: Path, content: object) -> None:
+    (here / "d").mkdir()
+    (here / "d" / "result.json").write_text(json.dumps(content))
 
 
 def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
@@ -51,14 +55,15 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
             f"{name}: {change.__name__} {file}",
             use,
             True,
-            copied(inputs.scored, "d", lambda d, f=file, c=change, s=seed: c(d / f, random.Random(s))),
+            copied(inputs.scored, "d", partial(change, name=file, seed=seed)),
         )
         file = rng.choice(("moments/index.json", "result.json", "pooled/train/index.json"))
         yield Case(
             f"{name}: damaged {file}", use, False, copied(inputs.scored, "d", partial(_json, name=file, seed=seed))
         )
-        pair = ("moments/layer.001.safetensors", "moments/layer.002.safetensors")
-        yield Case(f"{name}: layers swapped", use, True, copied(inputs.scored, "d", lambda d, p=pair: _swap(d, *p)))
+        first, second = "moments/layer.001.safetensors", "moments/layer.002.safetensors"
+        swap = partial(_swap, first=first, second=second)
+        yield Case(f"{name}: layers swapped", use, True, copied(inputs.scored, "d", swap))
         yield Case(
             f"{name}: foreign {FILES[0]}",
             use,
@@ -68,9 +73,9 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
         pooled = f"pooled/train/layer.00{rng.randrange(4)}.npy"
         spoil = rng.choice(
             (
-                lambda d, p=pooled: (d / p).write_bytes(b""),
-                lambda d, p=pooled, s=seed: flip(d / p, random.Random(s)),
-                lambda d: _swap(d, "pooled/train/layer.001.npy", "pooled/train/layer.002.npy"),
+                partial(_empty, name=pooled),
+                partial(flip, name=pooled, seed=seed),
+                partial(_swap, first="pooled/train/layer.001.npy", second="pooled/train/layer.002.npy"),
             )
         )
         yield Case(f"other labels: spoilt {pooled}", uses["other labels"], True, copied(inputs.scored, "d", spoil))
@@ -87,7 +92,7 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
             f"report: {change.__name__} {curves}",
             ("report", "{here}/d", "--out", "{here}/out", "--figures", "2"),
             False,
-            copied(inputs.study, "d", lambda d, f=curves, c=change, s=seed: c(d / f, random.Random(s))),
+            copied(inputs.study, "d", partial(change, name=curves, seed=seed)),
         )
         yield Case(
             "words: damaged result",
@@ -95,21 +100,21 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
             False,
             copied(inputs.scored, "d", partial(_json, name="result.json", seed=seed)),
         )
-        content = rng.choice(
-            (
-                {"kind": "score"},
-                {"kind": "probe", "model": 3},
-                [],
-                3,
-                {"kind": ["score"]},
-                {"kind": "words"},
-                {"kind": "finetune", "task": {}},
-            )
+        contents: tuple[object, ...] = (
+            {"kind": "score"},
+            {"kind": "probe", "model": 3},
+            [],
+            3,
+            {"kind": ["score"]},
+            {"kind": "words"},
+            {"kind": "finetune", "task": {}},
         )
-        for command in (
+        content = rng.choice(contents)
+        commands: tuple[tuple[str, ...], ...] = (
             ("report", "{here}/d"),
             ("paper", "--with", "{here}/d"),
             ("words", "{here}/d", "--list", "A=ba"),
             ("finetune", str(inputs.model), str(inputs.task), "--steps", "1", "--compare", "{here}/d"),
-        ):
-            yield Case(f"{command[0]}: {content}", command, True, lambda here, c=content: _bare(here / "d", c))
+        )
+        for arguments in commands:
+            yield Case(f"{arguments[0]}: {content}", arguments, True, partial(_bare, content=content))

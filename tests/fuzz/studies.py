@@ -67,6 +67,10 @@ def _write(here: Path, text: str) -> None:
     (here / "s.yaml").write_text(text)
 
 
+def _write_bytes(here: Path, content: bytes) -> None:
+    (here / "s.yaml").write_bytes(content)
+
+
 def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
     """Endless."""
     good = {
@@ -85,6 +89,4 @@ def cases(inputs: Inputs, rng: random.Random) -> Iterator[Case]:
             yield Case("study damaged", call, False, partial(_write, text=damage_json(whole, rng)))
             raw = bytearray(yaml.safe_dump(good), "utf-8")
             raw[rng.randrange(len(raw))] = rng.choice(b"\x00\xff[]{}:&*!%@`'\"\t\n")
-            yield Case(
-                "study with another byte", call, False, lambda here, raw=bytes(raw): (here / "s.yaml").write_bytes(raw)
-            )
+            yield Case("study with another byte", call, False, partial(_write_bytes, content=bytes(raw)))

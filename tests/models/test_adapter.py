@@ -55,7 +55,8 @@ def write_adapter(folder: Path, peft_model: Any) -> Path:
 
 def states(base: Any) -> Tensor:
     with torch.no_grad():
-        return base(input_ids=IDS, use_cache=False).last_hidden_state
+        hidden: Tensor = base(input_ids=IDS, use_cache=False).last_hidden_state
+    return hidden
 
 
 def lora(model: LanguageModel, start_layer: int = 0) -> Any:
@@ -158,7 +159,7 @@ def test_wrong_adapters(what: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"hidden_size": 32}, {"num_hidden_layers": 2}, {"num_hidden_layers": 4}])
-def test_adapters_of_other_models(other: dict[str, int], tmp_path: Path) -> None:
+def test_adapters_of_other_models(other: dict[str, Any], tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter", lora(load_model(save_model(tmp_path / "model"))))
     types = ["full_attention"] * other.get("num_hidden_layers", DEPTH)
     with pytest.raises(InputError, match="belongs to another model than"):

@@ -22,7 +22,8 @@ FOLDER = embedded_model_folder()
 
 @pytest.fixture(scope="module")
 def training() -> dict[str, Any]:
-    return json.loads((FOLDER / "training.json").read_text())
+    content: dict[str, Any] = json.loads((FOLDER / "training.json").read_text())
+    return content
 
 
 def test_is_at_most_four_megabytes() -> None:

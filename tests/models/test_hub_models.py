@@ -74,6 +74,9 @@ def scored(client: HubClient, model: str, task: str, *options: str) -> dict[str,
 
 def refusal(client: HubClient, model: str, task: str, *options: str) -> str:
     """What a refusal says, without the attempts that the hub's client reports before it."""
+    status: int
+    out: str
+    err: str
     status, out, err = client.ask(["score", model, task, "-q", *options])[0]
     assert (status, out) == (2, ""), err
     *attempts, sentence = err.splitlines()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +34,7 @@ def own(qwen2: Path, tmp_path: Path) -> Path:
     return shutil.copytree(qwen2, tmp_path / "own")
 
 
-def refusal(folder: Path | str, **options: str) -> str:
+def refusal(folder: Path | str, **options: Any) -> str:
     """The message of a refusal: one sentence that names what was given."""
     with pytest.raises(InputError) as caught:
         load_model(folder, **options)
@@ -67,7 +69,9 @@ def test_a_decoder_without_a_final_norm_ends_with_its_last_block(tmp_path: Path)
         max_position_embeddings=CONTEXT,
         word_embed_proj_dim=WIDTH,
         do_layer_norm_before=False,
-        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 0),
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     OPTModel(config).save_pretrained(tmp_path)
     tokenizer_of("gpt2").save_pretrained(tmp_path)
@@ -139,9 +143,12 @@ def test_code_in_a_folder_does_not_run_unless_asked_for(own: Path) -> None:
 def test_the_logging_settings_of_the_user_come_back(qwen2: Path) -> None:
     before = transformers_logging.get_verbosity()
     try:
-        for level, bars in ((transformers_logging.INFO, True), (transformers_logging.ERROR, False)):
+        for level, bars in ((logging.INFO, True), (logging.ERROR, False)):
             transformers_logging.set_verbosity(level)
-            (transformers_logging.enable_progress_bar if bars else transformers_logging.disable_progress_bar)()
+            if bars:
+                transformers_logging.enable_progress_bar()
+            else:
+                transformers_logging.disable_progress_bar()
             load_model(qwen2)
             assert transformers_logging.get_verbosity() == level
             assert transformers_logging.is_progress_bar_enabled() is bars
@@ -151,7 +158,7 @@ def test_the_logging_settings_of_the_user_come_back(qwen2: Path) -> None:
 
 
 def test_progress_bars_of_the_hub_that_the_user_switched_off_stay_off(qwen2: Path) -> None:
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     disable_progress_bars()
     try:

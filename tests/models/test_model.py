@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -132,7 +133,8 @@ def test_a_pass_keeps_no_graph(model: LanguageModel) -> None:
 
 def test_dropout_is_off(folders: dict[str, Path]) -> None:
     model = load_model(folders["gpt2"])
-    assert model.base.config.resid_pdrop > 0
+    config: Any = model.base.config
+    assert config.resid_pdrop > 0
     first, second = visited(model, ALL), visited(model, ALL)
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(first, second, strict=True))
 
@@ -141,9 +143,10 @@ def test_padding_is_filled_with_a_token_that_the_model_knows(folders: dict[str, 
     """Tokenizers without a pad token, and those whose pad token was added without resizing the model."""
     for kind in KINDS:
         model = load_model(folders[kind])
+        config: Any = model.base.config
         for pad in (None, "[PAD]"):
             model.tokenizer.pad_token = None
             if pad:
                 model.tokenizer.add_special_tokens({"pad_token": pad})
-                assert model.tokenizer.pad_token_id >= model.base.config.vocab_size
-            assert 0 <= model.pad_id < model.base.config.vocab_size
+                assert model.tokenizer.pad_token_id >= config.vocab_size
+            assert 0 <= model.pad_id < config.vocab_size

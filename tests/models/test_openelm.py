@@ -46,7 +46,8 @@ def random_weights() -> Weights:
     rng = np.random.default_rng(0)
 
     def matrix(rows: int, columns: int) -> NDArray[np.float32]:
-        return (0.7 * rng.standard_normal((rows, columns)) / columns**0.5).astype(np.float32)
+        values: NDArray[np.float32] = (0.7 * rng.standard_normal((rows, columns)) / columns**0.5).astype(np.float32)
+        return values
 
     def norm(width: int) -> NDArray[np.float32]:
         return (1 + 0.3 * rng.standard_normal(width)).astype(np.float32)
@@ -89,7 +90,8 @@ def states(model: torch.nn.Module, ids: torch.Tensor, **options: Any) -> torch.T
 
 
 def rms_norm(x: Array, weight: Array) -> Array:
-    return x / np.sqrt(np.mean(x * x) + 1e-6) * weight
+    normed: Array = x / np.sqrt(np.mean(x * x) + 1e-6) * weight
+    return normed
 
 
 def rotate(head: Array, position: int, base: float = 10000.0) -> Array:
@@ -172,7 +174,8 @@ def test_config_resolves_standard_names_and_round_trips(tmp_path: Path) -> None:
     register()  # once more: nothing changes
     again = AutoConfig.from_pretrained(tmp_path)
     assert type(again) is OpenELMConfig and again.to_diff_dict() == config.to_diff_dict()
-    one = OpenELMConfig(num_hidden_layers=3, model_dim=256, ffn_multipliers=2)
+    settings: dict[str, Any] = {"num_hidden_layers": 3, "model_dim": 256, "ffn_multipliers": 2}
+    one = OpenELMConfig(**settings)
     assert (one.num_query_heads, one.num_kv_heads, one.ffn_dims) == ([2] * 3, [2] * 3, [512] * 3)
 
 
@@ -194,7 +197,7 @@ def test_published_names_load(tmp_path: Path, lists: dict[str, Any], shared: boo
     assert type(model) is kind and not any(info.values()), info
     assert isinstance(base.layers, torch.nn.ModuleList) and len(base.layers) == 4
     np.testing.assert_array_equal(base.norm.weight.detach(), WEIGHTS["transformer.norm.weight"])
-    if kind is OpenELMForCausalLM:
+    if isinstance(model, OpenELMForCausalLM):
         assert (model.lm_head.weight is base.token_embeddings.weight) == shared
         assert shared or bool((model.lm_head.weight == 1).all())
 

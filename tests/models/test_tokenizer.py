@@ -15,7 +15,7 @@ from ntps.models.load import load_model
 from ntps.models.tokenizing.tokens import tokenize
 from tiny import WORDS, random_texts, save_model
 
-OTHERS = {
+OTHERS: dict[str, dict[str, Any]] = {
     "vowels stand alone": {
         "pre_tokenizer": {
             "type": "Sequence",

@@ -61,12 +61,12 @@ def test_long_texts_make_small_chunks(models: dict[str, LanguageModel], monkeypa
 
 
 @pytest.mark.parametrize("limit", [None, 20])
-def test_a_tokenizer_in_python_works_in_several_processes(limit: int | None) -> None:
+def test_a_tokenizer_in_python_works_in_several_processes(limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the texts, and with what it alone would give."""
     tokenizer = ByT5Tokenizer()
     texts = random_texts(3 * CHUNK + 7)
     seen: set[int] = set()
-    tokenizer.convert_tokens_to_ids = _telling(tokenizer.convert_tokens_to_ids, seen)
+    monkeypatch.setattr(tokenizer, "convert_tokens_to_ids", _telling(tokenizer.convert_tokens_to_ids, seen))
     chunks = list(encode(tokenizer, texts, limit))
     assert not seen or len(os.sched_getaffinity(0)) == 1, "the texts were tokenized in this process"
     rows = np.split(

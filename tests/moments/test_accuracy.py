@@ -20,6 +20,8 @@ BOUND = 1e-12
 SHIFT = 149
 """Every float32 is a multiple of 2⁻¹⁴⁹, so float32 states times 2¹⁴⁹ are integers, and Python's have no size limit."""
 
+mkldnn: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 
 
@@ -105,7 +107,7 @@ def _by_legacy_setter() -> None:
 
 
 def _by_new_setting() -> None:
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    mkldnn.fp32_precision = "bf16"
     torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 
@@ -122,7 +124,7 @@ def test_a_lower_precision_of_the_process_changes_no_bit(tmp_path: Path, lower: 
     model, task = load_model(save_model(tmp_path / "model")), random_task(40)
     expected = score(model, task).to_dict()["layers"]
     lower()
-    settings = torch.backends.mkldnn.matmul.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+    settings = mkldnn.fp32_precision, torch.backends.cuda.matmul.fp32_precision
     assert settings != ("ieee", "ieee")
     assert score(model, task).to_dict()["layers"] == expected
-    assert (torch.backends.mkldnn.matmul.fp32_precision, torch.backends.cuda.matmul.fp32_precision) == settings
+    assert (mkldnn.fp32_precision, torch.backends.cuda.matmul.fp32_precision) == settings

@@ -40,7 +40,7 @@ def test_an_encoder_that_hardly_attends_is_not_taken_for_causal(dtype: str, fold
     model = load_model(folders["bert"], dtype=dtype)
     with torch.no_grad():
         for block in model.blocks:
-            block.attention.output.dense.weight.mul_(0.02)
+            block.get_parameter("attention.output.dense.weight").mul_(0.02)
     assert not check_batching(model, tokenize(model, random_texts(30)), ALL, BUDGET).causal
 
 
@@ -73,7 +73,7 @@ def test_one_text_of_the_whole_context_fits(folders: dict[str, Path]) -> None:
 
 def _spoil(model: LanguageModel, value: float) -> None:
     with torch.no_grad():
-        model.blocks[1].mlp.down_proj.weight.fill_(value)
+        model.blocks[1].get_parameter("mlp.down_proj.weight").fill_(value)
 
 
 def test_states_that_are_not_finite_never_pass(folders: dict[str, Path]) -> None:

@@ -153,7 +153,7 @@ def test_the_recorded_plan_is_followed(model: LanguageModel, task: Task, whole: 
 def test_no_resume_begins_again(model: LanguageModel, task: Task, whole: Path, tmp_path: Path) -> None:
     interrupt(model, task, tmp_path, "train texts", 3)
     steps = Interrupter()
-    visits = model.base.config.num_hidden_layers + 1
+    visits = model.num_layers + 1
     added = 0
     add = Moments.add
 
@@ -247,7 +247,7 @@ def test_a_model_that_was_trained_on_is_another_one(task: Task, tmp_path: Path) 
     interrupt(load_model(folder), task, tmp_path / "run", "train texts", 3)
     trained = load_model(folder)
     with torch.no_grad():
-        trained.blocks[1].mlp.down_proj.weight += 1e-3
+        trained.blocks[1].get_parameter("mlp.down_proj.weight").add_(1e-3)
     with pytest.raises(InputError, match="model weights"):
         score(trained, task, out=tmp_path / "run", tokens_per_batch=BUDGET)
 

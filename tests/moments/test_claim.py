@@ -16,7 +16,8 @@ from ntps.errors import InputError
 
 def test_whoever_waits_at_a_lock_that_is_gone_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before leaves, and takes the name of the lock with it, between the opening and the locking of it."""
-    opened, gone = os.open, []
+    opened = os.open
+    gone: list[Any] = []
 
     def late(path: Any, *arguments: Any, **options: Any) -> int:
         descriptor = opened(path, *arguments, **options)

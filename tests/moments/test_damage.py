@@ -82,7 +82,8 @@ def test_what_is_not_as_it_was_written_is_refused(
     damage: Callable[[Path, Path], None], named: str, run: Path, runs: Path, tmp_path: Path
 ) -> None:
     damage(run, runs / "b")
-    for use in (lambda: rescore(run), lambda: merge([run, runs / "b"], tmp_path / "out")):
+    uses: tuple[Callable[[], object], ...] = (lambda: rescore(run), lambda: merge([run, runs / "b"], tmp_path / "out"))
+    for use in uses:
         with pytest.raises(InputError, match=rf"{named}.* is damaged or of another run"):
             use()
     assert not (tmp_path / "out" / "result.json").exists()
@@ -171,7 +172,12 @@ def test_an_index_that_is_no_json(text: str, run: Path) -> None:
 
 def test_shapes() -> None:
     shape = {"a": [int], "b?": ({"c": str}, None), "d?": Each(float)}
-    for good in ({"a": []}, {"a": [1], "b": None, "more": 3}, {"a": [], "b": {"c": ""}, "d": {"x": 1.0}}):
+    right: tuple[object, ...] = (
+        {"a": []},
+        {"a": [1], "b": None, "more": 3},
+        {"a": [], "b": {"c": ""}, "d": {"x": 1.0}},
+    )
+    for good in right:
         assert misfit(good, shape) is None
     wrong = {
         "the file has no a": {},

@@ -92,14 +92,15 @@ def test_statistics_stay_on_the_device_of_their_layer(folder: Path, monkeypatch:
     )
     moments, _seconds = reductions.collect_moments(work, TASK.outputs)
     assert [set(devices) for devices in seen] == [{DEVICES[layer % 2]} for layer in (0, 1, 2)]
-    assert [moments[layer].device for layer in (0, 1, 2)] == [DEVICES[layer % 2] for layer in (0, 1, 2)]
+    recorders: dict[int, Any] = {**moments}
+    assert [recorders[layer].device for layer in (0, 1, 2)] == [DEVICES[layer % 2] for layer in (0, 1, 2)]
 
 
 class Elsewhere(torch.Tensor):
     """A tensor whose values may be asked for, but which says that it is not on the processor."""
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         return torch.device("cuda")
 
 

@@ -7,6 +7,7 @@ it is shown that they never begin elsewhere: products get the same alignments wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Operands(TorchDispatchMode):
     NAMES = ("addmm", "addmm_", "mm", "mv", "dot", "sum")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: Alignments = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -85,7 +86,8 @@ def operands(library: Library, monkeypatch: pytest.MonkeyPatch) -> Callable[[Cal
     """Runs something, and tells the alignments of all operands of its products."""
 
     def taken_down(action: Callable[[], object]) -> Alignments:
-        with Operands() as watch, monkeypatch.context() as patch:
+        watch = Operands()
+        with watch, monkeypatch.context() as patch:
 
             def multiply_add(product: products.Product, buffer: products.Array) -> None:
                 arrays = (*product, buffer)
@@ -126,7 +128,7 @@ def test_sums_that_were_read_go_on_as_if_they_had_never_been_away(
     merged = Moments(WIDTH, OUTPUTS).merge(restored)
     expected = operands(lambda: ours.update(*batch(2)))
     for moments in (restored, misaligned, merged):
-        assert operands(lambda moments=moments: moments.update(*batch(2))) == expected
+        assert operands(partial(moments.update, *batch(2))) == expected
         assert same_bits(moments, ours)
 
 

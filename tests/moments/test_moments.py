@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,7 +133,11 @@ def test_masks_of_numbers_and_targets_of_other_kinds_will_do() -> None:
     texts, one_hot = ragged([3, 1, 5]), np.eye(2)[[0, 1, 0]]
     hidden, mask = padded(texts)
     expected = moments_of(texts, one_hot)
-    for other_mask, targets in ((mask.long(), torch.as_tensor(one_hot)), (mask.float(), one_hot.astype(np.float32))):
+    others: tuple[tuple[torch.Tensor, Any], ...] = (
+        (mask.long(), torch.as_tensor(one_hot)),
+        (mask.float(), one_hot.astype(np.float32)),
+    )
+    for other_mask, targets in others:
         moments = Moments(3, 2)
         moments.update(hidden, other_mask, targets)
         assert all(torch.equal(moments.sums[name], expected.sums[name]) for name in SUMS)

@@ -92,9 +92,10 @@ def states(model: LanguageModel) -> tuple[list[list[Array]], list[list[Array]]]:
 
 def autoregressive_subspace(texts: list[Array]) -> Array:
     prefixes = [np.cumsum(text, axis=0)[:-1] for text in texts]
-    gram = sum(prefix.T @ prefix for prefix in prefixes)
-    onward = sum(prefix.T @ text[1:] for prefix, text in zip(prefixes, texts, strict=True))
-    return linalg.eigh(onward @ onward.T, gram)[1][:, ::-1]
+    rows, following = np.concatenate(prefixes), np.concatenate([text[1:] for text in texts])
+    gram, onward = rows.T @ rows, rows.T @ following
+    directions: Array = linalg.eigh(onward @ onward.T, gram)[1]
+    return directions[:, ::-1]
 
 
 def loss(features: Array, targets: Array) -> float:

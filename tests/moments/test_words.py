@@ -21,7 +21,7 @@ from ntps.scoring.record import ScoreRecord
 from ntps.scoring.score_run import run_score
 from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.word_planes import WordSettings, run_words, turned
-from tiny import DEPTH, WORDS, random_task, save_model
+from tiny import DEPTH, WORDS, Array, random_task, save_model
 
 LISTS = {"first": ["ba", "be ba"], "second": ["da", "de", "di"]}
 
@@ -44,13 +44,11 @@ def test_coordinates_are_projections_of_pooled_states(layer: int, model: Languag
     assert [(row["list"], row["word"]) for row in result["words"]] == [(k, w) for k, ws in LISTS.items() for w in ws]
     assert result["summary"]["perception_eigenvalues"] == spectra.perception.values[:2].tolist()
     found = np.array([[row["u1"], row["u2"], row["v1"], row["v2"]] for row in result["words"]])
-    states = []
+    states: list[Array] = []
     for row in result["words"]:
         ids = torch.tensor([model.tokenizer(row["word"])["input_ids"]])
         assert row["tokens"] == ids.shape[1]
-        seen: list[torch.Tensor] = []
-        model.visit_layers(ids, None, [layer], lambda _layer, hidden, seen=seen: seen.append(hidden.clone()))
-        states.append(seen[0][0].mean(dim=0).numpy())
+        model.visit_layers(ids, None, [layer], lambda _layer, hidden: states.append(hidden[0].mean(dim=0).numpy()))
     basis = np.hstack([spectra.perception.basis[:, :2], spectra.autoregressive.basis[:, :2]])
     expected = np.stack(states) @ basis
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9 * np.abs(expected).max())
@@ -94,7 +92,7 @@ coordinates = arrays(np.float64, (len(WORDS) // 8, 2), elements=st.floats(-5, 5,
 
 
 @given(coordinates, st.tuples(st.sampled_from([-1.0, 1.0]), st.sampled_from([-1.0, 1.0])))
-def test_signs_of_eigenvectors_do_not_matter(points: np.ndarray, signs: tuple[float, float]) -> None:  # type: ignore[type-arg]
+def test_signs_of_eigenvectors_do_not_matter(points: Array, signs: tuple[float, float]) -> None:
     first = np.arange(len(points)) < 2
     gaps = points[first].mean(axis=0) - points[~first].mean(axis=0)
     kept = np.abs(gaps) > 1e-9

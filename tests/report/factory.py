@@ -83,7 +83,10 @@ class StudyFactory:
 
     def run(self, folder: Path, model: str, task: str, measurement: str, fit: float, rng: np.random.Generator) -> None:
         """Writes one finished run."""
-        noise = lambda: float(rng.normal(0, self.noise))  # noqa: E731
+
+        def noise() -> float:
+            return float(rng.normal(0, self.noise))
+
         base = 0.5 + 0.4 * fit
         result = head(model, task)
         if measurement.startswith("score"):

@@ -20,7 +20,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = save_model(out / "model")
     model = load_model(folder)
     for kind in ("ols", "adamw"):
-        probe(model, TASK, kind, out=out / kind)  # type: ignore[arg-type]
+        probe(model, TASK, kind, out=out / kind)
     probe(model, random_task(30, seed=5, test=20), out=out / "other")
     score(model, TASK, out=out / "score")
     finetune(folder, TASK, steps=3, out=out / "lora")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, DRIVER, ENTER, Browser, browser
-from factory import TASKS, StudyFactory
 
 from ntps.report.study_report import build_report
 from ntps.report.writing import write_report
+from report.browser import CHROMIUM, DRIVER, ENTER, Browser, browser
+from report.factory import TASKS, StudyFactory
 
 EVIL = '<img src=x onerror="document.title=1"><b>gone</b> & "quoted"'
 KEY = ("demo/tiny-lm", TASKS[0], "score-after-lora")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from factory import LAYERS, MEASUREMENTS, TASKS, StudyFactory
 
 from ntps.errors import InputError
 from ntps.study.analysis.reader import FRACTIONS, at_fractions, read_results
+from report.factory import LAYERS, MEASUREMENTS, TASKS, StudyFactory
 
 MODEL = "demo/tiny-lm"
 

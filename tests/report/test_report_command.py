@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from factory import MEASUREMENTS, TASKS, StudyFactory
 
 from ntps.cli import main
+from report.factory import MEASUREMENTS, TASKS, StudyFactory
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

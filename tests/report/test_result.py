@@ -111,7 +111,7 @@ def test_every_curve_can_be_drawn(value: str, result: ScoreResult) -> None:
     heat_map, curves, *_ = result.plot(value=value).axes
     (mesh,) = heat_map.collections
     frame = result.to_frame()
-    np.testing.assert_allclose(mesh.get_array()[2], frame.loc[frame["layer"] == 2, value])
+    np.testing.assert_allclose(np.asarray(mesh.get_array())[2], frame.loc[frame["layer"] == 2, value])
     assert [tick.get_text() for tick in heat_map.get_yticklabels()] == ["embed", "block.1", "block.2", "final_norm"]
     lines = [line for line in curves.lines if line.get_label() != "random directions"]
     assert len(lines) == DEPTH + 1
@@ -157,7 +157,7 @@ def test_undefined_curves_can_be_drawn(result: ScoreResult) -> None:
 def test_released_curves_can_be_drawn(tmp_path: Path) -> None:
     released = score(save_model(tmp_path), random_task(120, 3), convention="released")
     heat_map = released.plot(value="ntps").axes[0]
-    assert heat_map.collections[0].get_array().shape[0] == DEPTH + 1
+    assert np.asarray(heat_map.collections[0].get_array()).shape[0] == DEPTH + 1
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
-from factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
 
 from ntps.errors import InputError
 from ntps.report.study_report import FIGURES, StudyReport, build_report
@@ -19,6 +19,7 @@ from ntps.study.analysis.accuracies import accuracies
 from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
 from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RULES
 from ntps.study.analysis.reader import StudyResults, read_results
+from report.factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,10 @@ def correlations(results: StudyResults) -> Correlations:
     return correlate(results)
 
 
-def result_of(study: Path, task: str, measurement: str) -> dict:  # type: ignore[type-arg]
-    return json.loads((study / "results" / "demo--tiny-lm" / "local" / task / measurement / "result.json").read_text())
+def result_of(study: Path, task: str, measurement: str) -> dict[str, Any]:
+    folder = study / "results" / "demo--tiny-lm" / "local" / task / measurement
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return content
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -82,10 +85,11 @@ def test_table_2_shows_the_last_layer(study: Path, results: StudyResults) -> Non
 
 
 def test_costs_are_medians_of_finished_runs(results: StudyResults) -> None:
-    frame = costs(results).frame.set_index("measurement")
+    frame = costs(results).frame
     assert frame["runs"].tolist() == [7] * len(MEASUREMENTS)
-    assert frame.loc["lora", "total"] == pytest.approx(7 * frame.loc["lora", "median"])
-    assert frame.loc["lora", "times_score"] == frame.loc["lora", "median"] / frame.loc["score", "median"]
+    rows = {row["measurement"]: row for row in frame.to_dict("records")}
+    assert rows["lora"]["total"] == pytest.approx(7 * rows["lora"]["median"])
+    assert rows["lora"]["times_score"] == rows["lora"]["median"] / rows["score"]["median"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_a_selected_pair_is_the_strongest_of_the_surface(correlations: Correlati
 def test_the_probe_is_that_of_the_scores_layer_or_of_the_last(study: Path, results: StudyResults) -> None:
     middle = RULES[3]
     for option in ("same", "last"):
-        one = correlate(results, option).one("tiny-lm", "mse", predictor=middle.label)  # type: ignore[arg-type]
+        one = correlate(results, option).one("tiny-lm", "mse", predictor=middle.label)
         assert one is not None and one.layer == "block.2"
         for task, y in zip(one.points["task"], one.points["y"], strict=True):
             layers = result_of(study, task, "ols")["layers"]
@@ -215,7 +219,9 @@ def test_points_stand_where_the_data_says(report: StudyReport) -> None:
     for part in report.figures:
         if part.name in ("figure_2", "figure_3"):
             assert part.figure is not None
-            drawn = sorted(line.get_xydata()[0].tolist() for axes in part.figure.axes for line in axes.lines)
+            drawn = sorted(
+                np.asarray(line.get_xydata())[0].tolist() for axes in part.figure.axes for line in axes.lines
+            )
             assert np.allclose(drawn, sorted(part.data[["x", "y"]].to_numpy().tolist()))
             assert all(axes.get_xlabel() and axes.get_ylabel() for axes in part.figure.axes)
 
@@ -228,10 +234,11 @@ def test_any_size_of_study_is_drawn_without_overlaps(models: int, tasks: int, tm
         if part.figure is None:
             continue
         part.figure.draw_without_rendering()
-        boxes = [axes.get_tightbbox() for axes in part.figure.axes]
+        found = [axes.get_tightbbox() for axes in part.figure.axes]
+        boxes = [box for box in found if box is not None]
+        assert len(boxes) == len(found)
         boxes += [legend.get_window_extent() for legend in part.figure.legends]
         for index, box in enumerate(boxes):
-            assert box is not None
             assert box.x0 >= -1 and box.x1 <= part.figure.bbox.x1 + 1, part.name
             for other in boxes[:index]:
                 width = min(box.x1, other.x1) - max(box.x0, other.x0)

@@ -26,7 +26,8 @@ GOOD: dict[str, Any] = {
 
 
 def define(**changes: Any) -> str:
-    return yaml.safe_dump({**GOOD, **changes}, sort_keys=False)
+    text: str = yaml.safe_dump({**GOOD, **changes}, sort_keys=False)
+    return text
 
 
 def refusal(text: str) -> str:

@@ -44,9 +44,9 @@ def test_a_killed_study_goes_on_where_it_was(options: tuple[str, ...], tmp_path:
     assert len(folders) == 4
     finished: dict[str, int] = {}
     # Killed when the first run is done, and again when something begins that was not done before.
-    for folder in ("first/score/result.json", "second/score/run.json"):
+    for file in ("first/score/result.json", "second/score/run.json"):
         process = start(grid, out, *options)
-        wait_for(out / "results/model/local" / folder, process)
+        wait_for(out / "results/model/local" / file, process)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert stamps(out).items() >= finished.items()

@@ -128,9 +128,7 @@ def test_a_defect_in_one_measurement_is_a_failure_with_its_traceback(
             raise ZeroDivisionError("by zero")
         (run.folder / "result.json").write_text('{"schema": 1, "kind": "score"}')
 
-    monkeypatch.setitem(
-        MEASUREMENTS, "score", runs.MEASUREMENTS["score"].__class__(MEASUREMENTS["score"].settings, fail)
-    )
+    monkeypatch.setitem(MEASUREMENTS, "score", MEASUREMENTS["score"].__class__(MEASUREMENTS["score"].settings, fail))
     outcomes = run_grid(grid, tmp_path / "out")
     assert outcomes["first/score"].state.cause == "unexpected ZeroDivisionError: by zero"
     assert outcomes["second/score"].state.status is Status.done

@@ -134,15 +134,17 @@ def test_the_command_prints_and_draws(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {f"figure_{number}.{kind}" for number in (1, 2, 3) for kind in ("png", "pdf", "csv", "md")} <= made
     assert {"published_coefficients.csv", "published_coefficients.md", "beside_lora.csv"} <= made
 
-    frame = pd.read_csv(tmp_path / "out" / "beside_change.csv").set_index(["model", "task"])
-    assert frame.loc[("Qwen2-0.5B", "sst2"), "paper"] == pytest.approx(0.014)
+    changes = pd.read_csv(tmp_path / "out" / "beside_change.csv").to_dict("records")
+    frame = {(row["model"], row["task"]): row for row in changes}
+    assert frame["Qwen2-0.5B", "sst2"]["paper"] == pytest.approx(0.014)
     # A model that the paper does not have stands beside the paper's range.
-    other = frame.loc[("tiny-lm", "sst2")]
+    other = frame["tiny-lm", "sst2"]
     assert np.isnan(other["paper"]) and other["min"] == pytest.approx(-0.008) and other["max"] == pytest.approx(1.059)
-    coefficients = pd.read_csv(tmp_path / "out" / "beside_coefficients.csv").set_index(["relation", "model", "basis"])
-    assert coefficients.loc[("NTPS, LoRA gain", "Qwen2-0.5B", "selected"), "paper"].round(4) == -0.7692
-    probe = coefficients.loc[("probe accuracy, LoRA gain", "tiny-lm", "fixed")]
-    assert np.isnan(probe["paper"]) and probe["min"].round(4) == -0.5035 and -1 <= probe["coefficient"] <= 0
+    rows = pd.read_csv(tmp_path / "out" / "beside_coefficients.csv").to_dict("records")
+    coefficients = {(row["relation"], row["model"], row["basis"]): row for row in rows}
+    assert round(coefficients["NTPS, LoRA gain", "Qwen2-0.5B", "selected"]["paper"], 4) == -0.7692
+    probe = coefficients["probe accuracy, LoRA gain", "tiny-lm", "fixed"]
+    assert np.isnan(probe["paper"]) and round(probe["min"], 4) == -0.5035 and -1 <= probe["coefficient"] <= 0
     points = pd.read_csv(tmp_path / "out" / "figure_3.csv")
     assert len(points) == 2 * 96 and set(points["score_rank"]) == set(range(1, 13))
 

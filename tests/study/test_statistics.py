@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from ntps.study.statistics import (
 
 Array = NDArray[np.float64]
 DIRECTIONS: tuple[Direction, ...] = ("positive", "negative", "either")
+SIGNED: dict[Direction, Callable[[Any], Any]] = {"positive": lambda c: c, "negative": lambda c: -c, "either": np.abs}
 
 
 def table(tasks: int, *shape: int, seed: int = 0) -> tuple[Array, Array]:
@@ -69,7 +72,7 @@ def test_the_p_value_of_one_score_counts_all_orders(case: NDArray[np.int64], dir
     assume(len(set(x)) > 1 and len(set(y)) > 1)
     coefficients = [float(spearman(x, np.array(order))) for order in permutations(y)]
     observed = float(spearman(x, y))
-    signed = {"positive": lambda c: c, "negative": lambda c: -c, "either": abs}[direction]
+    signed = SIGNED[direction]
     expected = np.mean([signed(c) >= signed(observed) - 1e-12 for c in coefficients])
     assert single_p_value(x, y, direction) == pytest.approx(expected, abs=1e-15)
 
@@ -86,7 +89,7 @@ def test_the_exact_p_value_of_twelve_tasks_is_what_sampling_approaches() -> None
 def test_the_selected_p_value_repeats_the_selection(direction: Direction) -> None:
     scores, measurement = table(6, 3, 4, seed=5)
     found = select_pair(scores, measurement, direction)
-    signed = {"positive": lambda c: c, "negative": lambda c: -c, "either": np.abs}[direction]
+    signed = SIGNED[direction]
     best = [signed(spearman(scores, np.array(order))).max() for order in permutations(measurement)]
     strongest = signed(spearman(scores, measurement)).max()
     assert found.exact and found.permutations == 720 and found.pairs == 12
@@ -117,7 +120,7 @@ def test_layers_may_have_measurements_of_their_own(tasks: int) -> None:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_leaving_one_out_is_what_it_says(direction: Direction) -> None:
     scores, measurement = table(6, 3, 4, seed=7)
-    signed = {"positive": lambda c: c, "negative": lambda c: -c, "either": np.abs}[direction]
+    signed = SIGNED[direction]
 
     def by_hand(y: Array) -> tuple[float, list[tuple[int, int]]]:
         ranks, pairs = [], []

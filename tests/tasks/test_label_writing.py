@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,8 +188,12 @@ def test_a_named_column_is_believed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["classes", "multilabel", "regression"])
 def test_labels_are_counted_without_copies(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = {"classes": [0, 2, 2], "multilabel": [[1, 0], [1, 1], [0, 0]], "regression": [0.5, 1.5, 2.5]}[kind]
-    task = task_from_lists("abc", labels)
+    kinds: dict[str, list[Any]] = {
+        "classes": [0, 2, 2],
+        "multilabel": [[1, 0], [1, 1], [0, 0]],
+        "regression": [0.5, 1.5, 2.5],
+    }
+    task = task_from_lists("abc", kinds[kind])
     expected = {"classes": (1, 2), "multilabel": (2, 1), "regression": None}[kind]
     monkeypatch.setattr(Task, "targets", None)
     assert task.class_counts(task.train) == expected

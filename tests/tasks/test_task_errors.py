@@ -34,7 +34,8 @@ def parquet(rows: list[dict[str, object]]) -> bytes:
 def parquet_table(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {

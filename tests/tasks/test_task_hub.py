@@ -91,13 +91,14 @@ def rows_of(entry: Entry, split: str, count: int = 20) -> Dataset:
     codes = [-1 if (entry.name, split) == ("sst2", "test") else i % classes for i in range(count)]
     columns: dict[str, list[Any]] = {name: [f"{split} {name} {i}" for i in range(count)] for name in entry.text}
     features: dict[str, Any] = dict.fromkeys(entry.text, Value("string"))
+    labels: list[Any] = codes
     match entry.name:
         case "intent":
             labels, kind = [f"Intent{code}" for code in codes], Value("string")
         case "clickbait" | "bias":
-            labels, kind = codes, Value("int64")
+            kind = Value("int64")
         case _:
-            labels, kind = codes, ClassLabel(names=list(entry.class_names) or [f"c{i}" for i in range(classes)])
+            kind = ClassLabel(names=list(entry.class_names) or [f"c{i}" for i in range(classes)])
     return Dataset.from_dict({**columns, entry.label: labels}, features=Features({**features, entry.label: kind}))
 
 

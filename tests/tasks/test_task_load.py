@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
@@ -149,8 +148,7 @@ def test_a_limit_keeps_the_class_names_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_holding_out_keeps_shares_order_and_rows() -> None:
-    labels = np.array([0] * 100 + [1] * 50 + [2] * 7)
-    random.Random(0).shuffle(labels)
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [100, 50, 7]))
     whole = Split("train", tuple(f"text {i}" for i in range(157)), labels, {"empty text": 2})
     train, test = hold_out(whole, "classes")
     assert np.bincount(test.labels).tolist() == [30, 15, 2]
@@ -207,7 +205,7 @@ def test_the_embedded_task_is_the_default_and_can_be_limited() -> None:
     assert (len(task.train), len(task.test)) == (50, 50)
     for options in ({"split": "test"}, {"label_column": "label"}, {"limit": 0}):
         with pytest.raises(InputError):
-            load_task(**options)  # type: ignore[arg-type]
+            load_task(**options)
 
 
 def test_a_task_records_how_its_texts_were_chosen(tmp_path: Path) -> None:

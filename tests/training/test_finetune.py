@@ -134,11 +134,11 @@ def test_the_schedule_is_a_cosine_after_a_rise(folder: Path) -> None:
     settings = replace(QUICK, steps=40, learning_rate=0.5, warmup=0.25, clip_threshold=1e-9, test=False)
     curves = run_finetune(folder, TASK, settings).curves
     assert curves["step"].tolist()[-1] == 40
-    for row in curves.itertuples():
+    for step, rate in zip(curves["step"].tolist(), curves["learning_rate"].tolist(), strict=True):
         # The rate of the step itself, which is the row's last.
-        done = row.step - 1
+        done = step - 1
         share = done / 10 if done < 10 else 0.5 * (1 + np.cos(np.pi * (done - 10) / 30))
-        assert row.learning_rate == pytest.approx(0.5 * share, abs=1e-12)
+        assert rate == pytest.approx(0.5 * share, abs=1e-12)
 
 
 def test_every_test_text_is_evaluated_once(folder: Path) -> None:

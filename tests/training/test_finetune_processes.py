@@ -44,7 +44,8 @@ def start(
     batch_size: int = 4,
 ) -> subprocess.Popen[str]:
     recipe = [*RECIPE, "--batch-size", str(batch_size), *options]
-    command = [*launcher, "-m", "ntps", "finetune", place / "model", place / "task", "--out", out, *recipe]
+    inputs = [str(place / "model"), str(place / "task")]
+    command = [*launcher, "-m", "ntps", "finetune", *inputs, "--out", str(out), *recipe]
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

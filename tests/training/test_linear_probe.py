@@ -163,7 +163,7 @@ def test_label_sets(model: LanguageModel, kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
 def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None:
-    settings = ProbeSettings(kind=kind, test=False, **({"epochs": 1} if kind == "adamw" else {}))
+    settings = ProbeSettings(kind=kind, test=False, epochs=1 if kind == "adamw" else None)
     result = ProbeResult(run_probe(model, task, settings))
     assert all(row["test"] is None for row in result.to_dict()["layers"])
     assert (
@@ -237,7 +237,7 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 
 @pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
-    result = probe(model, task, kind, out=tmp_path / "run", **({"epochs": 2} if kind == "adamw" else {}))
+    result = probe(model, task, kind, out=tmp_path / "run", epochs=2 if kind == "adamw" else None)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".ntps.json", "curves.parquet", "result.json"]
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())

@@ -57,7 +57,7 @@ def test_it_is_least_squares(seed: int, width: int, decades: float, offset: floa
         for values in (predicted, expected):
             assert figures.mse == pytest.approx(mean_squared_error(targets, values), abs=1e-8 * scale)
             assert figures.r2 == pytest.approx(r2_score(targets, values, multioutput="variance_weighted"), abs=1e-8)
-        assert figures.squared_loss == pytest.approx(3 * figures.mse)
+        assert figures.mse is not None and figures.squared_loss == pytest.approx(3 * figures.mse)
         assert figures.accuracy is figures.cross_entropy is None
 
 

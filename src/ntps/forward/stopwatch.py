@@ -26,11 +26,11 @@ class Stopwatch:
         """Counts what happens inside on a device."""
         if device.type == "cuda":
             queue = torch.cuda.current_stream(device)
-            first = queue.record_event(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+            first = queue.record_event(torch.cuda.Event(enable_timing=True))
             yield
-            last = queue.record_event(torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+            last = queue.record_event(torch.cuda.Event(enable_timing=True))
             self._outstanding.append((first, last))
-            while self._outstanding and self._outstanding[0][1].query():  # type: ignore[no-untyped-call]
+            while self._outstanding and self._outstanding[0][1].query():
                 self._read()
         else:
             start = time.perf_counter()

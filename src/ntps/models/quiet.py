@@ -26,7 +26,7 @@ def quiet_transformers() -> Iterator[None]:
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     hub_bars = not are_progress_bars_disabled()
     logger.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
@@ -35,5 +35,5 @@ def quiet_transformers() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if bars:
-                transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+                transformers_logging.enable_progress_bar()
             (enable_progress_bars if hub_bars else disable_progress_bars)()

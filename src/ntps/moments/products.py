@@ -44,7 +44,7 @@ def products_library(device: torch.device) -> Library:
 @cache
 def _fastest() -> Library:
     """MKL keeps its best kernels for Intel's processors: on AMD's, OpenBLAS is faster, most with AVX-512."""
-    mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    mkl = torch.backends.mkl.is_available()
     return "numpy" if mkl and "AuthenticAMD" in _processor() and _blas().lib_controllers else "torch"
 
 

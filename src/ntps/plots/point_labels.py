@@ -29,7 +29,7 @@ def place_labels(figure: Figure, axes: Axes, points: NDArray[np.float64], words:
         points: ``(n, 2)`` in data coordinates.
         words: ``(n,)``.
     """
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    renderer = FigureCanvasAgg(figure).get_renderer()
     figure.set_layout_engine("none")
     places = axes.transData.transform(points)
     frame = axes.get_window_extent(renderer)

@@ -101,7 +101,7 @@ def training_arguments(
 
 def _require_trackers(names: Sequence[str]) -> None:
     try:
-        for callback in get_reporting_integration_callbacks(list(names)):  # type: ignore[no-untyped-call]
+        for callback in get_reporting_integration_callbacks(list(names)):
             callback()
     except (ValueError, RuntimeError, ImportError) as error:
         raise InputError(f"--report-to {' '.join(names)} cannot be used: {first_line(error)}") from error
@@ -131,7 +131,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         advance: Callable[[int], None],
     ) -> None:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-        optimizer = Adafactor(trained, **settings.optimizer_options)  # type: ignore[no-untyped-call]
+        optimizer = Adafactor(trained, **settings.optimizer_options)
         # Stepped by the Trainer, once a step: prepared by accelerate, it would step once for every process.
         schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, settings.total_steps)
         if test is None:
