@@ -11,6 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# From here on, shapes and dtypes in annotations are checked at every call.
+install_import_hook(["ntps.theory"], "beartype.beartype")
 
 # How long an example takes says something about the machine only.
 settings.register_profile("any machine", deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.linalg import lapack
 
 from ntps.theory.factor import Array, Factor, rounding
@@ -11,16 +12,18 @@ BLOCK = 64
 """Columns that LAPACK handles at a time."""
 
 
-def ordered_coordinates(columns: Array, noise: Array, vectors: Array) -> Array:
+def ordered_coordinates(
+    columns: Float64[Array, "rank columns"], noise: Float64[Array, " columns"], vectors: Float64[Array, "rank outputs"]
+) -> Float64[Array, "columns outputs"]:
     """Inner products of some vectors with the columns, orthonormalized in their order.
 
     Args:
-        columns: ``(r, m)``.
-        noise: ``(m,)`` length below which what remains of a column is rounding noise.
-        vectors: ``(r, c)``.
+        columns: What is orthonormalized.
+        noise: Length below which what remains of a column is rounding noise.
+        vectors: The others.
 
     Returns:
-        ``(m, c)``: rows of zeros where a column depends on those before it.
+        Rows of zeros where a column depends on those before it.
     """
     height, count = columns.shape
     leading = min(height, count)
@@ -35,7 +38,9 @@ def ordered_coordinates(columns: Array, noise: Array, vectors: Array) -> Array:
     return np.asarray(ordered_basis(columns, noise).T @ vectors)
 
 
-def ordered_basis(columns: Array, noise: Array) -> Array:
+def ordered_basis(
+    columns: Float64[Array, "rank columns"], noise: Float64[Array, " columns"]
+) -> Float64[Array, "rank columns"]:
     """Orthonormalizes columns in their order; dependent columns become zero.
 
     The first k columns of the result span what the first k columns of the input span, for every k. Householder QR would
@@ -43,11 +48,11 @@ def ordered_basis(columns: Array, noise: Array) -> Array:
     project twice: once is not enough when almost nothing of the column remains.
 
     Args:
-        columns: ``(r, m)``.
-        noise: ``(m,)`` length below which what remains of a column is rounding noise.
+        columns: What is orthonormalized.
+        noise: Length below which what remains of a column is rounding noise.
 
     Returns:
-        ``(r, m)``: orthonormal columns, and zeros where a column depends on those before it.
+        Orthonormal columns, and zeros where a column depends on those before it.
     """
     height, count = columns.shape
     basis = np.zeros((height, count))
@@ -68,17 +73,19 @@ def ordered_basis(columns: Array, noise: Array) -> Array:
     return basis
 
 
-def alignment(autoregressive: Array, perception: Array) -> Array:
+def alignment(
+    autoregressive: Float64[Array, "dims directions"], perception: Float64[Array, "dims columns"]
+) -> Float64[Array, "directions columns"]:
     """``‖P_k U_j‖² / ‖U_j‖²`` for every k and j (Algorithm 1).
 
     ``P_k`` is the orthogonal projection on the span of the first k columns of V.
 
     Args:
-        autoregressive: ``(d, r)`` V.
-        perception: ``(d, m)`` U.
+        autoregressive: V.
+        perception: U.
 
     Returns:
-        ``(r, m)``: entry (k-1, j-1) uses the first k columns of V and the first j of U; in [0, 1], never
+        Entry (k-1, j-1) uses the first k columns of V and the first j of U; in [0, 1], never
         decreasing in k.
     """
     noise = rounding(len(autoregressive)) * np.linalg.norm(autoregressive, axis=0)
@@ -88,18 +95,20 @@ def alignment(autoregressive: Array, perception: Array) -> Array:
     return np.minimum(shares, 1.0)
 
 
-def cumulative_explained(pooled: Factor, pooled_target: Array, directions: Array) -> Array:
+def cumulative_explained(
+    pooled: Factor, pooled_target: Float64[Array, "dims outputs"], directions: Float64[Array, "dims directions"]
+) -> Float64[Array, " directions"]:
     """Target energy that the best least-squares probe explains from the first k directions, for every k.
 
     The probe sees ``V_kᵀ x̄``. With ``total = ‖F⁺ M‖²``, equation 35's excess loss is ``total`` minus the result.
 
     Args:
         pooled: Factor of N (or of the pooled covariance).
-        pooled_target: ``(d, c)`` M (or the cross covariance).
-        directions: ``(d, r)`` V.
+        pooled_target: M (or the cross covariance).
+        directions: V.
 
     Returns:
-        ``(r,)``: never decreasing, at most ``total``.
+        Never decreasing, at most ``total``.
     """
     whitened = pooled.whiten(pooled_target)
     seen = ordered_coordinates(pooled.coordinates(directions), pooled.coordinate_noise(directions), whitened)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import linalg
 
 from ntps.theory.factor import Array, Factor, rounding
@@ -24,13 +25,15 @@ class Theorem2Constants:
     upper: float
 
 
-def theorem2_constants(pooled_gram: Array, pooled: Factor, perception: Subspace) -> Theorem2Constants:
+def theorem2_constants(
+    pooled_gram: Float64[Array, "dims dims"], pooled: Factor, perception: Subspace
+) -> Theorem2Constants:
     """Constants of Theorem 2, for the score with all ``rank M`` columns of U.
 
     They are often many orders of magnitude apart; the exact excess loss costs no more.
 
     Args:
-        pooled_gram: ``(d, d)`` N.
+        pooled_gram: N.
         pooled: Its factor.
         perception: U and Λ. With no columns both constants are 0.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from scipy import linalg
 from scipy.linalg import blas, lapack
@@ -32,7 +33,7 @@ class Factor:
     singular problems are the minimum-norm ones.
 
     Attributes:
-        scale: ``(d,)`` square roots of the diagonal of A; zero for dimensions that carry nothing.
+        scale: Square roots of the diagonal of A; zero for dimensions that carry nothing.
         rank: Numerical rank r.
         cutoff: Eigenvalues of the unit-diagonal matrix up to this value counted as zero.
         condition: Condition number ``‖A‖₁ ‖A⁺‖₁`` of the unit-diagonal matrix on its range; where the matrix has full
@@ -40,21 +41,21 @@ class Factor:
         amplification: Largest ratio, among the dimensions that carry something, of the mean square that A was computed
             from by subtraction to what is left; 1 where nothing was subtracted.
         triangle: Lower Cholesky factor of the unit-diagonal matrix; None where it is numerically singular.
-        half: ``(d, r)`` F; None where ``triangle`` is used.
-        inverse: ``(d, r)`` columns w_i in the range of A with ``wᵀ A w = I``; None where ``triangle`` is used.
-        left_inverse: ``(d, r)`` the same up to components outside the range of A. It keeps more digits where dimensions
+        half: F; None where ``triangle`` is used.
+        inverse: Columns w_i in the range of A with ``wᵀ A w = I``; None where ``triangle`` is used.
+        left_inverse: The same up to components outside the range of A. It keeps more digits where dimensions
             differ in scale, and serves where vectors in the range are mapped forward.
     """
 
-    scale: Array
+    scale: Float64[Array, " dims"]
     rank: int
     cutoff: float
     condition: float
     amplification: float = 1.0
-    triangle: Array | None = None
-    half: Array | None = None
-    inverse: Array | None = None
-    left_inverse: Array | None = None
+    triangle: Float64[Array, "dims dims"] | None = None
+    half: Float64[Array, "dims rank"] | None = None
+    inverse: Float64[Array, "dims rank"] | None = None
+    left_inverse: Float64[Array, "dims rank"] | None = None
 
     @property
     def error(self) -> float:
@@ -71,15 +72,15 @@ class Factor:
         """Whether the rank is below the width."""
         return self.rank < len(self.scale)
 
-    def whiten(self, columns: Array) -> Array:
-        """``F⁺ B`` for ``B`` of shape (d, m) with columns in the range of A; returns ``(r, m)``."""
+    def whiten(self, columns: Float64[Array, "dims columns"]) -> Float64[Array, "rank columns"]:
+        """``F⁺ B`` for ``B`` with columns in the range of A."""
         if self.triangle is not None:
             return _solve(self.triangle, np.divide(columns, self.scale[:, None], order="F"), transposed=False)
         assert self.left_inverse is not None
         return self.left_inverse.T @ columns
 
-    def unwhiten(self, coordinates: Array) -> Array:
-        """The minimum-norm ``B`` with ``Fᵀ B = P`` for ``P`` of shape (r, m); returns ``(d, m)``."""
+    def unwhiten(self, coordinates: Float64[Array, "rank columns"]) -> Float64[Array, "dims columns"]:
+        """The minimum-norm ``B`` with ``Fᵀ B = P``."""
         if self.triangle is not None:
             solution = _solve(self.triangle, np.array(coordinates, order="F"), transposed=True)
             solution /= self.scale[:, None]
@@ -87,21 +88,23 @@ class Factor:
         assert self.inverse is not None
         return self.inverse @ coordinates
 
-    def coordinates(self, columns: Array) -> Array:
-        """``Fᵀ B`` for ``B`` of shape (d, m): inner products of the results are those of ``B`` in the metric A."""
+    def coordinates(self, columns: Float64[Array, "dims columns"]) -> Float64[Array, "rank columns"]:
+        """``Fᵀ B``: inner products of the results are those of ``B`` in the metric A."""
         if self.triangle is not None:
             scaled = np.multiply(columns, self.scale[:, None], order="F")
             return np.asarray(blas.dtrmm(1.0, self.triangle, scaled, trans_a=1, lower=1, overwrite_b=1))
         assert self.half is not None
         return self.half.T @ columns
 
-    def coordinate_noise(self, columns: Array) -> Array:
-        """Rounding noise, ``(m,)``, in the length of each column of :meth:`coordinates`."""
+    def coordinate_noise(self, columns: Float64[Array, "dims columns"]) -> Float64[Array, " columns"]:
+        """Rounding noise in the length of each column of :meth:`coordinates`."""
         magnitude = np.linalg.norm(self.scale[:, None] * columns, axis=0)
         return np.asarray(rounding(len(self.scale)) * magnitude)
 
 
-def carries(diagonal: Array, noise: Array | None = None, resolution: float = EPS) -> NDArray[np.bool_]:
+def carries(
+    diagonal: Float64[Array, " dims"], noise: Float64[Array, " dims"] | None = None, resolution: float = EPS
+) -> Bool[NDArray[np.bool_], " dims"]:
     """Which dimensions carry anything: all but the dead ones, whose size is that of the others' rounding noise.
 
     A dimension is dead where its root mean square is at most ``resolution`` (or :data:`DEAD`, if that is more) times
@@ -109,15 +112,17 @@ def carries(diagonal: Array, noise: Array | None = None, resolution: float = EPS
     the others, it would be weighed as if it were as well known as they are.
 
     Args:
-        diagonal: ``(d,)`` mean squares.
-        noise: ``(d,)`` mean squares that ``diagonal`` was computed from by subtraction, if it was.
+        diagonal: Mean squares.
+        noise: Mean squares that ``diagonal`` was computed from by subtraction, if it was.
         resolution: Relative rounding of the states: about 1e-7 for float32.
     """
     alive: NDArray[np.bool_] = diagonal > max(DEAD, resolution) ** 2 * diagonal.max(initial=0.0)
     return alive if noise is None else alive & (diagonal > 8 * rounding(len(diagonal)) * noise)
 
 
-def factorize(matrix: Array, noise_diagonal: Array | None = None, resolution: float = EPS) -> Factor:
+def factorize(
+    matrix: Float64[Array, "dims dims"], noise_diagonal: Float64[Array, " dims"] | None = None, resolution: float = EPS
+) -> Factor:
     """Factorizes a positive semidefinite matrix and decides its rank.
 
     The matrix is scaled to unit diagonal first: hidden dimensions differ in scale by orders of magnitude, and the
@@ -126,8 +131,8 @@ def factorize(matrix: Array, noise_diagonal: Array | None = None, resolution: fl
     are projected back on the range of the unscaled matrix.
 
     Args:
-        matrix: ``(d, d)`` symmetric positive semidefinite.
-        noise_diagonal: ``(d,)`` diagonal of the matrix that ``matrix`` was computed from by subtraction (the
+        matrix: Symmetric positive semidefinite.
+        noise_diagonal: Diagonal of the matrix that ``matrix`` was computed from by subtraction (the
             uncentred Gram of a covariance), whose rounding noise it inherits. The diagonal of ``matrix`` by default.
         resolution: Relative rounding of the states that the matrix was summed from.
 
@@ -176,24 +181,26 @@ def factorize(matrix: Array, noise_diagonal: Array | None = None, resolution: fl
     return Factor(scale, len(root), cutoff, condition, amplification, None, half, inverse, left_inverse)
 
 
-def _nothing(scale: Array, cutoff: float = 0.0, amplification: float = 1.0) -> Factor:
+def _nothing(scale: Float64[Array, " dims"], cutoff: float = 0.0, amplification: float = 1.0) -> Factor:
     """A factor of rank 0."""
     empty = np.zeros((len(scale), 0))
     return Factor(scale, 0, cutoff, 1.0, amplification, None, empty, empty, empty)
 
 
-def _one_norm(matrix: Array) -> float:
+def _one_norm(matrix: Float64[Array, "dims dims"]) -> float:
     return float(lapack.dlange("1", matrix))
 
 
-def _unit_diagonal(matrix: Array, scale: Array) -> Array:
+def _unit_diagonal(matrix: Float64[Array, "dims dims"], scale: Float64[Array, " dims"]) -> Float64[Array, "dims dims"]:
     """The matrix with rows and columns divided by the scale, in Fortran order."""
     scaled = np.divide(matrix.T, scale, order="F")
     scaled /= scale[:, None]
     return scaled
 
 
-def _solve(lower: Array, right: Array, *, transposed: bool) -> Array:
+def _solve(
+    lower: Float64[Array, "dims dims"], right: Float64[Array, "dims columns"], *, transposed: bool
+) -> Float64[Array, "dims columns"]:
     """Solves in place for a right side in Fortran order."""
     if not right.size:
         return right

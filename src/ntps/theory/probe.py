@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from ntps.theory.factor import Array, Factor
 
@@ -16,26 +17,31 @@ class LinearProbe:
     """``ŷ = coefficientsᵀ x̄ + intercept``.
 
     Attributes:
-        coefficients: ``(d, c)``, minimum norm where the pooled covariance is singular.
-        intercept: ``(c,)``.
+        coefficients: Minimum norm where the pooled covariance is singular.
+        intercept: The constant.
     """
 
-    coefficients: Array
-    intercept: Array
+    coefficients: Float64[Array, "dims outputs"]
+    intercept: Float64[Array, " outputs"]
 
-    def predict(self, pooled: Array) -> Array:
-        """Predictions ``(n, c)`` for pooled texts ``(n, d)``."""
+    def predict(self, pooled: Float64[Array, "texts dims"]) -> Float64[Array, "texts outputs"]:
+        """Predictions for pooled texts."""
         return pooled @ self.coefficients + self.intercept
 
 
-def fit_probe(covariance: Factor, cross_covariance: Array, pooled_mean: Array, target_mean: Array) -> LinearProbe:
+def fit_probe(
+    covariance: Factor,
+    cross_covariance: Float64[Array, "dims outputs"],
+    pooled_mean: Float64[Array, " dims"],
+    target_mean: Float64[Array, " outputs"],
+) -> LinearProbe:
     """Least squares with intercept.
 
     Args:
         covariance: Factor of the pooled covariance ``N − E[x̄] E[x̄]ᵀ``.
-        cross_covariance: ``(d, c)`` ``M − E[x̄] E[y]ᵀ``.
-        pooled_mean: ``(d,)`` E[x̄].
-        target_mean: ``(c,)`` E[y].
+        cross_covariance: ``M − E[x̄] E[y]ᵀ``.
+        pooled_mean: E[x̄].
+        target_mean: E[y].
     """
     coefficients = covariance.unwhiten(covariance.whiten(cross_covariance))
     return LinearProbe(coefficients, target_mean - pooled_mean @ coefficients)
@@ -52,12 +58,12 @@ def adjusted_r2(r2: float, texts: int, rank: int) -> float | None:
     return 1.0 - (1.0 - r2) * (texts - 1) / freedom if freedom > 0 else None
 
 
-def variance_explained(residual: Array, target: Array) -> float | None:
+def variance_explained(residual: Float64[Array, " outputs"], target: Float64[Array, " outputs"]) -> float | None:
     """R² weighted by the variance of each output; None for constant targets.
 
     Args:
-        residual: ``(c,)`` sums of squared residuals.
-        target: ``(c,)`` sums of squared deviations of the targets from their mean.
+        residual: Sums of squared residuals.
+        target: Sums of squared deviations of the targets from their mean.
     """
     # As in scikit-learn, an output that does not vary has no weight, whatever its residual.
     varies = target > 0
@@ -69,24 +75,24 @@ class PredictionSums:
     """Residuals and hits of predictions, summed over batches of texts.
 
     Attributes:
-        sums: ``(2 + 3 c,)`` number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
+        sums: Number of texts, hits, and by output: squared residuals, deviations from ``shift`` and
             their squares. Those of parts may be added up.
     """
 
-    def __init__(self, shift: Array) -> None:
+    def __init__(self, shift: Float64[Array, " outputs"]) -> None:
         # From one of the targets: sums of large squares would cancel, and constant targets must leave exactly nothing.
         self.shift = shift
-        self.sums = np.zeros(2 + 3 * len(shift))
+        self.sums: Float64[Array, " 2+3*outputs"] = np.zeros(2 + 3 * len(shift))
 
     @classmethod
-    def of(cls, predicted: Array, targets: Array) -> PredictionSums:
+    def of(cls, predicted: Float64[Array, "texts outputs"], targets: Float64[Array, "texts outputs"]) -> PredictionSums:
         """The sums of all texts at once."""
         sums = cls(targets[0])
         sums.add(predicted, targets)
         return sums
 
-    def add(self, predicted: Array, targets: Array) -> None:
-        """Adds texts: predictions ``(n, c)`` and targets ``(n, c)``."""
+    def add(self, predicted: Float64[Array, "texts outputs"], targets: Float64[Array, "texts outputs"]) -> None:
+        """Adds texts."""
         hits = (predicted.argmax(axis=1) == targets.argmax(axis=1)).sum()
         deviation = targets - self.shift
         by_output = (((targets - predicted) ** 2).sum(axis=0), deviation.sum(axis=0), (deviation**2).sum(axis=0))

@@ -7,6 +7,7 @@ columns as N has kept directions, far beyond ``rank M``; an absolute cut-off. We
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import linalg
 
 from ntps.theory.factor import Array
@@ -18,24 +19,29 @@ ABSOLUTE_CUTOFF = 1e-8
 
 
 def released_subspaces(
-    prefix_gram: Array, prefix_next: Array, pooled_gram: Array, pooled_target: Array
-) -> tuple[Array, Array]:
+    prefix_gram: Float64[Array, "dims dims"],
+    prefix_next: Float64[Array, "dims dims"],
+    pooled_gram: Float64[Array, "dims dims"],
+    pooled_target: Float64[Array, "dims outputs"],
+) -> tuple[Float64[Array, "dims directions"], Float64[Array, "dims columns"]]:
     """V and U as the released sweep orders them.
 
     Args:
-        prefix_gram: ``(d, d)`` D.
-        prefix_next: ``(d, d)`` S.
-        pooled_gram: ``(d, d)`` N.
-        pooled_target: ``(d, c)`` M.
+        prefix_gram: D.
+        prefix_next: S.
+        pooled_gram: N.
+        pooled_target: M.
 
     Returns:
-        V ``(d, r_D)`` and U ``(d, r_N)``, eigenvalues ascending. All but the last ``rank M`` columns of U are an
+        V and U, eigenvalues ascending. All but the last ``rank M`` columns of U are an
         arbitrary basis of a kernel, chosen by rounding: so is any score that uses them.
     """
     return _ascending(prefix_gram, prefix_next), _ascending(pooled_gram, pooled_target)
 
 
-def _ascending(gram: Array, cross: Array) -> Array:
+def _ascending(
+    gram: Float64[Array, "dims dims"], cross: Float64[Array, "dims outputs"]
+) -> Float64[Array, "dims columns"]:
     values, vectors = linalg.eigh(gram)
     kept = values > ABSOLUTE_CUTOFF
     whitener = vectors[:, kept] / np.sqrt(values[kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import linalg
 from scipy.linalg import blas
 
@@ -12,7 +13,9 @@ LARGEST_TURN = 1e-6
 """Norm of a rotation up to which its square, what is left after one correction, is nothing."""
 
 
-def left_singular(matrix: Array) -> tuple[Array, Array]:
+def left_singular(
+    matrix: Float64[Array, "rank columns"],
+) -> tuple[Float64[Array, "rank rank"], Float64[Array, " rank"]]:
     """Left singular vectors and singular values, largest first, as accurate as LAPACK's decomposition gives them.
 
     Eigenvectors of ``B Bᵀ`` cost a third of that, but the product squares the condition and so loses half the digits of
@@ -22,10 +25,10 @@ def left_singular(matrix: Array) -> tuple[Array, Array]:
     decomposed in full instead.
 
     Args:
-        matrix: ``(r, m)`` B with ``0 < r ≤ m``, best in Fortran order.
+        matrix: B with ``0 < rank ≤ columns``, best in Fortran order.
 
     Returns:
-        ``(r, r)`` vectors and ``(r,)`` values.
+        Vectors and values.
     """
     gram = blas.dsyrk(1.0, matrix, lower=1)
     vectors = linalg.eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver="evd")[1]
@@ -43,14 +46,14 @@ def left_singular(matrix: Array) -> tuple[Array, Array]:
     return vectors.T[order].T, np.sqrt(squares[order])
 
 
-def _corrections(products: Array) -> tuple[Array, Array]:
+def _corrections(products: Float64[Array, "rank rank"]) -> tuple[Float64[Array, " rank"], Float64[Array, "rank rank"]]:
     """Squared singular values, and the rotation that makes images orthogonal to first order.
 
     Args:
-        products: ``(r, r)`` inner products of the images, upper triangle, lengths about ascending; overwritten.
+        products: Inner products of the images, upper triangle, lengths about ascending; overwritten.
 
     Returns:
-        ``(r,)`` squares, corrected to second order, and ``(r, r)`` the upper triangle of an antisymmetric matrix.
+        Squares, corrected to second order, and the upper triangle of an antisymmetric matrix.
     """
     squares = np.diag(products).copy()
     np.fill_diagonal(products, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from scipy import linalg
 
@@ -20,13 +21,13 @@ class Subspace:
     """Solutions of a generalized eigenproblem ``B Bᵀ w = λ A w``, largest eigenvalue first.
 
     Attributes:
-        basis: ``(d, r)`` eigenvectors with ``Wᵀ A W = I``, in the range of A.
-        values: ``(r,)`` eigenvalues λ > 0, descending.
+        basis: Eigenvectors with ``Wᵀ A W = I``, in the range of A.
+        values: Eigenvalues λ > 0, descending.
         cutoff: Relative singular value below which directions were left out.
     """
 
-    basis: Array
-    values: Array
+    basis: Float64[Array, "dims rank"]
+    values: Float64[Array, " rank"]
     cutoff: float
 
     @property
@@ -34,12 +35,12 @@ class Subspace:
         """Number of columns."""
         return len(self.values)
 
-    def splits_tie(self) -> NDArray[np.bool_]:
-        """``(r,)``: whether cutting after the first k = 1 … r columns cuts through tied eigenvalues."""
+    def splits_tie(self) -> Bool[NDArray[np.bool_], " rank"]:
+        """Whether cutting after the first k = 1 … r columns cuts through tied eigenvalues."""
         return tied(self.values)
 
 
-def tied(values: Array) -> NDArray[np.bool_]:
+def tied(values: Float64[Array, " rank"]) -> Bool[NDArray[np.bool_], " rank"]:
     """Marks each descending eigenvalue that is tied with its successor: an ``ntps(k)`` that cuts there is arbitrary."""
     cuts = np.zeros(len(values), dtype=bool)
     if len(values) > 1:
@@ -47,12 +48,12 @@ def tied(values: Array) -> NDArray[np.bool_]:
     return cuts
 
 
-def autoregressive_subspace(prefix: Factor, prefix_next: Array) -> Subspace:
+def autoregressive_subspace(prefix: Factor, prefix_next: Float64[Array, "dims dims"]) -> Subspace:
     """V: top generalized eigenvectors of ``S Sᵀ v = λ D v`` (Theorem 1).
 
     Args:
         prefix: Factor of ``D = E[Σ_t c_t c_tᵀ]``.
-        prefix_next: ``(d, d)`` ``S = E[Σ_t c_t x_{t+1}ᵀ]``, whose columns lie in the range of D.
+        prefix_next: ``S = E[Σ_t c_t x_{t+1}ᵀ]``, whose columns lie in the range of D.
 
     Returns:
         All directions whose eigenvalue stands above rounding noise: the left singular vectors of the whitened ``S``.
@@ -68,14 +69,17 @@ def autoregressive_subspace(prefix: Factor, prefix_next: Array) -> Subspace:
 
 
 def perception_subspace(
-    pooled: Factor, pooled_target: Array, target_gram: Array, target_noise: float | None = None
+    pooled: Factor,
+    pooled_target: Float64[Array, "dims outputs"],
+    target_gram: Float64[Array, "outputs outputs"],
+    target_noise: float | None = None,
 ) -> Subspace:
     """U, Λ: top generalized eigenvectors of ``M Mᵀ u = Λ N u`` (Theorem 1), exactly ``rank M`` of them.
 
     Args:
         pooled: Factor of ``N = E[x̄ x̄ᵀ]``.
-        pooled_target: ``(d, c)`` ``M = E[x̄ yᵀ]``, whose columns lie in the range of N.
-        target_gram: ``(c, c)`` ``E[y yᵀ]``.
+        pooled_target: ``M = E[x̄ yᵀ]``, whose columns lie in the range of N.
+        target_gram: ``E[y yᵀ]``.
         target_noise: Trace of the matrix that ``target_gram`` was computed from by subtraction, whose rounding noise
             it inherits. The trace of ``target_gram`` by default.
 
@@ -88,7 +92,12 @@ def perception_subspace(
     return Subspace(pooled.unwhiten(left[:, :rank]), singular[:rank] ** 2, cutoff)
 
 
-def _rank(pooled: Factor, pooled_target: Array, target_gram: Array, target_noise: float | None) -> tuple[int, float]:
+def _rank(
+    pooled: Factor,
+    pooled_target: Float64[Array, "dims outputs"],
+    target_gram: Float64[Array, "outputs outputs"],
+    target_noise: float | None,
+) -> tuple[int, float]:
     """Rank of M, decided where its entries are correlations.
 
     Rows are divided by the pooled root mean squares and columns are rotated to the principal axes of the targets and
