@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# From here on, shapes and dtypes in annotations are checked at every call.
-install_import_hook(["ntps.theory"], "beartype.beartype")
+# From here on, every call of theirs has its arrays checked against the annotations.
+install_import_hook(["ntps.theory", "ntps.moments"], "shape_check.check_arrays")
 
 # How long an example takes says something about the machine only.
 settings.register_profile("any machine", deadline=None)

@@ -118,7 +118,16 @@ def test_theory_is_about_arrays_only() -> None:
             nodes = list(ast.walk(tree))
             roots = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
             roots |= {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
-            assert roots <= {"__future__", "collections", "dataclasses", "numpy", "scipy", "typing", "ntps"}, module
+            assert roots <= {
+                "__future__",
+                "collections",
+                "dataclasses",
+                "jaxtyping",
+                "numpy",
+                "scipy",
+                "typing",
+                "ntps",
+            }, module
 
 
 def test_no_pickle_of_our_own() -> None:

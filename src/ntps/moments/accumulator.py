@@ -9,6 +9,7 @@ from typing import get_args
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -41,11 +42,11 @@ class NonFiniteStates(NumericalError):
         self.dtype = dtype
 
 
-def require_finite(finite: Tensor, dtype: torch.dtype) -> None:
+def require_finite(finite: Bool[Tensor, " texts"], dtype: torch.dtype) -> None:
     """Raises :class:`NonFiniteStates` unless all texts are finite.
 
     Args:
-        finite: ``(B,)`` whether each is.
+        finite: Whether each is.
         dtype: Dtype of their hidden states.
     """
     if not bool(finite.all()):
@@ -101,9 +102,9 @@ class Moments:
         """Adds a batch of texts.
 
         Args:
-            hidden: ``(B, T, d)`` hidden states in any floating dtype.
-            mask: ``(B, T)``, true at real tokens; padding may be on the left or on the right.
-            targets: ``(B, c)`` target vectors y.
+            hidden: ``(texts, tokens, hidden_size)`` hidden states in any floating dtype.
+            mask: ``(texts, tokens)``, true at real tokens; padding may be on the left or on the right.
+            targets: ``(texts, targets)`` target vectors y.
 
         Raises:
             InputError: Shapes do not fit, or a mask row has no real token or a hole.
@@ -120,12 +121,12 @@ class Moments:
         require_finite(batch.finite, hidden.dtype)
         self.add(batch, y)
 
-    def add(self, batch: RaggedBatch, y: Tensor) -> None:
+    def add(self, batch: RaggedBatch, y: Float64[Tensor, "texts outputs"]) -> None:
         """Adds the rows of a batch, which must be finite.
 
         Args:
             batch: What :func:`ragged_batch` made of the hidden states of some texts.
-            y: ``(B, c)`` their float64 targets, finite too and on the same device.
+            y: Their targets, finite too and on the same device.
         """
         # Into memory of our own: where that of NumPy begins is a matter of chance.
         y = y.clone(memory_format=torch.contiguous_format)

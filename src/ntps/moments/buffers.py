@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 
@@ -15,8 +16,10 @@ class Workspace:
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
-    def rows(self, name: str, count: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """A contiguous ``(count, width)`` tensor with arbitrary content."""
+    def rows(
+        self, name: str, count: int, width: int, dtype: torch.dtype, device: torch.device
+    ) -> Shaped[Tensor, "{count} {width}"]:
+        """A contiguous tensor with arbitrary content."""
         key = (name, dtype, device)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.numel() < count * width:

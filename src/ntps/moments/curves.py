@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
 
 from ntps import theory
@@ -46,16 +47,16 @@ class Curves:
         1.0
     """
 
-    k: NDArray[np.int64]
-    k_perception: NDArray[np.int64]
-    fraction: Array
-    ntps: Array
-    ntps_full: Array
-    excess_loss: Array
-    retained: Array
-    retained_centered: Array
-    next_token_share: Array
-    tied: NDArray[np.bool_]
+    k: Int64[NDArray[np.int64], " cuts"]
+    k_perception: Int64[NDArray[np.int64], " cuts"]
+    fraction: Float64[Array, " cuts"]
+    ntps: Float64[Array, " cuts"]
+    ntps_full: Float64[Array, " cuts"]
+    excess_loss: Float64[Array, " cuts"]
+    retained: Float64[Array, " cuts"]
+    retained_centered: Float64[Array, " cuts"]
+    next_token_share: Float64[Array, " cuts"]
+    tied: Bool[NDArray[np.bool_], " cuts"]
 
 
 def paper_curves(spectra: Spectra) -> Curves:
@@ -100,14 +101,14 @@ def released_curves(spectra: Spectra) -> Curves:
 
 def _curves(
     spectra: Spectra,
-    basis: Array,
-    carried: Array,
-    k: NDArray[np.int64],
-    k_perception: NDArray[np.int64],
-    fraction: Array,
-    ntps: Array,
-    ntps_full: Array,
-    tied: NDArray[np.bool_],
+    basis: Float64[Array, "dims directions"],
+    carried: Float64[Array, " directions+1"],
+    k: Int64[NDArray[np.int64], " cuts"],
+    k_perception: Int64[NDArray[np.int64], " cuts"],
+    fraction: Float64[Array, " cuts"],
+    ntps: Float64[Array, " cuts"],
+    ntps_full: Float64[Array, " cuts"],
+    tied: Bool[NDArray[np.bool_], " cuts"],
 ) -> Curves:
     means = spectra.means
     total = float(np.sum(spectra.pooled.whiten(means.pooled_target) ** 2))
@@ -129,11 +130,11 @@ def _curves(
     )
 
 
-def _from_zero(cumulative: Array) -> Array:
+def _from_zero(cumulative: Float64[Array, " directions"]) -> Float64[Array, " directions+1"]:
     return np.concatenate(([0.0], cumulative))
 
 
-def _share(part: Array, total: float, energy: float) -> Array:
+def _share(part: Float64[Array, " cuts"], total: float, energy: float) -> Float64[Array, " cuts"]:
     if total <= MIN_EXPLAINED_SHARE * energy:
         return np.full(len(part), np.nan)
     return np.minimum(part / total, 1.0)

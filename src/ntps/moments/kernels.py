@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,17 +23,17 @@ class RaggedBatch:
     """Float64 rows that one batch adds to the moments; prefix and following lie in the workspace.
 
     Attributes:
-        prefix: ``(P, d)`` prefix sums ``c_t``, t = 1 … T-1, of all texts.
-        following: ``(P, d)`` the states ``x_{t+1}`` that follow them.
-        pooled: ``(B, d)`` pooled texts.
-        finite: ``(B,)`` whether every state of the text is finite.
+        prefix: Prefix sums ``c_t``, t = 1 … T-1, of all texts.
+        following: The states ``x_{t+1}`` that follow them.
+        pooled: Pooled texts.
+        finite: Whether every state of the text is finite.
         resolution: Relative rounding of the states, see :func:`resolution_of`.
     """
 
-    prefix: Tensor
-    following: Tensor
-    pooled: Tensor
-    finite: Tensor
+    prefix: Float64[Tensor, "prefixes dims"]
+    following: Float64[Tensor, "prefixes dims"]
+    pooled: Float64[Tensor, "texts dims"]
+    finite: Bool[Tensor, " texts"]
     resolution: float
 
 
@@ -44,13 +45,15 @@ def resolution_of(dtype: torch.dtype) -> float:
     return float(min(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps))
 
 
-def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Workspace) -> RaggedBatch:
+def ragged_batch(
+    hidden: Float[Tensor, "texts width dims"], layout: Layout, pooling: Pooling, workspace: Workspace
+) -> RaggedBatch:
     """Prefix sums, next states and pooled texts of a padded batch.
 
     Sums run in float64 along each text: a cumulative sum over the whole batch would cancel.
 
     Args:
-        hidden: ``(B, T, d)`` hidden states; what stands at padding is never read.
+        hidden: Hidden states; what stands at padding is never read.
         layout: Where the real tokens stand.
         pooling: How a text becomes one vector.
         workspace: Buffers to work in.
@@ -70,13 +73,15 @@ def ragged_batch(hidden: Tensor, layout: Layout, pooling: Pooling, workspace: Wo
     return RaggedBatch(prefix, following, _pool(total, last, layout, pooling), finite, resolution_of(hidden.dtype))
 
 
-def symmetric(gram: Tensor) -> Tensor:
+def symmetric(gram: Float64[Tensor, "dims dims"]) -> Float64[Tensor, "dims dims"]:
     """The full matrix whose upper triangle :func:`~ntps.moments.products.add_gram` kept."""
     return torch.triu(gram) + torch.triu(gram, diagonal=1).T
 
 
-def _packed(hidden: Tensor, layout: Layout, workspace: Workspace) -> Tensor:
-    """States of real tokens in packed order, ``(N, d)`` float64."""
+def _packed(
+    hidden: Float[Tensor, "texts width dims"], layout: Layout, workspace: Workspace
+) -> Float64[Tensor, "tokens dims"]:
+    """States of real tokens in packed order."""
     width = hidden.shape[2]
     rows = workspace.rows("gathered", layout.tokens, width, hidden.dtype, hidden.device)
     torch.index_select(hidden.reshape(-1, width), 0, layout.rows, out=rows)
@@ -85,15 +90,17 @@ def _packed(hidden: Tensor, layout: Layout, workspace: Workspace) -> Tensor:
     return workspace.rows("states", layout.tokens, width, torch.float64, hidden.device).copy_(rows)
 
 
-def _prefix_sums(states: Tensor, layout: Layout, out: Tensor) -> None:
-    """``(P, d)`` prefix sums, in packed order without the last step of each text."""
+def _prefix_sums(states: Float64[Tensor, "tokens dims"], layout: Layout, out: Float64[Tensor, "prefixes dims"]) -> None:
+    """Prefix sums, in packed order without the last step of each text."""
     if states.device.type == "cpu":
         _prefix_sums_by_step(states.numpy(), layout.sizes, out.numpy())
     else:
         _prefix_sums_padded(states, layout, out)
 
 
-def _prefix_sums_by_step(states: Array, sizes: tuple[int, ...], out: Array) -> None:
+def _prefix_sums_by_step(
+    states: Float64[Array, "tokens dims"], sizes: tuple[int, ...], out: Float64[Array, "prefixes dims"]
+) -> None:
     """One addition of whole blocks a step: touches each row once."""
     previous = states[: sizes[0]]
     start = 0
@@ -109,7 +116,9 @@ def _prefix_sums_by_step(states: Array, sizes: tuple[int, ...], out: Array) -> N
         start += size
 
 
-def _prefix_sums_padded(states: Tensor, layout: Layout, out: Tensor) -> None:
+def _prefix_sums_padded(
+    states: Float64[Tensor, "tokens dims"], layout: Layout, out: Float64[Tensor, "prefixes dims"]
+) -> None:
     """One cumulative sum over a padded copy: few launches, for devices where a launch a step would cost more."""
     texts, width = layout.shape
     padded = torch.zeros(texts * width, states.shape[1], dtype=states.dtype, device=states.device)
@@ -119,7 +128,9 @@ def _prefix_sums_padded(states: Tensor, layout: Layout, out: Tensor) -> None:
     torch.index_select(sums, 0, layout.rows[layout.sizes[0] :] - 1, out=out)
 
 
-def _pool(total: Tensor, last: Tensor, layout: Layout, pooling: Pooling) -> Tensor:
+def _pool(
+    total: Float64[Tensor, "texts dims"], last: Float64[Tensor, "texts dims"], layout: Layout, pooling: Pooling
+) -> Float64[Tensor, "texts dims"]:
     match pooling:
         case "mean":
             return total / layout.lengths[:, None]

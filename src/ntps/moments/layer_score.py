@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
@@ -219,12 +220,12 @@ def score_moments(
     )
 
 
-def _area(share: Array, kept: Array) -> float | None:
+def _area(share: Float64[Array, " directions"], kept: Float64[Array, " directions"]) -> float | None:
     """``Σ_k (share(k) − share(k−1)) · kept(k)``; None where either is undefined or there is no k."""
     return _defined(float(np.diff(share, prepend=0.0) @ kept)) if len(share) else None
 
 
-def _first_reaching(share: Array, level: float) -> int | None:
+def _first_reaching(share: Float64[Array, " directions"], level: float) -> int | None:
     reached = np.flatnonzero(share >= level - 1e-12)
     return int(reached[0]) + 1 if len(reached) else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from ntps.theory import EPS
@@ -18,40 +19,40 @@ class Means:
 
     Attributes:
         texts: Number of texts n.
-        prefix_gram: ``(d, d)`` D.
-        prefix_next: ``(d, d)`` S.
+        prefix_gram: D.
+        prefix_next: S.
         next_energy: ``E[Σ_t ‖x_{t+1}‖²]``.
-        pooled_gram: ``(d, d)`` N.
-        pooled_target: ``(d, c)`` M.
-        target_gram: ``(c, c)`` E[y yᵀ].
-        pooled_mean: ``(d,)`` E[x̄].
-        target_mean: ``(c,)`` E[y].
+        pooled_gram: N.
+        pooled_target: M.
+        target_gram: E[y yᵀ].
+        pooled_mean: E[x̄].
+        target_mean: E[y].
         prefixes: Prefixes a text, ``E[T − 1]``.
-        prefix_sum: ``(d,)`` ``E[Σ_t c_t]``.
-        next_sum: ``(d,)`` ``E[Σ_t x_{t+1}]``.
+        prefix_sum: ``E[Σ_t c_t]``.
+        next_sum: ``E[Σ_t x_{t+1}]``.
         resolution: Relative rounding of the hidden states.
     """
 
     texts: int
-    prefix_gram: Array
-    prefix_next: Array
+    prefix_gram: Float64[Array, "dims dims"]
+    prefix_next: Float64[Array, "dims dims"]
     next_energy: float
-    pooled_gram: Array
-    pooled_target: Array
-    target_gram: Array
-    pooled_mean: Array
-    target_mean: Array
+    pooled_gram: Float64[Array, "dims dims"]
+    pooled_target: Float64[Array, "dims outputs"]
+    target_gram: Float64[Array, "outputs outputs"]
+    pooled_mean: Float64[Array, " dims"]
+    target_mean: Float64[Array, " outputs"]
     prefixes: float
-    prefix_sum: Array
-    next_sum: Array
+    prefix_sum: Float64[Array, " dims"]
+    next_sum: Float64[Array, " dims"]
     resolution: float = EPS
 
     @property
-    def pooled_covariance(self) -> Array:
-        """``(d, d)`` ``N − E[x̄] E[x̄]ᵀ``."""
+    def pooled_covariance(self) -> Float64[Array, "dims dims"]:
+        """``N − E[x̄] E[x̄]ᵀ``."""
         return self.pooled_gram - np.outer(self.pooled_mean, self.pooled_mean)
 
     @property
-    def cross_covariance(self) -> Array:
-        """``(d, c)`` ``M − E[x̄] E[y]ᵀ``."""
+    def cross_covariance(self) -> Float64[Array, "dims outputs"]:
+        """``M − E[x̄] E[y]ᵀ``."""
         return self.pooled_target - np.outer(self.pooled_mean, self.target_mean)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Int64, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,24 +24,24 @@ class Layout:
     first step.
 
     Attributes:
-        shape: (B, T) of the padded batch.
-        rows: ``(N,)`` position in the flattened batch of each token, in packed order.
-        sizes: ``(T',)`` texts that have a token at each step.
-        final: ``(B,)`` packed row of each text's last token, texts in the order of the batch.
-        before_final: ``(B,)`` row of its last prefix among the prefixes; -1 for texts of one token.
-        lengths: ``(B,)`` tokens of each text.
+        shape: Texts and width of the padded batch.
+        rows: Position in the flattened batch of each token, in packed order.
+        sizes: Texts that have a token at each step.
+        final: Packed row of each text's last token, texts in the order of the batch.
+        before_final: Row of its last prefix among the prefixes; -1 for texts of one token.
+        lengths: Tokens of each text.
     """
 
     shape: tuple[int, int]
-    rows: Tensor
+    rows: Int64[Tensor, " tokens"]
     sizes: tuple[int, ...]
-    final: Tensor
-    before_final: Tensor
-    lengths: Tensor
+    final: Int64[Tensor, " texts"]
+    before_final: Int64[Tensor, " texts"]
+    lengths: Int64[Tensor, " texts"]
 
     @property
     def tokens(self) -> int:
-        """Real tokens N."""
+        """Real tokens."""
         return len(self.rows)
 
     def to(self, device: torch.device) -> Layout:
@@ -52,8 +53,8 @@ class Layout:
         return Layout(self.shape, rows, self.sizes, final, before_final, lengths)
 
     @classmethod
-    def of_mask(cls, mask: Tensor) -> Layout:
-        """Layout of a padded batch from its mask ``(B, T)``, which is true at real tokens.
+    def of_mask(cls, mask: Shaped[Tensor, "texts width"]) -> Layout:
+        """Layout of a padded batch from its mask, which is true at real tokens.
 
         Raises:
             InputError: A row has no real token, or real tokens on both sides of padding.
@@ -70,13 +71,15 @@ class Layout:
         return cls.of_lengths(real.sum(axis=1), real.shape[1], real.argmax(axis=1)).to(mask.device)
 
     @classmethod
-    def of_lengths(cls, lengths: Index, width: int, first: Index | None = None) -> Layout:
+    def of_lengths(
+        cls, lengths: Int64[Index, " texts"], width: int, first: Int64[Index, " texts"] | None = None
+    ) -> Layout:
         """Layout of texts of some lengths in a batch of some width.
 
         Args:
-            lengths: ``(B,)`` tokens of each text, at least one.
-            width: T.
-            first: ``(B,)`` column of each text's first token; 0 by default.
+            lengths: Tokens of each text, at least one.
+            width: Columns of the batch.
+            first: Column of each text's first token; 0 by default.
         """
         order = np.argsort(-lengths, kind="stable")
         steps = np.arange(int(lengths.max()))

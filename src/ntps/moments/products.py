@@ -15,13 +15,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 Array = NDArray[np.float64]
 Library = Literal["torch", "numpy"]
-Product = tuple[Array, Array, Array]
+Product = tuple[Float64[Array, "rows columns"], Float64[Array, "terms rows"], Float64[Array, "terms columns"]]
 """``total``, ``left`` and ``right`` of ``total += leftᵀ right``."""
 
 BANDS = 8
@@ -48,14 +49,10 @@ def _fastest() -> Library:
     return "numpy" if mkl and "AuthenticAMD" in _processor() and _blas().lib_controllers else "torch"
 
 
-def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """``total += leftᵀ right``, in place.
-
-    Args:
-        total: ``(d, c)`` float64.
-        left: ``(m, d)`` float64.
-        right: ``(m, c)`` float64.
-    """
+def add_product(
+    total: Float64[Tensor, "rows columns"], left: Float64[Tensor, "terms rows"], right: Float64[Tensor, "terms columns"]
+) -> None:
+    """``total += leftᵀ right``, in place."""
     if products_library(total.device) == "torch":
         total.addmm_(left.T, right)
         return
@@ -63,14 +60,10 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     _add([(sums[band], rows[:, band], others) for band in _bands(len(sums), torch.get_num_threads())])
 
 
-def add_gram(gram: Tensor, rows: Tensor) -> None:
+def add_gram(gram: Float64[Tensor, "dims dims"], rows: Float64[Tensor, "rows dims"]) -> None:
     """``gram += rowsᵀ rows``, in place; only the upper triangle of ``gram`` is kept up to date.
 
     Bands of rows of the upper triangle take little more than half of a general product's work.
-
-    Args:
-        gram: ``(d, d)`` float64.
-        rows: ``(m, d)`` float64.
     """
     if products_library(gram.device) == "torch":
         for band in _bands(len(gram), BANDS):
@@ -105,7 +98,7 @@ def _add(products: Sequence[Product]) -> None:
                 list(pool.map(_multiply_add, products, buffers))
 
 
-def _multiply_add(product: Product, buffer: Array) -> None:
+def _multiply_add(product: Product, buffer: Float64[Array, "rows columns"]) -> None:
     total, left, right = product
     # Sums beyond float64 are told when means are asked for, as after PyTorch's products, which do not warn either.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from ntps import theory
@@ -24,7 +25,7 @@ class Spectra:
         prefix: Factor of D.
         pooled: Factor of N.
         covariance: Factor of the pooled covariance ``N − E[x̄] E[x̄]ᵀ``.
-        cross_covariance: ``(d, c)`` ``M − E[x̄] E[y]ᵀ``.
+        cross_covariance: ``M − E[x̄] E[y]ᵀ``.
         target_variance: Trace of Cov(y).
         autoregressive: V and λ.
         perception: U and Λ.
@@ -34,7 +35,7 @@ class Spectra:
     prefix: Factor
     pooled: Factor
     covariance: Factor
-    cross_covariance: Array
+    cross_covariance: Float64[Array, "dims outputs"]
     target_variance: float
     autoregressive: Subspace
     perception: Subspace

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -61,7 +62,7 @@ def _sort_metadata(path: Path) -> None:
             file.write(content.ljust(length))
 
 
-def _pack(matrix: Tensor) -> Tensor:
+def _pack(matrix: Shaped[Tensor, "dims dims"]) -> Shaped[Tensor, " entries"]:
     rows, columns = torch.triu_indices(*matrix.shape, device=matrix.device)
     return matrix[rows, columns].cpu()
 
