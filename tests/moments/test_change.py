@@ -74,7 +74,8 @@ def test_the_change_is_that_of_two_scores(folder: Path, tmp_path: Path) -> None:
     assert [row["ntps_change_percent"] for row in block["layers"][:2]] == [0, 0]
     assert block["layers"][-1]["ntps_change_percent"] != 0
     assert ScoreResult.load(tmp_path / "out").to_dict() == both.to_dict()
-    assert change_table(block).row_count == DEPTH + 2
+    change = both.record.result.change
+    assert change is not None and change_table(change).row_count == DEPTH + 2
     assert both.to_dict()["model"]["adapter"]["rank"] == 4
 
 

@@ -10,18 +10,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 
-from ntps import InputError, ScoreResult, Task, score
+from ntps import InputError, Task, score
 from ntps.checkpoint import checkpoint
 from ntps.checkpoint.lock import claim_folder
 from ntps.checkpoint.manifest import Manifest, read_manifest, write_manifest
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
-from ntps.scoring.record import ScoreRecord
 from same import assert_same
 from tiny import random_task, save_model
 
@@ -359,12 +357,13 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
 
 
 def test_two_runs_into_one_folder(model: LanguageModel, task: Task, tmp_path: Path) -> None:
+    scored = score(model, task)
     with claim_folder(tmp_path / "run", overwrite=False):
         for overwrite in (False, True):
             with pytest.raises(InputError, match="another run is writing"):
                 score(model, task, out=tmp_path / "run", overwrite=overwrite)
         with pytest.raises(InputError, match="another run is writing"):
-            ScoreResult(ScoreRecord({}, pd.DataFrame())).save(tmp_path / "run")
+            scored.save(tmp_path / "run")
         assert [path.name for path in (tmp_path / "run").glob("*.lock")] == [".ntps.lock"]
     score(model, task, out=tmp_path / "run")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from ntps import InputError, Moments, merge, rescore, score
 from ntps.checkpoint.manifest import Manifest, read_manifest, write_manifest
 from ntps.errors import NumericalError
+from ntps.json_files import Block, Figure, Items, read_json
 from ntps.models.load import load_model
 from ntps.moments.packed_layout import Layout
-from ntps.shapes import Each, misfit
 from tiny import random_task, save_model
 
 LAYER = "layer.001.safetensors"
@@ -170,25 +170,43 @@ def test_an_index_that_is_no_json(text: str, run: Path) -> None:
         rescore(run)
 
 
-def test_shapes() -> None:
-    shape = {"a": [int], "b?": ({"c": str}, None), "d?": Each(float)}
-    right: tuple[object, ...] = (
-        {"a": []},
-        {"a": [1], "b": None, "more": 3},
-        {"a": [], "b": {"c": ""}, "d": {"x": 1.0}},
-    )
-    for good in right:
-        assert misfit(good, shape) is None
-    wrong = {
-        "the file has no a": {},
-        "the file.a.1 is not of the type int": {"a": [1, True]},
-        "the file.b has no c": {"a": [], "b": {}},
-        "the file.b.c is not of the type str": {"a": [], "b": {"c": 1}},
-        "the file.d.x is not of the type float": {"a": [], "d": {"x": 1}},
-        "the file is not a mapping": [],
-    }
-    for words, content in wrong.items():
-        assert misfit(content, shape) == words
+class Inner(Block):
+    c: str
+
+
+class Outer(Block):
+    a: Items[int]
+    b: Inner | None = None
+    d: Mapping[str, float] = {}
+    e: Figure = None
+
+
+@pytest.mark.parametrize(
+    "content", [{"a": []}, {"a": [1], "b": None, "more": {"kept": [3]}}, {"a": [], "b": {"c": ""}}]
+)
+def test_a_file_says_again_what_was_read(content: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(json.dumps(content))
+    assert read_json(tmp_path / "file", Outer, "write it again").to_dict() == content
+
+
+@pytest.mark.parametrize(
+    ("words", "content"),
+    [
+        ("the file has no a", {}),
+        ("the file.a is not a list", {"a": "bc"}),
+        ("the file.a.1 is not of the type int", {"a": [1, True]}),
+        ("the file.b is not a mapping", {"a": [], "b": 3}),
+        ("the file.b has no c", {"a": [], "b": {}}),
+        ("the file.b.c is not of the type str", {"a": [], "b": {"c": 1}}),
+        ("the file.d.x is not of the type float", {"a": [], "d": {"x": "1"}}),
+        ("the file.e is not of the type float", {"a": [], "e": False}),
+        ("the file is not a mapping", []),
+    ],
+)
+def test_what_a_file_must_not_say(words: str, content: object, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"file is not what ntps writes \({words}\): write it again"):
+        read_json(tmp_path / "file", Outer, "write it again")
 
 
 def test_a_manifest_with_the_right_checksum_and_wrong_types(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from ntps.files import write_whole
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
+from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_file import read_sums, write_sums
-from ntps.scoring.record import ScoreRecord
+from ntps.scoring.record import LayerRow, ScoreRecord
 from ntps.scoring.settings import ScoreSettings
 from tiny import DEPTH, WIDTH, random_task, save_model
 
@@ -107,6 +110,30 @@ def test_the_result_has_every_field_of_the_contract(folder: Path, task: Task) ->
         assert 0 <= row["accuracy_test"] <= 1 and row["r2_test"] <= 1
     assert result["summary"].keys() >= {"layer", "rule", "area", "r2"}
     assert result["timing"]["total"] >= result["timing"]["theory"] >= 0
+
+
+def test_every_value_of_a_layer_is_in_its_row() -> None:
+    elsewhere = {"curves", "probe", "convention", "texts", "hidden_size"}
+    assert set(LayerRow.model_fields) == {field.name for field in fields(LayerScore)} - elsewhere
+
+
+def test_keys_of_newer_versions_are_kept(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    newer = content(folder)
+    newer |= {"new": {"a": [1, None]}, "summary": {**newer["summary"], "new": 0.5}}
+    (tmp_path / "run" / "result.json").write_text(json.dumps(newer))
+    assert ScoreResult.load(tmp_path / "run").to_dict() == newer
+    ScoreResult.load(tmp_path / "run").save(tmp_path / "saved")
+    assert content(tmp_path / "saved") == newer
+
+
+def test_results_without_later_keys_are_read_and_stay_without_them(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    older = content(folder)
+    for name in ("batching_texts", "batching_longest", "products"):
+        del older["settings"][name]
+    (tmp_path / "run" / "result.json").write_text(json.dumps(older))
+    assert ScoreResult.load(tmp_path / "run").to_dict() == older
 
 
 def test_settings_say_what_was_done(folder: Path) -> None:

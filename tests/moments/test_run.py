@@ -62,7 +62,7 @@ def test_batches_do_not_matter_to_a_float64_model(kind: str, folders: dict[str, 
     alone, some, all_together = (run(model, task, tokens_per_batch=budget) for budget in (1, 64, 4096))
     assert alone.curves["tied"].sum() == 0
     for other in (some, all_together):
-        pairs = zip(alone.result["layers"], other.result["layers"], strict=True)
+        pairs = zip(alone.result.to_dict()["layers"], other.result.to_dict()["layers"], strict=True)
         for first, second in pairs:
             assert first["rank_autoregressive"] == second["rank_autoregressive"]
             for name in ("area", "r2", "r2_adjusted", "r2_test", "accuracy_test", "best_loss", "next_token_loss"):
@@ -73,8 +73,8 @@ def test_batches_do_not_matter_to_a_float64_model(kind: str, folders: dict[str, 
 
 def test_a_run_can_be_repeated_bit_for_bit(folders: dict[str, Path], task: Task) -> None:
     first, second = (run(load_model(folders["llama"]), task, layers="1,3") for _ in range(2))
-    assert first.result["layers"] == second.result["layers"]
-    assert first.result["settings_hash"] == second.result["settings_hash"]
+    assert first.result.to_dict()["layers"] == second.result.to_dict()["layers"]
+    assert first.result.to_dict()["settings_hash"] == second.result.to_dict()["settings_hash"]
     assert first.curves.equals(second.curves)
 
 
@@ -90,7 +90,7 @@ def test_the_mask_is_left_out_for_causal_models_only(
         visit(model, ids, attention, *rest)
 
     monkeypatch.setattr(LanguageModel, "visit_layers", spy)
-    result = run(load_model(folders[kind]), task, tokens_per_batch=100).result
+    result = run(load_model(folders[kind]), task, tokens_per_batch=100).result.to_dict()
     assert result["settings"]["attention_mask"] == mask
     assert seen[-1] is (mask == "passed")
     warned = [warning for warning in result["warnings"] if "autoregressive" in warning]
@@ -104,7 +104,7 @@ def test_held_out_figures_are_those_of_scikit_learn(
 ) -> None:
     model = load_model(folders[kind], dtype="float64")
     assert task.test is not None
-    rows = run(model, task, pooling=pooling, tokens_per_batch=50).result["layers"]
+    rows = run(model, task, pooling=pooling, tokens_per_batch=50).result.to_dict()["layers"]
     y, y_test = task.targets(task.train.labels), task.targets(task.test.labels)
     for row in rows:
         x, x_test = (
@@ -130,7 +130,7 @@ def test_a_class_that_the_test_split_lacks_counts_as_scikit_learn_counts_it(fold
     task = replace(task, test=Split("test", [task.test.texts[i] for i in kept.tolist()], task.test.labels[kept]))
     assert task.test is not None
     model = load_model(folders["llama"], dtype="float64")
-    (row,) = run(model, task, layers="2").result["layers"]
+    (row,) = run(model, task, layers="2").result.to_dict()["layers"]
     x, x_test = (pooled(states(model, list(split.texts), 2), "mean") for split in (task.train, task.test))
     predicted = LinearRegression().fit(x, task.targets(task.train.labels)).predict(x_test)
     expected = r2_score(task.targets(task.test.labels), predicted, multioutput="variance_weighted")
@@ -140,7 +140,7 @@ def test_a_class_that_the_test_split_lacks_counts_as_scikit_learn_counts_it(fold
 def test_losses_are_those_of_the_literal_moments(folders: dict[str, Path], task: Task) -> None:
     """From text to result, against matrices that are built text by text."""
     model = load_model(folders["gpt2"], dtype="float64")
-    (row,) = run(model, task, layers="2", tokens_per_batch=40).result["layers"]
+    (row,) = run(model, task, layers="2", tokens_per_batch=40).result.to_dict()["layers"]
     literal = literal_moments(states(model, list(task.train.texts), 2), task.targets(task.train.labels))
     gain = np.linalg.solve(literal.prefix_gram, literal.prefix_next)
     assert row["next_token_loss"] == pytest.approx(literal.next_energy - np.sum(gain * literal.prefix_next), rel=1e-8)
@@ -156,14 +156,14 @@ def test_layers_are_chosen_as_in_python(text: str, folders: dict[str, Path], tas
         every = list(range(DEPTH + 1))
         chosen |= set(every[slice(*bounds)]) if len(bounds) > 1 else {every[bounds[0] or 0]}
     record = run(load_model(folders["llama"]), task, layers=text, test=False)
-    assert [row["layer"] for row in record.result["layers"]] == sorted(chosen)
+    assert [row["layer"] for row in record.result.to_dict()["layers"]] == sorted(chosen)
     assert sorted(set(record.curves["layer"])) == sorted(chosen)
 
 
 def test_some_layers_score_as_among_all(folders: dict[str, Path], task: Task) -> None:
     model = load_model(folders["qwen2"])
-    everything = {row["layer"]: row for row in run(model, task).result["layers"]}
-    for row in run(model, task, layers="0,2").result["layers"]:
+    everything = {row["layer"]: row for row in run(model, task).result.to_dict()["layers"]}
+    for row in run(model, task, layers="0,2").result.to_dict()["layers"]:
         assert row == everything[row["layer"]]
 
 
@@ -221,7 +221,7 @@ def test_the_text_that_is_named_is_the_one(folders: dict[str, Path]) -> None:
 
 def test_long_texts_are_counted_and_told(folders: dict[str, Path]) -> None:
     texts = [*random_texts(40), " ".join(WORDS), " ".join(WORDS)]
-    result = run(load_model(folders["gpt2"]), task_from_lists(texts, [i % 2 for i in range(42)])).result
+    result = run(load_model(folders["gpt2"]), task_from_lists(texts, [i % 2 for i in range(42)])).result.to_dict()
     assert result["task"]["truncated"] == 2
     assert any(warning.startswith("2 of 42 texts") for warning in result["warnings"])
     assert result["task"]["tokens"] == sum(len(text.split()) for text in texts[:-2]) + 2 * CONTEXT
@@ -229,9 +229,9 @@ def test_long_texts_are_counted_and_told(folders: dict[str, Path]) -> None:
 
 def test_no_test_leaves_held_out_figures_out(folders: dict[str, Path], task: Task) -> None:
     model = load_model(folders["llama"])
-    rows = run(model, task, layers="1", test=False).result["layers"]
+    rows = run(model, task, layers="1", test=False).result.to_dict()["layers"]
     assert (rows[0]["r2_test"], rows[0]["accuracy_test"]) == (None, None)
-    with_test = run(model, task, layers="1").result["layers"]
+    with_test = run(model, task, layers="1").result.to_dict()["layers"]
     assert {**with_test[0], "r2_test": None, "accuracy_test": None} == rows[0]
 
 
@@ -241,12 +241,12 @@ def test_numbers_as_labels_have_no_accuracy(folders: dict[str, Path]) -> None:
         random_texts(60), rng.normal(size=60), test_texts=random_texts(20, 1), test_labels=rng.normal(size=20)
     )
     assert task.kind == "regression"
-    (row,) = run(load_model(folders["llama"]), task, layers="1").result["layers"]
+    (row,) = run(load_model(folders["llama"]), task, layers="1").result.to_dict()["layers"]
     assert row["accuracy_test"] is None and isinstance(row["r2_test"], float)
 
 
 def test_the_summary_follows_its_rule(folders: dict[str, Path], task: Task) -> None:
-    result = run(load_model(folders["llama"]), task).result
+    result = run(load_model(folders["llama"]), task).result.to_dict()
     best = max(result["layers"], key=lambda row: row["r2_adjusted"])
     names = ("layer", "name", "area", "r2", "r2_adjusted", "r2_test", "accuracy_test")
     assert {name: result["summary"][name] for name in names} == {name: best[name] for name in names}
@@ -255,7 +255,7 @@ def test_the_summary_follows_its_rule(folders: dict[str, Path], task: Task) -> N
 
 def test_the_summary_says_what_it_does_with_few_texts(folders: dict[str, Path]) -> None:
     """No layer can be told from another: the last one is taken, and the rule says so."""
-    summary = run(load_model(folders["llama"]), random_task(10, 2)).result["summary"]
+    summary = run(load_model(folders["llama"]), random_task(10, 2)).result.to_dict()["summary"]
     assert summary["layer"] == DEPTH and summary["r2_adjusted"] is None and summary["few_texts"]
     assert "last layer" in summary["rule"]
 

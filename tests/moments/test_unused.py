@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ntps.jobs.blocks import SplitBlock, TaskBlock
 from ntps.jobs.unused_rows import unused_rows
 
 
-def block(texts: int, dropped: dict[str, int], split: str = "train", test: Any = None) -> dict[str, Any]:
-    return {"split": split, "texts": texts, "dropped": dropped, "test": test}
+def block(texts: int, dropped: dict[str, int], split: str = "train", test: SplitBlock | None = None) -> TaskBlock:
+    return TaskBlock.model_construct(split=split, texts=texts, dropped=dropped, test=test)
 
 
 def test_rows_of_both_splits_are_counted_by_reason() -> None:

@@ -39,7 +39,7 @@ def scored(model: LanguageModel, folder: Path, classes: int = 3) -> Path:
 @pytest.mark.parametrize("layer", range(DEPTH + 1))
 def test_coordinates_are_projections_of_pooled_states(layer: int, model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path)
-    result = run_words(folder, model, WordSettings(LISTS, layer))
+    result = run_words(folder, model, WordSettings(LISTS, layer)).to_dict()
     spectra = Spectra.of(read_layer_moments(folder / "moments", layer).means())
     assert [(row["list"], row["word"]) for row in result["words"]] == [(k, w) for k, ws in LISTS.items() for w in ws]
     assert result["summary"]["perception_eigenvalues"] == spectra.perception.values[:2].tolist()
@@ -59,18 +59,16 @@ def test_coordinates_are_projections_of_pooled_states(layer: int, model: Languag
 def test_there_are_as_many_coordinates_as_directions(model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path, classes=2)
     record = ScoreRecord.read(folder).result
-    names = set(run_words(folder, model, WordSettings(LISTS))["words"][0])
-    rank = record["layers"][record["summary"]["layer"]]["rank_perception"]
+    names = set(run_words(folder, model, WordSettings(LISTS)).words[0].to_dict())
+    rank = record.layers[record.summary.layer].rank_perception
     assert {"v1", "v2"} <= names and sum(name.startswith("u") for name in names) == min(rank, 2)
 
 
 def test_the_result_lies_where_it_is_asked_for(model: LanguageModel, tmp_path: Path) -> None:
     folder = scored(model, tmp_path)
-    result = run_words(folder, model, WordSettings(LISTS), out=folder / "words")
+    result = run_words(folder, model, WordSettings(LISTS), out=folder / "words").to_dict()
     assert json.loads((folder / "words" / "result.json").read_text()) == result
-    assert (
-        result["kind"] == "words" and result["summary"]["layer"] == ScoreRecord.read(folder).result["summary"]["layer"]
-    )
+    assert result["kind"] == "words" and result["summary"]["layer"] == ScoreRecord.read(folder).result.summary.layer
 
 
 def test_what_cannot_be_measured_is_said(model: LanguageModel, tmp_path: Path) -> None:

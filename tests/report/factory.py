@@ -14,6 +14,17 @@ import pandas as pd
 MEASUREMENTS = ("score", "ols", "logistic", "adamw", "lora", "scratch", "score-after-lora")
 LAYERS, WIDTH, TEST_TEXTS = 4, 24, 600
 NAMES = ("embed", "block.1", "block.2", "final_norm")
+SETTINGS = {
+    "layers": list(range(LAYERS)),
+    "pooling": "mean",
+    "max_length": None,
+    "tokens_per_batch": 4096,
+    "test": True,
+    "dtype": "float32",
+    "device": "cpu",
+    "attention_mask": "none",
+    "batching_deviation": 0.0,
+}
 TASKS = (
     "emotion",
     "imdb",
@@ -105,6 +116,7 @@ class StudyFactory:
             folder.mkdir(parents=True)
             losses(base + gain).to_parquet(folder / "curves.parquet", index=False)
         folder.mkdir(parents=True, exist_ok=True)
+        result["settings"] = SETTINGS | result["settings"]
         (folder / "result.json").write_text(json.dumps(result))
 
 
@@ -113,7 +125,8 @@ def slug(name: str) -> str:
 
 
 def head(model: str, task: str) -> dict[str, Any]:
-    split = {"tokens": 12000, "dropped": {}, "truncated": 0, "fingerprint": "0" * 64}
+    digests = dict.fromkeys(("fingerprint", "texts_fingerprint", "tokens_fingerprint"), "0" * 64)
+    split = {"tokens": 12000, "dropped": {}, "truncated": 0, **digests}
     return {
         "schema": 1,
         "ntps_version": "0.1.0",
@@ -126,10 +139,15 @@ def head(model: str, task: str) -> dict[str, Any]:
             "parameters": 1000,
             "hidden_size": WIDTH,
             "num_layers": LAYERS - 1,
+            "layer_names": NAMES,
+            "tokenizer": model,
+            "weights": "0" * 64,
+            "adapter": None,
         },
         "task": {
             "id": task,
             "source": "file",
+            "revision": None,
             "split": "train",
             "texts": 1500,
             **split,
@@ -137,9 +155,10 @@ def head(model: str, task: str) -> dict[str, Any]:
             "target_kind": "classes",
             "label_names": ["a", "b"],
             "class_counts": [800, 700],
+            "selection": {},
+            "notes": [],
             "test": {"split": "test", "texts": TEST_TEXTS, **split},
         },
-        "settings": {},
         "timing": {"total": 5.0},
         "versions": {"python": "3.11"},
         "warnings": [],
@@ -160,13 +179,25 @@ def score_blocks(fit: float, noise: Any) -> dict[str, Any]:
             "k_share95": 9,
             "ntps_share95": 0.3 + 0.3 * fit + noise(),
             "chance_ntps": 9 / WIDTH,
+            "rank_pooled": WIDTH,
+            "rank_centered": WIDTH,
             "rank_autoregressive": WIDTH,
             "rank_perception": 2,
+            **dict.fromkeys(("best_loss", "target_energy", "next_token_loss")),
+            **dict.fromkeys(("bound_lower_constant", "bound_upper_constant")),
+            "perception_eigenvalues": [0.2, 0.1],
+            "condition": {},
+            "cutoff": {},
             "warnings": [],
         }
         for layer in range(LAYERS)
     ]
-    return {"kind": "score", "layers": rows, "summary": {**rows[-1], "rule": "planted", "few_texts": False}}
+    return {
+        "kind": "score",
+        "settings": {"convention": "paper", "centered": False, "world_size": 1},
+        "layers": rows,
+        "summary": {**rows[-1], "rule": "planted", "few_texts": False},
+    }
 
 
 def curves(fit: float, noise: Any) -> pd.DataFrame:
@@ -213,7 +244,7 @@ def change(fit: float, noise: Any) -> dict[str, Any]:
                 "ntps_change_percent": 100 * (after / before - 1),
             }
         )
-    return {"baseline": {"summary": {}}, "layers": rows, "rule": "k where next_token_share reaches 0.95"}
+    return {"baseline": {"summary": {}}, "layers": rows, "rule": "k where next_token_share reaches 0.95", "at": None}
 
 
 def figures(accuracy: float) -> dict[str, float | None]:
@@ -230,7 +261,13 @@ def figures(accuracy: float) -> dict[str, float | None]:
 def probe_blocks(kind: str, base: float, noise: Any) -> dict[str, Any]:
     layers = range(LAYERS) if kind != "adamw" else [LAYERS - 1]
     rows = [
-        {"layer": layer, "name": NAMES[layer], "train": figures(base + 0.03 + noise()), "test": figures(base + noise())}
+        {
+            "layer": layer,
+            "name": NAMES[layer],
+            "train": figures(base + 0.03 + noise()),
+            "test": figures(base + noise()),
+            "warnings": [],
+        }
         for layer in layers
     ]
     majority = {"majority_accuracy": {"train": 0.52, "test": 0.51}}
@@ -245,7 +282,11 @@ def probe_blocks(kind: str, base: float, noise: Any) -> dict[str, Any]:
 def finetune_blocks(measurement: str, accuracy: float) -> dict[str, Any]:
     return {
         "kind": "finetune",
-        "settings": {"method": "lora" if measurement == "lora" else "full", "from_scratch": measurement == "scratch"},
+        "settings": {
+            "method": "lora" if measurement == "lora" else "full",
+            "from_scratch": measurement == "scratch",
+            "batch_size": 16,
+        },
         "summary": {
             "train": None,
             "test": figures(accuracy),

@@ -29,13 +29,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_line(results: Path) -> None:
-    lora = FinetuneResult.load(results / "lora").to_dict()
+    lora = FinetuneResult.load(results / "lora").record.result
     others = read_compared([results / name for name in ("scratch", "ols", "adamw", "other")])
     shown = {name: FinetuneResult.load(results / name).summary["test"]["accuracy"] for name in ("lora", "scratch")}
     probes = {
-        name: each["summary"]["test"]["accuracy"] for name, each in zip(("ols", "adamw"), others[1:3], strict=True)
+        name: each.summary.measured["test"].accuracy for name, each in zip(("ols", "adamw"), others[1:3], strict=True)
     }
-    majority = lora["summary"]["majority_accuracy"]["test"]
+    majority = lora.summary.majority_accuracy["test"]
     gain = shown["lora"] - probes["adamw"]
     assert comparison(lora, others) == (
         f"Accuracy: most frequent class {majority:.1%}, least-squares probe {probes['ols']:.1%}, AdamW probe "
@@ -46,8 +46,8 @@ def test_the_line(results: Path) -> None:
 
 def test_alone(results: Path) -> None:
     scratch = FinetuneResult.load(results / "scratch")
-    assert "gain" not in comparison(scratch.to_dict(), [])
-    assert finetune_words(scratch.to_dict()).startswith("From scratch, 3 steps of 1, ")
+    assert "gain" not in comparison(scratch.record.result, [])
+    assert finetune_words(scratch.record.result).startswith("From scratch, 3 steps of 1, ")
 
 
 def test_what_cannot_be_compared(results: Path) -> None:

@@ -15,7 +15,7 @@ from ntps import InputError, ScoreResult, score
 from ntps.display.sentences import plain_words
 from ntps.display.tables import layer_table
 from ntps.models.load import load_model
-from ntps.scoring.record import ScoreRecord
+from ntps.scoring.record import ScoreFile, ScoreRecord, Summary
 from tiny import DEPTH, random_task, save_model
 
 CURVES = ("ntps", "ntps_full", "excess_loss", "retained", "retained_centered", "next_token_share")
@@ -34,13 +34,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> ScoreResult:
     return score(model, random_task(60, 3, longest=1))
 
 
-def changed(result: ScoreResult, **summary: Any) -> dict[str, Any]:
-    content = copy.deepcopy(result.to_dict())
-    content["summary"] |= summary
-    return content
+def changed(result: ScoreResult, **summary: Any) -> Summary:
+    return result.record.result.summary.model_copy(update=summary)
 
 
-def rendered(content: dict[str, Any], width: int = 80) -> list[str]:
+def rendered(content: ScoreFile, width: int = 80) -> list[str]:
     stream = io.StringIO()
     Console(file=stream, width=width).print(layer_table(content))
     return stream.getvalue().splitlines()
@@ -94,7 +92,7 @@ def test_layers_are_a_frame(result: ScoreResult) -> None:
 def test_the_representation_says_what_was_scored(result: ScoreResult) -> None:
     head, *words = repr(result).splitlines()
     assert result.to_dict()["model"]["id"] in head and "4 layers" in head
-    assert words == plain_words(result.to_dict())
+    assert words == plain_words(result.record.result.summary)
 
 
 # --- draw ------------------------------------------------------------------------------------------------------------
@@ -151,7 +149,7 @@ def test_a_result_without_curves_is_one_clear_error_or_an_empty_figure(empty: Sc
 def test_undefined_curves_can_be_drawn(result: ScoreResult) -> None:
     frame = result.to_frame()
     frame["retained_centered"] = np.nan
-    ScoreResult(ScoreRecord(result.to_dict(), frame)).plot()
+    ScoreResult(ScoreRecord(result.record.result, frame)).plot()
 
 
 def test_released_curves_can_be_drawn(tmp_path: Path) -> None:
@@ -164,7 +162,7 @@ def test_released_curves_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_the_table_has_a_row_per_layer_and_marks_the_summary(result: ScoreResult) -> None:
-    lines = rendered(result.to_dict())
+    lines = rendered(result.record.result)
     rows = {row["layer"]: row for row in result.to_dict()["layers"]}
     found = {int(line.split()[0]): line for line in lines if line.split() and line.split()[0].isdigit()}
     assert found.keys() == rows.keys()
@@ -177,8 +175,10 @@ def test_the_table_has_a_row_per_layer_and_marks_the_summary(result: ScoreResult
 
 def test_the_table_fits_a_terminal(result: ScoreResult) -> None:
     """Eighty columns, for long names, two-digit layers and the worst of held-out figures too."""
-    content = changed(result, layer=23)
-    content["layers"] = [{**content["layers"][-1], "layer": layer, "r2_test": -123.456} for layer in range(24)]
+    content = result.record.result
+    last, summary = content.layers[-1], changed(result, layer=23)
+    rows = tuple(last.model_copy(update={"layer": layer, "r2_test": -123.456}) for layer in range(24))
+    content = content.model_copy(update={"layers": rows, "summary": summary})
     lines = rendered(content)
     assert max(map(len, lines)) <= 80
     assert any("-123.456" in line for line in lines) and any("23 final_norm ←" in line for line in lines)
@@ -186,18 +186,17 @@ def test_the_table_fits_a_terminal(result: ScoreResult) -> None:
 
 
 def test_columns_without_a_value_are_left_out_and_gaps_are_dashes(result: ScoreResult) -> None:
-    content = changed(result)
-    for row in content["layers"]:
-        row["r2_test"] = row["accuracy_test"] = None
-    content["layers"][1]["area"] = None
-    lines = rendered(content)
+    content = result.record.result
+    rows = [row.model_copy(update={"r2_test": None, "accuracy_test": None}) for row in content.layers]
+    rows[1] = rows[1].model_copy(update={"area": None})
+    lines = rendered(content.model_copy(update={"layers": tuple(rows)}))
     header = next(line for line in lines if "layer" in line)
     assert "acc." not in header and "test" not in header and "area" in header
     assert "–" in next(line for line in lines if line.strip().startswith("1 block.1"))
 
 
 def test_a_table_of_undefined_values(empty: ScoreResult) -> None:
-    assert max(map(len, rendered(empty.to_dict()))) <= 80
+    assert max(map(len, rendered(empty.record.result))) <= 80
 
 
 # --- plain words -----------------------------------------------------------------------------------------------------
@@ -259,15 +258,16 @@ def test_what_is_not_known_is_not_said(result: ScoreResult) -> None:
 
 
 def test_words_for_a_result_without_curves(empty: ScoreResult) -> None:
-    lines = plain_words(empty.to_dict())
+    lines = plain_words(empty.record.result.summary)
     assert "undefined" in lines[1] and "nothing" in lines[2]
 
 
 def test_a_huge_number_squeezes_no_column(result: ScoreResult) -> None:
-    content = changed(result)
+    content = result.record.result
     usual = max(len(line.rstrip()) for line in rendered(content))
-    content["layers"][1] |= {"r2_test": -9.956e30, "r2": -3e15}
-    lines = rendered(content)
+    first, second, *others = content.layers
+    huge = second.model_copy(update={"r2_test": -9.956e30, "r2": -3e15})
+    lines = rendered(content.model_copy(update={"layers": (first, huge, *others)}))
     (row,) = (line for line in lines if "block.1" in line)
     assert "-1e+31" in row and "-3e+15" in row
     assert max(map(len, map(str.rstrip, lines))) <= usual + 4

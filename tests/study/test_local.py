@@ -83,8 +83,8 @@ def test_words_are_placed_with_statistics_that_stay_for_them(grid: Path, tmp_pat
     assert {outcome.state.status for outcome in outcomes.values()} == {Status.done}
     assert [(tmp_path / "out" / folder / "moments").exists() for folder in FOLDERS] == [False, True]
     words = read_results(tmp_path / "out").words
-    assert len(words) == 1 and words[0]["summary"]["layer"] == 1
-    assert [row["word"] for row in words[0]["words"]] == ["red", "blue", "one", "two"]
+    assert len(words) == 1 and words[0].summary.layer == 1
+    assert [row.word for row in words[0].words] == ["red", "blue", "one", "two"]
     # Also where the runs lie elsewhere.
     begin(grid, tmp_path / "other", results=tmp_path / "out" / "results").run(Heard())
     assert read_results(tmp_path / "other").words == words

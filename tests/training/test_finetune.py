@@ -21,9 +21,10 @@ from ntps.training.finetuning import finetune_run as module
 from ntps.training.finetuning import tuner
 from ntps.training.finetuning.batches import Collator
 from ntps.training.finetuning.classifier import Classifier
-from ntps.training.finetuning.finetune_run import FinetuneRecord, run_finetune
+from ntps.training.finetuning.finetune_run import run_finetune
 from ntps.training.finetuning.recipe import FinetuneSettings
 from ntps.training.finetuning.saved import load_classifier
+from ntps.training.records import FinetuneRecord
 from openelm import save_openelm
 from tiny import random_task, random_texts, save_model, tokenizer_of
 
@@ -64,7 +65,7 @@ def weights(out: Path) -> dict[str, bytes]:
 
 def plain(record: FinetuneRecord) -> dict[str, Any]:
     """What two runs must agree on."""
-    return {name: value for name, value in record.result.items() if name not in ("created", "timing")}
+    return {name: value for name, value in record.result.to_dict().items() if name not in ("created", "timing")}
 
 
 class Interrupted(Exception):
@@ -105,7 +106,7 @@ def test_lora_and_the_head_are_trained_and_nothing_else(kind: str, tmp_path: Pat
     untouched = {name.replace(".base_layer.", "."): weight for name, weight in after.items() if name not in trained}
     for name, weight in base.base.named_parameters():
         assert torch.equal(untouched[f"base.base_model.model.{name}"], weight)
-    counted = record.result["summary"]
+    counted = record.result.to_dict()["summary"]
     assert counted["trainable_parameters"] == sum(after[name].numel() for name in trained)
     assert counted["total_parameters"] == sum(weight.numel() for weight in after.values())
 
@@ -148,7 +149,7 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
         settings = replace(QUICK, tokens_per_batch=budget, lora_dropout=0.0, head_dropout=0.0)
         out[budget] = run_finetune(folder, TASK, settings)
     figures = [
-        {name: value for name, value in record.result["summary"]["test"].items() if value is not None}
+        {name: value for name, value in record.result.to_dict()["summary"]["test"].items() if value is not None}
         for record in out.values()
     ]
     for each in figures[1:]:
@@ -158,7 +159,7 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
     assert tests["step"].tolist() == [5, 10, 12]
     assert tests["cross_entropy"].tolist()[-1] == figures[0]["cross_entropy"]
     assert tests["accuracy"].tolist()[-1] == figures[0]["accuracy"]
-    assert len({record.result["settings_hash"] for record in out.values()}) == 1
+    assert len({record.result.to_dict()["settings_hash"] for record in out.values()}) == 1
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -290,7 +291,7 @@ def test_it_reloads_to_the_same_logits(method: Any, folder: Path, tmp_path: Path
         logits = classifier(inputs["ids"], inputs["lengths"]).numpy()
     np.testing.assert_allclose(logits, expected[order], rtol=0, atol=1e-6)
     accuracy = np.mean(logits.argmax(axis=1) == TASK.test.labels[order])
-    assert accuracy == record.result["summary"]["test"]["accuracy"]
+    assert accuracy == record.result.to_dict()["summary"]["test"]["accuracy"]
 
 
 def test_a_classifier_of_another_model(folder: Path, tmp_path: Path) -> None:
@@ -334,7 +335,7 @@ def test_a_step_in_parts_is_the_same_step(accumulate: int, folder: Path, tmp_pat
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-5)
     assert parts.curves["loss"].to_numpy() == pytest.approx(whole.curves["loss"].to_numpy(), rel=1e-4)
-    assert parts.result["settings_hash"] == whole.result["settings_hash"]
+    assert parts.result.to_dict()["settings_hash"] == whole.result.to_dict()["settings_hash"]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def test_other_targets(labels: list[Any], kind: str, figures: set[str], folder: 
     task = task_from_lists(texts, labels, test_texts=texts, test_labels=labels)
     assert task.kind == kind
     record = run_finetune(folder, task, replace(QUICK, steps=6))
-    found = record.result["summary"]["test"]
+    found = record.result.to_dict()["summary"]["test"]
     assert {name for name, value in found.items() if value is not None} == figures
     curves = record.curves
     assert curves["loss"].notna().all()
@@ -361,9 +362,9 @@ def test_other_targets(labels: list[Any], kind: str, figures: set[str], folder: 
 
 def test_without_test_texts_the_training_texts_are_measured(folder: Path) -> None:
     record = run_finetune(folder, random_task(20), QUICK)
-    assert record.result["summary"]["test"] is None
-    assert record.result["summary"]["train"]["accuracy"] is not None
-    assert any("no test texts" in warning for warning in record.result["warnings"])
+    assert record.result.to_dict()["summary"]["test"] is None
+    assert record.result.to_dict()["summary"]["train"]["accuracy"] is not None
+    assert any("no test texts" in warning for warning in record.result.to_dict()["warnings"])
     assert set(record.curves["split"]) == {"train"}
 
 
@@ -411,7 +412,7 @@ def test_a_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_bfloat16_trains_float32_weights(folder: Path, spied: list[Any]) -> None:
     record = run_finetune(folder, TASK, replace(QUICK, precision="bfloat16"))
-    assert record.result["settings"]["precision"] == "bfloat16"
+    assert record.result.to_dict()["settings"]["precision"] == "bfloat16"
     [made] = spied
     assert {weight.dtype for weight in made.model.parameters() if weight.requires_grad} == {torch.float32}
     assert {weight.dtype for weight in made.model.parameters() if not weight.requires_grad} == {torch.bfloat16}

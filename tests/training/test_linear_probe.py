@@ -19,8 +19,9 @@ from ntps.display.probe import probe_words
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.session import RunSession
 from ntps.jobs.settings import PassSettings
-from ntps.training.probes.probe_run import ProbeRecord, run_probe
+from ntps.training.probes.probe_run import run_probe
 from ntps.training.probes.settings import ProbeSettings
+from ntps.training.records import ProbeRecord
 from tiny import DEPTH, WIDTH, Array, random_task, random_texts, save_model
 
 FIGURES = {"accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy"}
@@ -56,7 +57,7 @@ def labels_of(task: Task) -> dict[str, Any]:
 
 @pytest.mark.parametrize("intercept", [True, False])
 def test_least_squares(model: LanguageModel, task: Task, pooled: Any, intercept: bool) -> None:
-    rows = run_probe(model, task, ProbeSettings(intercept=intercept)).result["layers"]
+    rows = run_probe(model, task, ProbeSettings(intercept=intercept)).result.to_dict()["layers"]
     assert [row["layer"] for row in rows] == list(range(DEPTH + 1))
     labels = labels_of(task)
     for row in rows:
@@ -73,7 +74,7 @@ def test_least_squares(model: LanguageModel, task: Task, pooled: Any, intercept:
 
 
 def test_logistic_regression(model: LanguageModel, task: Task, pooled: Any) -> None:
-    rows = run_probe(model, task, ProbeSettings(kind="logistic", solver="saga", seed=3)).result["layers"]
+    rows = run_probe(model, task, ProbeSettings(kind="logistic", solver="saga", seed=3)).result.to_dict()["layers"]
     labels = labels_of(task)
     assert len(rows) == DEPTH + 1
     for row in rows:
@@ -94,7 +95,7 @@ def test_logistic_regression(model: LanguageModel, task: Task, pooled: Any) -> N
 
 def test_adamw_on_the_last_layer(model: LanguageModel, task: Task) -> None:
     record = run_probe(model, task, ProbeSettings(kind="adamw", epochs=3, batch_size=32, learning_rate=1e-2))
-    (row,) = record.result["layers"]
+    (row,) = record.result.to_dict()["layers"]
     assert row["layer"] == DEPTH and row["steps"] == 3 * 7
     curves = record.curves
     assert list(zip(curves["epoch"], curves["step"], curves["split"], strict=True)) == [
@@ -107,7 +108,7 @@ def test_adamw_on_the_last_layer(model: LanguageModel, task: Task) -> None:
 
 
 def test_the_summary_is_the_last_layer_and_the_majority(model: LanguageModel, task: Task) -> None:
-    result = run_probe(model, task, ProbeSettings(layers="0,2")).result
+    result = run_probe(model, task, ProbeSettings(layers="0,2")).result.to_dict()
     summary, labels = result["summary"], labels_of(task)
     assert (summary["layer"], summary["name"], summary["rule"]) == (2, "block.2", "last layer")
     assert [summary[split] for split in ("train", "test")] == [
@@ -127,7 +128,7 @@ def test_real_targets(model: LanguageModel, kind: Any) -> None:
     targets = [len(text) / 7 for text in texts]
     task = task_from_lists(texts[:100], targets[:100], test_texts=texts[100:], test_labels=targets[100:])
     record = run_probe(model, task, ProbeSettings(kind=kind))
-    summary = record.result["summary"]
+    summary = record.result.to_dict()["summary"]
     for split in ("train", "test"):
         assert {name for name, value in summary[split].items() if value is None} == {
             "accuracy",
@@ -151,7 +152,7 @@ def test_label_sets(model: LanguageModel, kind: Any) -> None:
     texts = random_texts(120)
     labels = [[name for name in "aeo" if name in text] for text in texts]
     task = task_from_lists(texts[:90], labels[:90], test_texts=texts[90:], test_labels=labels[90:])
-    summary = run_probe(model, task, ProbeSettings(kind=kind)).result["summary"]
+    summary = run_probe(model, task, ProbeSettings(kind=kind)).result.to_dict()["summary"]
     for split in ("train", "test"):
         assert 0 <= summary[split]["accuracy"] <= 1 and summary[split]["balanced_accuracy"] is None
         assert (summary[split]["cross_entropy"] is None) is (kind == "ols")
@@ -178,7 +179,7 @@ def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None
 
 def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, task: Task) -> None:
     def run(**settings: Any) -> Any:
-        return run_probe(model, task, ProbeSettings(layers="-1", **settings)).result
+        return run_probe(model, task, ProbeSettings(layers="-1", **settings)).result.to_dict()
 
     first = run(kind="adamw", epochs=1)
     assert first["settings"]["kind"] == "adamw" and first["settings"]["epochs"] == 1
@@ -199,7 +200,7 @@ def test_a_run_can_be_repeated_bit_for_bit_whatever_the_threads(model: LanguageM
             for count in (1, 2):
                 torch.set_num_threads(count)
                 record = run_probe(model, task, settings)
-                found.append((record.result["layers"], record.curves))
+                found.append((record.result.to_dict()["layers"], record.curves))
         finally:
             torch.set_num_threads(threads)
         assert found[0][0] == found[1][0]
@@ -208,7 +209,7 @@ def test_a_run_can_be_repeated_bit_for_bit_whatever_the_threads(model: LanguageM
 
 def test_few_texts_and_cut_texts_are_warned_about(model: LanguageModel) -> None:
     record = run_probe(model, random_task(30, 2), ProbeSettings(max_length=3))
-    warnings = " ".join(record.result["warnings"])
+    warnings = " ".join(record.result.to_dict()["warnings"])
     assert "30 training texts are few for 16 dimensions" in warnings and "lost their end" in warnings
 
 
@@ -218,7 +219,7 @@ def test_warnings_of_scikit_learn_are_kept_and_not_printed(
     from ntps.training.probes.logistic import LIMITS
 
     monkeypatch.setitem(LIMITS, "newton-cg", (1, 1e-12))
-    warnings = run_probe(model, task, ProbeSettings(kind="logistic")).result["warnings"]
+    warnings = run_probe(model, task, ProbeSettings(kind="logistic")).result.to_dict()["warnings"]
     assert any(text.startswith("every layer: newton-cg did not converge") for text in warnings)
     assert any(text.startswith("scikit-learn: ") for text in warnings)
     assert not recwarn.list
@@ -228,8 +229,8 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
     task = random_task(100, 3, test=30)
     task.train.labels[task.train.labels == 2] = 1
     record = run_probe(model, task, ProbeSettings(kind="logistic", layers="-1"))
-    assert record.result["summary"]["test"]["cross_entropy"] is None
-    assert any("no training text" in text for text in record.result["warnings"])
+    assert record.result.to_dict()["summary"]["test"]["cross_entropy"] is None
+    assert any("no training text" in text for text in record.result.to_dict()["warnings"])
 
 
 # --- results ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,7 @@ from ntps.display.sentences import plain_words
 from ntps.files import folder_path
 from ntps.jobs.record import Record
 from ntps.scoring.record import ScoreRecord
-from ntps.study.analysis.reader import measurement_of
-from ntps.training.finetuning.finetune_run import FinetuneRecord
-from ntps.training.probes.probe_run import ProbeRecord
+from ntps.training.records import FinetuneRecord, ProbeRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,12 +34,13 @@ class Result:
     @property
     def summary(self) -> dict[str, Any]:
         """The main figures."""
-        return dict(self.record.result["summary"])
+        summary: dict[str, Any] = self.to_dict()["summary"]
+        return summary
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know."""
-        return tuple(self.record.result["warnings"])
+        return self.record.result.warnings
 
     def to_frame(self) -> pd.DataFrame:
         """The curves, as in ``curves.parquet``."""
@@ -50,7 +48,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
-        return deepcopy(dict(self.record.result))
+        return self.record.result.to_dict()
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes ``result.json`` and ``curves.parquet``.
@@ -65,7 +63,7 @@ class Result:
 
     def __repr__(self) -> str:
         result = self.record.result
-        return f"{type(self).__name__}({result['model']['id']} on {result['task']['id']})"
+        return f"{type(self).__name__}({result.model.id} on {result.task.id})"
 
 
 class ScoreResult(Result):
@@ -87,7 +85,7 @@ class ScoreResult(Result):
     @property
     def layers(self) -> pd.DataFrame:
         """One row per layer: ranks, ``area``, R², losses, bounds, conditions."""
-        return pd.DataFrame(self.record.result["layers"])
+        return pd.DataFrame(self.to_dict()["layers"])
 
     def plot(self, path: str | Path | None = None, *, value: str = "retained_centered") -> Figure:
         """Draws the layer × k heat map of one curve, and the curves of the layers.
@@ -112,8 +110,8 @@ class ScoreResult(Result):
 
     def __repr__(self) -> str:
         result = self.record.result
-        head = f"ScoreResult({result['model']['id']} on {result['task']['id']}, {len(result['layers'])} layers)"
-        return "\n".join([head, *plain_words(result)])
+        head = f"ScoreResult({result.model.id} on {result.task.id}, {len(result.layers)} layers)"
+        return "\n".join([head, *plain_words(result.summary)])
 
 
 class FinetuneResult(Result):
@@ -142,12 +140,10 @@ class FinetuneResult(Result):
         from ntps.plots.score_curves import save_figure
 
         result = self.record.result
-        losses = self.to_frame().assign(
-            model=result["model"]["id"], task=result["task"]["id"], method=measurement_of(result)
-        )
+        losses = self.to_frame().assign(model=result.model.id, task=result.task.id, method=result.measurement)
         losses["cross_entropy"] = losses["loss"]
         figure = draw_losses(losses, columns=1)
-        if result["task"]["target_kind"] == "regression":
+        if result.task.target_kind == "regression":
             figure.axes[0].set_ylabel("mean squared error", fontsize=9)
         save_figure(figure, None if path is None else Path(path))
         return figure
@@ -182,17 +178,13 @@ class ProbeResult(Result):
     @property
     def layers(self) -> pd.DataFrame:
         """One row per layer: ``layer``, ``name``, and the figures as ``train_accuracy``, ``test_accuracy`` …"""
-        rows = self.record.result["layers"]
-        return pd.DataFrame(
-            [
-                {
-                    **{name: row[name] for name in ("layer", "name")},
-                    **{f"train_{name}": value for name, value in row["train"].items()},
-                    **{f"test_{name}": value for name, value in (row["test"] or {}).items()},
-                }
-                for row in rows
-            ]
-        )
+        rows = []
+        for row in self.record.result.layers:
+            figures = {
+                f"{split}_{name}": value for split, each in row.measured.items() for name, value in dict(each).items()
+            }
+            rows.append({"layer": row.layer, "name": row.name, **figures})
+        return pd.DataFrame(rows)
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draws loss and accuracy by epoch; by layer where nothing was trained in epochs.

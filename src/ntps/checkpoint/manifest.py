@@ -5,30 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from ntps.errors import InputError
 from ntps.files import damaged, write_text, write_whole
 from ntps.forward.batch_plan import Shard
-from ntps.shapes import Each, misfit
 
-SHAPE = {
-    "run": {},
-    "conditions": {},
-    **dict.fromkeys(("tokens_per_batch", "rank", "world", "batches", "done"), int),
-    "earlier": [int],
-    "whole": bool,
-    "place": str,
-    "files": Each(str),
-    "largest": (int, None),
-    "notes": [str],
-}
-"""What the file says, by its keys."""
-ATTRIBUTES = {"earlier": "merged_batches", "whole": "complete", "place": "sums_path"}
-"""Attributes by the keys of the file that are other words."""
-KEYS = {attribute: key for key, attribute in ATTRIBUTES.items()}
 SHORT = 40
 """Longer values are not shown when they differ."""
 
@@ -58,11 +44,11 @@ class Manifest:
     tokens_per_batch: int
     rank: int = 0
     world: int = 1
-    merged_batches: tuple[int, ...] = ()
+    merged_batches: Annotated[tuple[int, ...], Field(alias="earlier")] = ()
     batches: int = 0
     done: int = 0
-    complete: bool = False
-    sums_path: str = ""
+    complete: Annotated[bool, Field(alias="whole")] = False
+    sums_path: Annotated[str, Field(alias="place")] = ""
     files: Mapping[str, str] = field(default_factory=dict)
     largest: int | None = None
     notes: tuple[str, ...] = ()
@@ -86,9 +72,12 @@ class Manifest:
         return (f"the run was interrupted with {then} and continued with {now}: {effect}",)
 
 
+_MANIFEST = TypeAdapter(Manifest)
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Replaces a manifest on disk as a whole."""
-    text = json.dumps({KEYS.get(name, name): value for name, value in asdict(manifest).items()})
+    text = json.dumps(_MANIFEST.dump_python(manifest, mode="json", by_alias=True))
     whole = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "ledger": text}) + "\n"
     write_whole(path, lambda temporary: write_text(temporary, whole))
 
@@ -103,11 +92,7 @@ def read_manifest(path: Path) -> Manifest | None:
         whole = json.loads(path.read_text(encoding="utf-8"))
         if hashlib.sha256(whole["ledger"].encode()).hexdigest() != whole["sha256"]:
             raise ValueError("its content was changed")
-        content = json.loads(whole["ledger"])
-        if misfit(content, SHAPE):
-            raise ValueError("it says other things than a manifest does")
-        lists = {key: tuple(content[key]) for key in ("notes", "earlier")}
-        return Manifest(**{ATTRIBUTES.get(key, key): value for key, value in {**content, **lists}.items()})
+        return _MANIFEST.validate_json(whole["ledger"], strict=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.files import write_json, writing
-from ntps.shapes import read_json
+from ntps.json_files import Block, Items, read_json
 
 OWNED = ".ntps.json"
 """The account: it names what ntps writes into the folder, and is there before the first of that."""
@@ -56,6 +56,11 @@ class Account:
         return any(_top(pattern) == name for pattern in self.wrote)
 
 
+class _AccountFile(Block):
+    wrote: Items[str]
+    run: str | None
+
+
 def read_account(folder: Path) -> Account:
     """What ntps wrote into a folder; nothing where there is no account.
 
@@ -68,8 +73,8 @@ def read_account(folder: Path) -> Account:
     if not os.path.lexists(path):
         return Account()
     remedy = f"nothing says what in {folder} ntps wrote, {ANOTHER}"
-    content = read_json(path, {"wrote": [str], "run": (str, None)}, remedy)
-    account = Account(frozenset(content["wrote"]), content["run"])
+    content = read_json(path, _AccountFile, remedy)
+    account = Account(frozenset(content.wrote), content.run)
     if path.is_symlink() or {part for each in account.wrote for part in each.split("/")} & {"", ".", "..", "**"}:
         raise InputError(f"{path} is not what ntps writes: {remedy}")
     return account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from ntps.cli import build_options as options
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
 from ntps.models.registry import EMBEDDED
+
+if TYPE_CHECKING:
+    from ntps.api.results import FinetuneResult
 
 RECIPE = "The recipe (defaults: the paper's)"
 SCHEDULE = "Steps"
@@ -172,8 +175,8 @@ def finetune(
             reporter=reporter,
         )
 
-    def body(record: dict[str, Any]) -> None:
-        out.print(finetune_words(record), soft_wrap=True)
-        out.print(comparison(record, others), soft_wrap=True)
+    def body(result: FinetuneResult) -> None:
+        out.print(finetune_words(result.record.result), soft_wrap=True)
+        out.print(comparison(result.record.result, others), soft_wrap=True)
 
     show(result, body, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from ntps.cli import build_options as options
 from ntps.cli.console import out
 from ntps.cli.results import show
 from ntps.cli.score import print_scores
+
+if TYPE_CHECKING:
+    from ntps.api.results import ScoreResult
 
 
 def merge(
@@ -39,8 +42,8 @@ def merge(
     show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-def _print(record: dict[str, Any]) -> None:
+def _print(result: ScoreResult) -> None:
     """The parts before the table."""
-    for part in record["merged"]:
-        out.print(f"{part['texts']:,} texts of {part['folder']}", soft_wrap=True)
-    print_scores(record)
+    for part in result.record.result.merged or ():
+        out.print(f"{part.texts:,} texts of {part.folder}", soft_wrap=True)
+    print_scores(result)

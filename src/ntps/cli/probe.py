@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from ntps.cli.console import err, out, progress_bars
 from ntps.cli.results import show
 from ntps.display.probe import probe_table, probe_words
 from ntps.models.registry import EMBEDDED
+
+if TYPE_CHECKING:
+    from ntps.api.results import ProbeResult
 
 PROBE = "Which probe"
 
@@ -130,6 +133,6 @@ def probe(
     show(result, _print, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-def _print(record: dict[str, Any]) -> None:
-    out.print(probe_table(record))
-    out.print(probe_words(record), soft_wrap=True)
+def _print(result: ProbeResult) -> None:
+    out.print(probe_table(result.record.result))
+    out.print(probe_words(result.record.result), soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
 from ntps.display.tables import change_table, layer_table
 from ntps.models.registry import EMBEDDED
+
+if TYPE_CHECKING:
+    from ntps.api.results import ScoreResult
 
 
 def score(
@@ -116,10 +119,11 @@ def score(
             out.print(line, soft_wrap=True)
 
 
-def print_scores(record: dict[str, Any]) -> None:
+def print_scores(scored: ScoreResult) -> None:
     """The table of layers, and what it says in words."""
-    out.print(layer_table(record))
-    for line in plain_words(record):
+    result = scored.record.result
+    out.print(layer_table(result))
+    for line in plain_words(result.summary):
         out.print(line, soft_wrap=True)
-    if "change" in record:
-        out.print(change_table(record["change"]))
+    if result.change is not None:
+        out.print(change_table(result.change))

@@ -41,23 +41,24 @@ def words(
     """
     from ntps.checkpoint.lock import claim_folder
     from ntps.models.load import load_model
-    from ntps.scoring.word_planes import WordSettings, read_scored, run_words
+    from ntps.scoring.record import ScoreRecord
+    from ntps.scoring.word_planes import WordSettings, run_words
 
     settings = WordSettings(_named(lists), layer)
-    score = read_scored(scored)
-    block = score["model"]
+    score = ScoreRecord.read(scored).result
+    block = score.model
     model = load_model(
-        block["id"] if block["revision"] is None else f"{block['id']}@{block['revision']}",
-        dtype=score["settings"]["dtype"],
+        block.id if block.revision is None else f"{block.id}@{block.revision}",
+        dtype=score.settings.dtype,
         device=device,
-        tokenizer=block["tokenizer"],
+        tokenizer=block.tokenizer,
         trust_remote_code=trust_remote_code,
     )
     target = out_folder or scored / "words"
     with claim_folder(target, overwrite=True, writes=(RESULT,)):
         result = run_words(scored, model, settings, out=target)
-    summary = result["summary"]
-    out.print(f"{len(result['words'])} words in layer {summary['layer']} ({summary['name']}) are in {target}")
+    summary = result.summary
+    out.print(f"{len(result.words)} words in layer {summary.layer} ({summary.name}) are in {target}")
 
 
 def _named(lists: list[str]) -> dict[str, list[str]]:

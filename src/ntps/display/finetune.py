@@ -1,19 +1,15 @@
-"""A fine-tuning run as a person uses it: its words, its figure, and how it compares with others on the same texts."""
+"""A fine-tuning run as a person uses it: its words, and how it compares with others on the same texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ntps.display.probe import standard_error
+from ntps.display.probe import counted_texts, standard_error
 from ntps.display.sentences import percent
 from ntps.errors import InputError
-from ntps.study.analysis.reader import measurement_of, read_result
-
-if TYPE_CHECKING:
-    pass
-
+from ntps.study.analysis.reader import read_result
+from ntps.training.records import FinetuneFile, ProbeFile
 
 NAMES = {
     "ols": "least-squares probe",
@@ -30,29 +26,22 @@ PROBES = ("adamw", "logistic", "ols")
 """Whose accuracy LoRA gains over: the paper's if it is there."""
 
 
-def finetune_words(result: Mapping[str, Any]) -> str:
-    """One sentence: what was trained for how long, and how well it does.
-
-    Args:
-        result: Content of ``result.json`` of a fine-tuning run.
-    """
-    summary, task = result["summary"], result["task"]
-    split = "train" if summary["test"] is None else "test"
-    texts = (task if split == "train" else task["test"])["texts"]
-    figures = summary[split]
-    name = NAMES[measurement_of(result)]
+def finetune_words(result: FinetuneFile) -> str:
+    """One sentence: what was trained for how long, and how well it does."""
+    summary, (texts, counted) = result.summary, counted_texts(result)
+    figures = summary.measured[summary.main]
+    name = NAMES[result.measurement]
     trained = (
-        f"{name[0].upper()}{name[1:]}, {summary['steps']:,} steps of {result['settings']['batch_size']}, "
-        f"{summary['trainable_parameters']:,} of {summary['total_parameters']:,} parameters trained: "
+        f"{name[0].upper()}{name[1:]}, {summary.steps:,} steps of {result.settings.batch_size}, "
+        f"{summary.trainable_parameters:,} of {summary.total_parameters:,} parameters trained: "
     )
-    counted = f"on {texts:,} {'training' if split == 'train' else 'test'} texts"
-    if figures["accuracy"] is None:
-        return f"{trained}R² {percent(figures['r2'])}, mean squared error {figures['mse']:.4g} {counted}."
-    error = standard_error(figures["accuracy"], texts)
-    return f"{trained}accuracy {percent(figures['accuracy'])} ± {percent(error)} (one standard error) {counted}."
+    if figures.accuracy is None:
+        return f"{trained}R² {percent(figures.r2)}, mean squared error {figures.mse:.4g} on {counted}."
+    error = standard_error(figures.accuracy, texts)
+    return f"{trained}accuracy {percent(figures.accuracy)} ± {percent(error)} (one standard error) on {counted}."
 
 
-def read_compared(folders: Sequence[Path]) -> list[dict[str, Any]]:
+def read_compared(folders: Sequence[Path]) -> list[ProbeFile | FinetuneFile]:
     """Results of probes and fine-tuning runs to compare with.
 
     Raises:
@@ -61,29 +50,29 @@ def read_compared(folders: Sequence[Path]) -> list[dict[str, Any]]:
     found = []
     for folder in folders:
         result = read_result(folder)
-        if result.get("kind") not in ("probe", "finetune"):
+        if not isinstance(result, ProbeFile | FinetuneFile):
             raise InputError(f"{folder} holds no probe and no fine-tuning run: give such folders with --compare")
         found.append(result)
     return found
 
 
-def comparison(result: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+def comparison(result: FinetuneFile, others: Sequence[ProbeFile | FinetuneFile]) -> str:
     """One line: the most frequent class, probe, LoRA and its gain, from scratch.
 
     Args:
-        result: Content of ``result.json`` of a fine-tuning run.
+        result: The fine-tuning run.
         others: Of the same texts; those of other texts are left out, and counted.
     """
-    split = "train" if result["summary"]["test"] is None else "test"
-    figure = "r2" if result["task"]["target_kind"] == "regression" else "accuracy"
+    split = result.summary.main
+    figure = "r2" if result.task.target_kind == "regression" else "accuracy"
 
-    def texts(each: Mapping[str, Any]) -> Any:
-        block = each["task"] if split == "train" else each["task"]["test"]
-        return None if block is None else block["fingerprint"]
+    def texts(each: ProbeFile | FinetuneFile) -> str | None:
+        block = each.task if split == "train" else each.task.test
+        return None if block is None else block.fingerprint
 
     same = [each for each in others if texts(each) == texts(result)]
-    values = {measurement_of(each): each["summary"][split][figure] for each in (*same, result)}
-    majority = result["summary"]["majority_accuracy"][split]
+    values = {each.measurement: getattr(each.summary.measured[split], figure) for each in (*same, result)}
+    majority = result.summary.majority_accuracy[split]
     parts = [] if majority is None else [f"most frequent class {percent(majority)}"]
     parts += [f"{NAMES[name]} {percent(values[name])}" for name in NAMES if name in values]
     probe = next((name for name in PROBES if name in values), None)

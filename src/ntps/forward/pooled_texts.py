@@ -19,8 +19,8 @@ from ntps.errors import InputError
 from ntps.files import INDEX, SCHEMA, damaged, file_digest, sync_folder, write_json, writing
 from ntps.forward.batch_plan import Batch
 from ntps.forward.stream import Pass
-from ntps.moments.sums_folder import FILES, require_digest
-from ntps.shapes import Each, read_json
+from ntps.json_files import Items, read_json
+from ntps.moments.sums_folder import SumsIndex, require_digest
 
 Array = NDArray[np.float64]
 PooledArrays = dict[int, Array]
@@ -28,6 +28,14 @@ PooledArrays = dict[int, Array]
 
 PART = ".part"
 """What the name of a file ends with until all of its rows are there."""
+
+
+class PooledIndex(SumsIndex):
+    """What the index beside pooled texts says."""
+
+    texts: int
+    layers: Items[int]
+    settings_hash: str | None = None
 
 
 class PooledTexts:
@@ -93,7 +101,7 @@ class PooledTexts:
                     part.replace(path)
             sync_folder(self.folder)
         files = {_path(self.folder, layer).name: file_digest(_path(self.folder, layer)) for layer in layers}
-        index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), FILES: files, **(provenance or {})}
+        index = {"schema": SCHEMA, "texts": self.texts, "layers": list(layers), "files": files, **(provenance or {})}
         write_json(self.folder / INDEX, index)
         return read_pooled(self.folder)
 
@@ -138,17 +146,17 @@ def read_pooled(folder: Path) -> PooledArrays:
         InputError: They are missing or damaged.
     """
     remedy = "score the model again with --keep-pooled"
-    index = read_json(folder / INDEX, {"texts": int, "layers": [int], f"{FILES}?": Each(str)}, remedy)
+    index = read_json(folder / INDEX, PooledIndex, remedy)
     arrays = {}
-    for layer in index["layers"]:
+    for layer in index.layers:
         path = _path(folder, layer)
-        require_digest(path, index.get(FILES), remedy)
+        require_digest(path, index.digests, remedy)
         try:
             arrays[layer] = _open(path, "r")
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"cannot read pooled texts from {path}: {error}; {remedy}") from error
-        if arrays[layer].dtype != np.float64 or arrays[layer].ndim != 2 or len(arrays[layer]) != index["texts"]:
-            raise InputError(f"{path} does not hold {index['texts']} pooled texts: {remedy}")
+        if arrays[layer].dtype != np.float64 or arrays[layer].ndim != 2 or len(arrays[layer]) != index.texts:
+            raise InputError(f"{path} does not hold {index.texts} pooled texts: {remedy}")
     return arrays
 
 

@@ -1,17 +1,54 @@
-"""What a scoring run leaves: ``result.json``, ``curves.parquet`` and ``moments/``."""
+"""A finished run, and the two files that hold it: ``result.json`` and ``curves.parquet``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import pandas as pd
+from pydantic import Field
 
 from ntps.errors import InputError
 from ntps.files import CURVES, RESULT, SCHEMA, write_json, write_whole, writing
-from ntps.shapes import Shape, misfit, read_json
+from ntps.jobs.blocks import ModelBlock, TaskBlock
+from ntps.json_files import Block, Figure, Items, checked, load_json
+
+
+class Head(Block):
+    """How a result begins."""
+
+    schema_version: int = Field(alias="schema")
+    kind: str
+    ntps_version: str
+    created: str
+
+
+class Rescored(Block):
+    """Where a score comes from that was computed without the model."""
+
+    source: str = Field(alias="from")
+    settings_hash: str
+    used: Items[str]
+
+
+class Provenance(Block):
+    """What was measured, with what."""
+
+    settings_hash: str
+    model: ModelBlock
+    task: TaskBlock
+    settings: Block
+    rescored: Rescored | None = None
+
+
+class ResultFile(Provenance, Head):
+    """What ``result.json`` says, whatever its kind."""
+
+    timing: Mapping[str, Figure]
+    versions: Mapping[str, str]
+    warnings: Items[str]
 
 
 @dataclass(frozen=True)
@@ -20,17 +57,17 @@ class Record:
 
     Attributes:
         kind: The kind, as in ``result.json``.
-        result: The content of ``result.json`` (schema 1): only JSON types, None where undefined.
+        file: What ``result.json`` of this kind says.
+        columns: Columns of numbers that the curves must have.
+        result: The content of ``result.json`` (schema 1).
         curves: The content of ``curves.parquet``.
     """
 
     kind: ClassVar[str]
-    shape: ClassVar[Shape] = {"model": {"id": str}, "task": {"id": str}, "summary": {}, "warnings": [str]}
-    """What ``result.json`` must say to be read again."""
+    file: ClassVar[type[ResultFile]]
     columns: ClassVar[tuple[str, ...]] = ()
-    """Columns of numbers that the curves must have."""
 
-    result: Mapping[str, Any]
+    result: ResultFile
     curves: pd.DataFrame
 
     def write(self, folder: Path) -> None:
@@ -38,7 +75,7 @@ class Record:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / CURVES, lambda path: self.curves.to_parquet(path, index=False))
-        write_json(folder / RESULT, self.result, ensure_ascii=False, allow_nan=False)
+        write_json(folder / RESULT, self.result.to_dict(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -47,12 +84,11 @@ class Record:
         Raises:
             InputError: The folder holds no readable result of this kind.
         """
-        remedy = f"give a folder that ntps {cls.kind} wrote"
-        result = read_json(folder / RESULT, {}, remedy)
-        if result.get("kind") != cls.kind or result.get("schema") != SCHEMA:
-            raise InputError(f"{folder / RESULT} is not a {cls.kind} of schema {SCHEMA}: {remedy}")
-        if wrong := misfit(result, cls.shape):
-            raise InputError(f"{folder / RESULT} is not what ntps writes ({wrong}): {remedy}")
+        path, remedy = folder / RESULT, f"give a folder that ntps {cls.kind} wrote"
+        content = load_json(path, remedy)
+        if isinstance(content, dict) and (content.get("kind"), content.get("schema")) != (cls.kind, SCHEMA):
+            raise InputError(f"{path} is not a {cls.kind} of schema {SCHEMA}: {remedy}")
+        result = checked(path, content, cls.file, remedy)
         try:
             curves = pd.read_parquet(folder / CURVES)
         except (OSError, ValueError) as error:

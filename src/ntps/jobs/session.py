@@ -10,9 +10,11 @@ from typing import Any
 from ntps.forward.batch_plan import ALL, Shard
 from ntps.forward.causality import BatchingCheck, check_batching
 from ntps.forward.stream import Pass
+from ntps.jobs.blocks import SettingsBlock, TaskBlock
 from ntps.jobs.clock import PHASES, Clock
 from ntps.jobs.progress import NullReporter, Reporter
 from ntps.jobs.provenance import describe_model, describe_task, identity, versions
+from ntps.jobs.record import Provenance
 from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
@@ -62,7 +64,7 @@ class RunSession:
         return self.settings.digest(self.layers, **identity(self.described, self.described_task, self.dtype))
 
     @cached_property
-    def described_task(self) -> dict[str, Any]:
+    def described_task(self) -> TaskBlock:
         """The ``task`` block."""
         return describe_task(self.task, self.tokens, self.test_tokens)
 
@@ -111,15 +113,12 @@ class RunSession:
             "settings_hash": self.settings_hash,
         }
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """The blocks of a result that say what was measured with what."""
-        return {
-            "settings_hash": self.settings_hash,
-            "model": self.described,
-            "task": self.described_task,
-            "settings": {
+        settings = SettingsBlock.model_validate(
+            {
                 **self.settings.described(),
-                "layers": list(self.layers),
+                "layers": self.layers,
                 "tokens_per_batch": self.tokens_per_batch,
                 "dtype": self.dtype,
                 "device": self.model.device.type,
@@ -127,8 +126,11 @@ class RunSession:
                 "batching_deviation": self.check.deviation,
                 "batching_texts": self.check.texts,
                 "batching_longest": self.check.longest,
-            },
-        }
+            }
+        )
+        return Provenance(
+            settings_hash=self.settings_hash, model=self.described, task=self.described_task, settings=settings
+        )
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know of model, batches and texts."""

@@ -8,13 +8,9 @@ from typing import Any
 
 from ntps.errors import InputError
 from ntps.files import INDEX, SCHEMA, file_digest, write_json, writing
+from ntps.json_files import Block, read_json
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums_file import read_sums, write_sums
-from ntps.shapes import Each, read_json
-
-FILES = "files"
-"""Key of an index: SHA-256 of the files that it lists."""
-
 
 TARGETS = ("target_gram", "target_sum")
 
@@ -23,6 +19,17 @@ TARGETS_FILE = "targets.safetensors"
 
 
 LAYER_FILE = "layer.{:03d}.safetensors"
+
+
+class SumsIndex(Block):
+    """What the index of any folder of arrays says of their files."""
+
+    files: Mapping[str, str] = {}
+
+    @property
+    def digests(self) -> Mapping[str, str] | None:
+        """SHA-256 of the files by name; None in folders of older versions, which list none."""
+        return self.files if "files" in self.model_fields_set else None
 
 
 def write_moments(folder: Path, moments: Iterable[tuple[int, Moments]], provenance: Mapping[str, Any]) -> None:
@@ -39,7 +46,7 @@ def write_moments(folder: Path, moments: Iterable[tuple[int, Moments]], provenan
     write_sums(folder / TARGETS_FILE, targets, {"texts": str(counts["texts"])})
     names = [TARGETS_FILE, *(LAYER_FILE.format(layer) for layer in layers)]
     files = {name: file_digest(folder / name) for name in names}
-    index = {"schema": SCHEMA, **counts, "layers": layers, FILES: files, **provenance}
+    index = {"schema": SCHEMA, **counts, "layers": layers, "files": files, **provenance}
     write_json(folder / INDEX, index)
 
 
@@ -81,8 +88,7 @@ def read_digests(folder: Path) -> Mapping[str, str] | None:
     path = folder / INDEX
     if not path.is_file():
         return None
-    digests: Mapping[str, str] | None = read_json(path, {f"{FILES}?": Each(str)}, "compute them again").get(FILES)
-    return digests
+    return read_json(path, SumsIndex, "compute them again").digests
 
 
 def require_digest(path: Path, digests: Mapping[str, str] | None, remedy: str) -> None:

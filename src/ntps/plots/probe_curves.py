@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ntps.jobs.record import Record
 from ntps.plots.score_curves import save_figure
 from ntps.plots.style import OKABE_ITO, legend_below, quiet_axes
+from ntps.training.records import ProbeRecord
 
 LABELS = {
     "cross_entropy": "cross entropy (nats)",
@@ -21,7 +21,7 @@ LABELS = {
 SPLITS = {"train": ("training texts", OKABE_ITO[0], "-"), "test": ("test texts", OKABE_ITO[1], "--")}
 
 
-def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figure:
+def draw_probe(record: ProbeRecord, layers: pd.DataFrame, path: Path | None) -> Figure:
     """Loss on the left, hits on the right, where they are defined.
 
     Args:
@@ -37,8 +37,8 @@ def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figur
     if curves.empty:
         across, drawn = "layer", {split: _by_layer(layers, split) for split in SPLITS if f"{split}_mse" in layers}
     else:
-        last = curves[curves["layer"] == result["summary"]["layer"]]
-        across, drawn = "epoch", dict(iter(last.groupby("split")))
+        last = curves[curves["layer"] == result.summary.layer]
+        across, drawn = "epoch", {str(split): rows for split, rows in last.groupby("split")}
     names = [name for name in LABELS if name in drawn["train"] and drawn["train"][name].notna().any()]
     figure = Figure(figsize=(4.2 * len(names), 3.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
@@ -48,16 +48,16 @@ def draw_probe(record: Record, layers: pd.DataFrame, path: Path | None) -> Figur
                 continue
             frame = drawn[split]
             axes.plot(frame[across], frame[name].astype(float), line, color=colour, label=label, marker=".", ms=4)
-        majority = result["summary"]["majority_accuracy"]["test" if "test" in drawn else "train"]
+        majority = result.summary.majority_accuracy["test" if "test" in drawn else "train"]
         if name == "accuracy" and majority is not None:
             axes.axhline(majority, color="#555555", linestyle=":", linewidth=1, label="most frequent class")
         axes.set_xlabel(across)
         axes.set_ylabel(LABELS[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    where = f", layer {result['summary']['name']}" if across == "epoch" else ""
+    where = f", layer {result.summary.name}" if across == "epoch" else ""
     handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     legend_below(figure, list(handles.values()), len(handles))
-    figure.suptitle(f"{result['settings']['kind']}: {result['model']['id']} on {result['task']['id']}{where}")
+    figure.suptitle(f"{result.settings.kind}: {result.model.id} on {result.task.id}{where}")
     save_figure(figure, path)
     return figure
 

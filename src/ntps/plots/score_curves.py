@@ -41,7 +41,7 @@ def draw_score(record: ScoreRecord, value: str, path: Path | None) -> Figure:
     left, right = figure.subplots(1, 2)
     _heat_map(figure, left, record, value)
     _curves(right, record, value)
-    figure.suptitle(f"{record.result['model']['id']} on {record.result['task']['id']}")
+    figure.suptitle(f"{record.result.model.id} on {record.result.task.id}")
     save_figure(figure, path)
     return figure
 
@@ -68,7 +68,7 @@ def _heat_map(figure: Figure, axes: Axes, record: ScoreRecord, value: str) -> No
     edges = np.append(columns - 0.5, columns[-1] + 0.5)
     rows = np.arange(len(ticks) + 1) - 0.5
     mesh = axes.pcolormesh(edges, rows, grid.to_numpy(), cmap="viridis", vmin=lowest, vmax=highest)
-    names = {row["layer"]: row["name"] for row in record.result["layers"]}
+    names = {row.layer: row.name for row in record.result.layers}
     step = max(1, len(ticks) // 16)
     axes.set_yticks(ticks[::step], [names[layer] for layer in grid.index[::step]])
     axes.set_xlabel("k, columns of V")
@@ -77,19 +77,19 @@ def _heat_map(figure: Figure, axes: Axes, record: ScoreRecord, value: str) -> No
 
 
 def _curves(axes: Axes, record: ScoreRecord, value: str) -> None:
-    layers = record.result["layers"]
+    layers = record.result.layers
     for position, row in zip(np.linspace(0.05, 0.9, len(layers)), layers, strict=True):
-        curve = record.curves[record.curves["layer"] == row["layer"]]
-        chosen = row["layer"] == record.result["summary"]["layer"]
+        curve = record.curves[record.curves["layer"] == row.layer]
+        chosen = row.layer == record.result.summary.layer
         axes.plot(
             curve["k"],
             curve[value],
             color=colormaps["cividis"](position),
             linewidth=2.5 if chosen else 1.0,
-            label=f"{row['name']} (summary)" if chosen else row["name"],
+            label=f"{row.name} (summary)" if chosen else row.name,
         )
     if value != "excess_loss":
-        width = record.result["model"]["hidden_size"]
+        width = record.result.model.hidden_size or 0
         axes.plot([0, width], [0, 1], color="grey", linestyle=":", linewidth=1, label="random directions")
         axes.set_ylim(0, 1.02)
     axes.set_xlabel("k, columns of V")

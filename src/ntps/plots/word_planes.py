@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from ntps.plots.style import Mark, legend_below, mark_handles, marks, quiet_axes
 PLANES = {"u": "perception subspace U", "v": "autoregressive subspace V"}
 
 
-def draw_words(words: pd.DataFrame, title: str, eigenvalues: dict[str, Sequence[float]] | None = None) -> Figure:
+def draw_words(words: pd.DataFrame, title: str, eigenvalues: Mapping[str, Sequence[float]] | None = None) -> Figure:
     """Words of each list in the first two directions of U (left) and of V (right).
 
     Where a subspace has one direction only, as U has for two classes, its lists lie on lines of their own.

@@ -55,15 +55,15 @@ class ReportFigure:
 def figures_1(results: StudyResults) -> Iterator[ReportFigure]:
     """Words in the planes of U and V, one figure for each result of kind ``words``."""
     for number, words in enumerate(results.words):
-        frame, summary = pd.DataFrame(words["words"]), words["summary"]
-        model, task = (Path(words[each]["id"]).name for each in ("model", "task"))
-        title = f"{model} on {task}, layer {summary['layer']} ({summary['name']})"
-        values = {"u": summary["perception_eigenvalues"], "v": summary["autoregressive_eigenvalues"]}
+        frame, summary = pd.DataFrame([row.to_dict() for row in words.words]), words.summary
+        model, task = (Path(each.id).name for each in (words.model, words.task))
+        title = f"{model} on {task}, layer {summary.layer} ({summary.name})"
+        values = {"u": summary.perception_eigenvalues, "v": summary.autoregressive_eigenvalues}
         yield ReportFigure(
             f"figure_1{f'_{number + 1}' if number else ''}",
             "Figure 1: words in the planes of U and V",
             f"{title}. Hidden states of words in the leading directions of the perception subspace U (what the labels "
-            f"need) and of the autoregressive subspace V (what next-token prediction uses); {summary['rule']}.",
+            f"need) and of the autoregressive subspace V (what next-token prediction uses); {summary.rule}.",
             frame,
             draw_words(frame, title, values),
         )

@@ -150,9 +150,9 @@ def _single(folder: Path, results: StudyResults) -> StudyReport:
         results.layers,
     )
     words = [figure for figure in figures_1(results) if figure.figure is not None]
-    warned = record.result["warnings"]
-    unused = [f"{sentence}." for sentence in unused_rows(record.result["task"]) if sentence not in warned]
+    result, warned = record.result, record.result.warnings
+    unused = [f"{sentence}." for sentence in unused_rows(result.task) if sentence not in warned]
     warnings = [f"Warning: {warning}." for warning in warned]
-    title = f"{record.result['model']['id']} on {record.result['task']['id']}"
-    found = (*plain_words(record.result), *unused, *warnings)
+    title = f"{result.model.id} on {result.task.id}"
+    found = (*plain_words(result.summary), *unused, *warnings)
     return StudyReport(f"NTPS of {title}", found, (curves, *words), (layers,), failures(results))

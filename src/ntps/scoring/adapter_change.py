@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ntps.errors import InputError
-from ntps.scoring.record import ScoreRecord
+from ntps.scoring.record import ChangeBlock, ChangeRow, LayerRow, ScoreRecord
 
 RULE = "k where next_token_share reaches 0.95"
 """In the model before; fixed in advance, so that no k is chosen by its result."""
@@ -29,7 +27,7 @@ def parse_place(text: str, num_layers: int, hidden_size: int) -> tuple[int, int]
     return layer % (num_layers + 1), k
 
 
-def change_block(before: ScoreRecord, after: ScoreRecord, place: tuple[int, int] | None) -> dict[str, Any]:
+def change_block(before: ScoreRecord, after: ScoreRecord, place: tuple[int, int] | None) -> ChangeBlock:
     """The ``change`` block of a result.
 
     Args:
@@ -37,27 +35,28 @@ def change_block(before: ScoreRecord, after: ScoreRecord, place: tuple[int, int]
         after: Score of the same layers and texts after fine-tuning.
         place: A layer and a k to look at besides.
     """
-    pairs = list(zip(before.result["layers"], after.result["layers"], strict=True))
-    layers = []
-    for old, new in pairs:
-        changed = {
-            f"{name}_{when}": row[name] for name in ("area", "r2") for when, row in (("before", old), ("after", new))
-        }
-        layers.append(
-            {"layer": old["layer"], "name": old["name"], **changed}
-            | _ntps_change(before, after, old["layer"], old["k_share95"])
-        )
+
+    def row(layer: int, name: str | None, k: int | None, **figures: float | None) -> ChangeRow:
+        old, new = (None if k is None else _ntps(record, layer, k) for record in (before, after))
+        percent = 100 * (new - old) / old if old and new is not None else None
+        ntps = {"k": k, "ntps_before": old, "ntps_after": new, "ntps_change_percent": percent}
+        return ChangeRow.model_validate({"layer": layer, "name": name, **figures, **ntps})
+
+    def changed(old: LayerRow, new: LayerRow) -> ChangeRow:
+        figures = {"area_before": old.area, "area_after": new.area, "r2_before": old.r2, "r2_after": new.r2}
+        return row(old.layer, old.name, old.k_share95, **figures)
+
+    pairs = zip(before.result.layers, after.result.layers, strict=True)
     at = None
     if place is not None:
-        names = {old["layer"]: old["name"] for old, _new in pairs}
-        at = {"layer": place[0], "name": names.get(place[0])} | _ntps_change(before, after, *place)
-    return {"baseline": {"summary": before.result["summary"]}, "rule": RULE, "layers": layers, "at": at}
-
-
-def _ntps_change(before: ScoreRecord, after: ScoreRecord, layer: int, k: int | None) -> dict[str, Any]:
-    old, new = (None if k is None else _ntps(record, layer, k) for record in (before, after))
-    percent = 100 * (new - old) / old if old and new is not None else None
-    return {"k": k, "ntps_before": old, "ntps_after": new, "ntps_change_percent": percent}
+        names = {old.layer: old.name for old in before.result.layers}
+        at = row(place[0], names.get(place[0]), place[1])
+    return ChangeBlock(
+        baseline={"summary": before.result.summary.to_dict()},
+        rule=RULE,
+        layers=tuple(changed(old, new) for old, new in pairs),
+        at=at,
+    )
 
 
 def _ntps(record: ScoreRecord, layer: int, k: int) -> float | None:

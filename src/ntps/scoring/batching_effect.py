@@ -28,7 +28,7 @@ def check_rescoring(model: LanguageModel, task: Task) -> tuple[BatchingCheck, di
     alone = run_score(model, task, ScoreSettings(tokens_per_batch=1, test=False))
     batched = run_score(model, task, ScoreSettings(test=False))
     moved = {
-        name: _largest([row[name] for row in alone.result["layers"]], [row[name] for row in batched.result["layers"]])
+        name: _largest(*([getattr(row, name) for row in record.result.layers] for record in (alone, batched)))
         for name in COMPARED
     }
     first, second = (record.curves.set_index(["layer", "k"]) for record in (alone, batched))

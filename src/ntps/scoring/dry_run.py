@@ -83,7 +83,7 @@ def estimate_score(
     sums = packed_bytes(model.hidden_size, c, layers)
     rows = layers * model.hidden_size * sum(len(work.tokens) for work in passes.values())
     return {
-        **{name: value for name, value in run.provenance().items() if name in ("model", "task", "settings")},
+        **{name: value for name, value in run.provenance().to_dict().items() if name != "settings_hash"},
         "processes": processes,
         "texts": {name: _counted(work) for name, work in passes.items()},
         "memory_bytes": {

@@ -15,7 +15,7 @@ from ntps.distributed.world import World
 from ntps.errors import InputError
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums import SUMS
-from ntps.scoring.record import ScoreRecord
+from ntps.scoring.record import ScoreFile, ScoreRecord
 from ntps.theory import LinearProbe, PredictionSums
 
 PLACES = ("model id", "model revision", "model tokenizer")
@@ -100,6 +100,6 @@ def share_record(world: World, record: ScoreRecord | None) -> ScoreRecord:
     if record is not None:
         record.curves.to_parquet(file, index=False)
     content = np.frombuffer(file.getbuffer(), dtype=np.uint8).copy()
-    result, size = world.share(lambda: [None if record is None else record.result, len(content)])
+    result, size = world.share(lambda: [None if record is None else record.result.to_dict(), len(content)])
     content = world.spread(torch.from_numpy(np.resize(content, size))).numpy()
-    return ScoreRecord(result, pd.read_parquet(io.BytesIO(content.tobytes())))
+    return ScoreRecord(ScoreFile.model_validate(result), pd.read_parquet(io.BytesIO(content.tobytes())))

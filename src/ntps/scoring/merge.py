@@ -11,11 +11,12 @@ from typing import Any
 from ntps.checkpoint.lock import clear_folder, left_behind
 from ntps.errors import InputError
 from ntps.files import MOMENTS
+from ntps.jobs.blocks import TaskBlock
 from ntps.jobs.provenance import identity
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import Convention
 from ntps.moments.sums_folder import write_moments
-from ntps.scoring.record import ScoreRecord
+from ntps.scoring.record import MergedPart, ScoreFile, ScoreRecord
 from ntps.scoring.rescore import rescore_run
 from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.stored_run import StoredRun
@@ -53,32 +54,36 @@ def merge_runs(
     _require_apart(parts)
     first = runs[0].index
     settings = ScoreSettings(
-        pooling=first["settings"]["pooling"],
-        max_length=first["settings"]["max_length"],
+        pooling=first.settings.pooling,
+        max_length=first.settings.max_length,
         test=False,
         convention=convention,
         centered=centered,
     )
-    task, layers = _merged_task(runs), list(first["layers"])
+    task, layers = _merged_task(runs), list(first.layers)
     index = {
-        "settings_hash": settings.digest(tuple(layers), **identity(first["model"], task, first["settings"]["dtype"])),
-        "model": first["model"],
-        "task": task,
-        "settings": {**_common([run.index["settings"] for run in runs]), **settings.described(), "layers": layers},
+        "settings_hash": settings.digest(tuple(layers), **identity(first.model, task, first.settings.dtype)),
+        "model": first.model.to_dict(),
+        "task": task.to_dict(),
+        "settings": {
+            **_common([run.index.settings.to_dict() for run in runs]),
+            **settings.described(),
+            "layers": layers,
+        },
         "warnings": [
-            *dict.fromkeys(line for run in runs for line in (*run.index["warnings"], *run.doubts)),
+            *dict.fromkeys(line for run in runs for line in (*run.index.warnings, *run.doubts)),
             *_doubts(parts),
         ],
-        "merged": parts,
+        "merged": [part.to_dict() for part in parts],
     }
-    whole = {"kind": "merge", "settings_hash": index["settings_hash"], "merged": parts}
+    whole = {"kind": "merge", **{name: index[name] for name in ("settings_hash", "merged")}}
     if left_behind(out, whole):
         return ScoreRecord.read(out)
     clear_folder(out, whole)
     write_moments(out / MOMENTS, _sums(runs, layers), index)
     scored = rescore_run(out, convention=convention, centered=centered, test=False)
-    result = {name: value for name, value in scored.result.items() if name != "rescored"}
-    return ScoreRecord({**result, "merged": parts}, scored.curves)
+    result = {name: value for name, value in scored.result.to_dict().items() if name != "rescored"}
+    return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves)
 
 
 def _sums(runs: Sequence[StoredRun], layers: Sequence[int]) -> Iterator[tuple[int, Moments]]:
@@ -86,7 +91,7 @@ def _sums(runs: Sequence[StoredRun], layers: Sequence[int]) -> Iterator[tuple[in
         total = runs[0].moments(layer)
         for run in runs[1:]:
             total.merge(run.moments(layer))
-        counted = sum(run.index["task"]["texts"] for run in runs)
+        counted = sum(run.index.task.texts for run in runs)
         if total.texts != counted:
             raise InputError(
                 f"layer {layer} has {total.texts} of {counted} texts: some of the folders are damaged, compute their "
@@ -98,7 +103,7 @@ def _sums(runs: Sequence[StoredRun], layers: Sequence[int]) -> Iterator[tuple[in
 def _require_equal(first: StoredRun, other: StoredRun) -> None:
     for block, names in EQUAL.items():
         for name in names:
-            pair = [run.index[block].get(name) for run in (first, other)]
+            pair = [getattr(getattr(run.index, block), name) for run in (first, other)]
             if pair[0] != pair[1]:
                 shown = f" ({pair[0]} and {pair[1]})" if len(f"{pair[0]}{pair[1]}") < 80 else ""
                 raise InputError(
@@ -107,29 +112,30 @@ def _require_equal(first: StoredRun, other: StoredRun) -> None:
                 )
 
 
-def _parts(run: StoredRun) -> list[dict[str, Any]]:
+def _parts(run: StoredRun) -> Sequence[MergedPart]:
     """The runs that a folder consists of: itself, or what was merged into it."""
-    task = run.index["task"]
+    if run.index.merged is not None:
+        return run.index.merged
+    task = run.index.task
     names = ("id", "source", "split", "selection", "texts", "tokens", *FINGERPRINTS)
-    own = {"folder": str(run.folder), **{name: task[name] for name in names}}
-    parts: list[dict[str, Any]] = run.index.get("merged", [own])
-    return parts
+    own = {"folder": str(run.folder), **{name: getattr(task, name) for name in names}}
+    return [MergedPart.model_validate(own)]
 
 
-def _require_apart(parts: Sequence[Mapping[str, Any]]) -> None:
+def _require_apart(parts: Sequence[MergedPart]) -> None:
     seen: dict[str, str] = {}
     for part in parts:
-        texts, folder = part["texts_fingerprint"], part["folder"]
+        texts, folder = part.texts_fingerprint, part.folder
         if texts in seen:
             raise InputError(f"{seen[texts]} and {folder} hold the same texts, which would count twice: leave one out")
         seen[texts] = folder
 
 
-def _doubts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _doubts(parts: Sequence[MergedPart]) -> Iterator[str]:
     """What may be wrong and cannot be known."""
-    by_source: dict[tuple[str, str], list[str]] = {}
+    by_source: dict[tuple[str, str | None], list[str]] = {}
     for part in parts:
-        by_source.setdefault((part["source"], part["split"]), []).append(part["folder"])
+        by_source.setdefault((part.source, part.split), []).append(part.folder)
     for (source, split), folders in by_source.items():
         if len(folders) > 1:
             yield (
@@ -138,23 +144,25 @@ def _doubts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             )
 
 
-def _merged_task(runs: Sequence[StoredRun]) -> dict[str, Any]:
-    tasks = [run.index["task"] for run in runs]
-    counts = [task["class_counts"] for task in tasks]
+def _merged_task(runs: Sequence[StoredRun]) -> TaskBlock:
+    tasks = [run.index.task for run in runs]
+    counts = [task.class_counts for task in tasks]
     dropped: Counter[str] = Counter()
     for task in tasks:
-        dropped.update(task["dropped"])
-    return {
-        **_common(tasks),
-        "id": " + ".join(dict.fromkeys(task["id"] for task in tasks)),
-        "source": " + ".join(dict.fromkeys(task["source"] for task in tasks)),
-        **{name: sum(task[name] for task in tasks) for name in ("texts", "tokens", "truncated")},
-        **{name: _digest([task[name] for task in tasks]) for name in FINGERPRINTS},
-        "class_counts": None if None in counts else [sum(each) for each in zip(*counts, strict=True)],
-        "dropped": dict(dropped),
-        "test": None,
-        "notes": list(dict.fromkeys(note for task in tasks for note in task["notes"])),
-    }
+        dropped.update(task.dropped)
+    return TaskBlock.model_validate(
+        {
+            **_common([task.to_dict() for task in tasks]),
+            "id": " + ".join(dict.fromkeys(task.id for task in tasks)),
+            "source": " + ".join(dict.fromkeys(task.source for task in tasks)),
+            **{name: sum(getattr(task, name) for task in tasks) for name in ("texts", "tokens", "truncated")},
+            **{name: _digest([getattr(task, name) for task in tasks]) for name in FINGERPRINTS},
+            "class_counts": None if None in counts else [sum(each) for each in zip(*filter(None, counts), strict=True)],
+            "dropped": dict(dropped),
+            "test": None,
+            "notes": list(dict.fromkeys(note for task in tasks for note in task.notes)),
+        }
+    )
 
 
 def _common(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

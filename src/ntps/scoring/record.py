@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
 
 from ntps import theory
-from ntps.jobs.record import Record
+from ntps.jobs.blocks import LayerBlock, SettingsBlock
+from ntps.jobs.record import Record, ResultFile
+from ntps.json_files import Block, Figure, Items
 from ntps.moments.layer_score import LayerScore
-from ntps.shapes import MAYBE, Shape
 
 RULE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
 
@@ -17,7 +16,124 @@ RULE = "the layer with the highest adjusted R² of the least-squares probe on th
 FALLBACK = "the last layer, because the texts are too few (or their targets too constant) to compare layers"
 
 
-def summarize(scores: Sequence[LayerScore]) -> dict[str, Any]:
+class LayerRow(LayerBlock):
+    """One layer; see :class:`~ntps.moments.layer_score.LayerScore`."""
+
+    rank_pooled: int
+    rank_perception: int
+    rank_autoregressive: int
+    rank_centered: int
+    area: Figure
+    chance_area: Figure
+    r2: Figure
+    r2_adjusted: Figure
+    best_loss: Figure
+    target_energy: Figure
+    next_token_loss: Figure
+    bound_lower_constant: Figure
+    bound_upper_constant: Figure
+    perception_eigenvalues: Items[Figure]
+    condition: Mapping[str, Figure]
+    cutoff: Mapping[str, Figure]
+    k_share95: int | None
+    ntps_share95: Figure
+    chance_ntps: Figure
+    r2_test: Figure
+    accuracy_test: Figure
+    warnings: Items[str]
+
+    @classmethod
+    def of(cls, score: LayerScore) -> LayerRow:
+        """The row of a layer that was scored."""
+        return cls.model_validate(score, from_attributes=True)
+
+
+class Summary(LayerBlock):
+    """The layer that the rule chose, and its main figures."""
+
+    rule: str
+    area: Figure
+    chance_area: Figure
+    r2: Figure
+    r2_adjusted: Figure
+    r2_test: Figure
+    accuracy_test: Figure
+    few_texts: bool
+
+
+class ChangeRow(Block):
+    """A layer before and after fine-tuning, at one k."""
+
+    layer: int
+    name: str | None
+    area_before: Figure = None
+    area_after: Figure = None
+    r2_before: Figure = None
+    r2_after: Figure = None
+    k: int | None
+    ntps_before: Figure
+    ntps_after: Figure
+    ntps_change_percent: Figure
+
+
+class ChangeBlock(Block):
+    """What an adapter changed."""
+
+    baseline: Mapping[str, object]
+    rule: str
+    layers: Items[ChangeRow]
+    at: ChangeRow | None
+
+
+class MergedPart(Block):
+    """One of the runs whose statistics were added up."""
+
+    folder: str
+    id: str
+    source: str
+    split: str | None
+    selection: Mapping[str, object] | None
+    texts: int
+    tokens: int
+    fingerprint: str
+    texts_fingerprint: str
+    tokens_fingerprint: str
+
+
+class ScoreSettingsBlock(SettingsBlock):
+    """The options of a score."""
+
+    convention: str
+    centered: bool
+    world_size: int | None
+    products: str | None = None
+
+
+class ScoreFile(ResultFile):
+    """``result.json`` of a score."""
+
+    settings: ScoreSettingsBlock
+    layers: Items[LayerRow]
+    summary: Summary
+    change: ChangeBlock | None = None
+    merged: Items[MergedPart] | None = None
+
+    @property
+    def measurement(self) -> str:
+        """What was measured, by the name that studies give it."""
+        return "score-after-lora" if self.model.adapter else "score"
+
+
+class ScoreRecord(Record):
+    """A finished scoring run."""
+
+    kind = "score"
+    file = ScoreFile
+    columns = ("layer", "k", "ntps", "retained_centered", "next_token_share")
+    result: ScoreFile
+
+
+def summarize(scores: Sequence[LayerScore]) -> Summary:
     """The ``summary`` block: the chosen layer and its main figures.
 
     The rule sees training texts only, so held-out figures of the chosen layer are honest. With too few texts for an
@@ -25,49 +141,15 @@ def summarize(scores: Sequence[LayerScore]) -> dict[str, Any]:
     """
     adjusted = {score.r2_adjusted: score for score in reversed(scores) if score.r2_adjusted is not None}
     best = adjusted[max(adjusted)] if adjusted else scores[-1]
-    return {
-        "layer": best.layer,
-        "name": best.name,
-        "rule": RULE if adjusted else FALLBACK,
-        "area": best.area,
-        "chance_area": best.chance_area,
-        "r2": best.r2,
-        "r2_adjusted": best.r2_adjusted,
-        "r2_test": best.r2_test,
-        "accuracy_test": best.accuracy_test,
-        "few_texts": theory.few_texts(best.texts, best.rank_pooled),
-    }
-
-
-class ScoreRecord(Record):
-    """A finished scoring run."""
-
-    kind = "score"
-    shape: ClassVar[Shape] = {
-        **Record.shape,
-        "layers": [{"layer": int, "name": str, **dict.fromkeys(("r2_test", "accuracy_test"), MAYBE)}],
-        "summary": {
-            **dict.fromkeys(("area", "chance_area", "r2", "r2_adjusted", "r2_test", "accuracy_test"), MAYBE),
-            "layer": int,
-            "name": str,
-            "few_texts": bool,
-        },
-    }
-    columns = ("layer", "k", "ntps", "retained_centered", "next_token_share")
-
-
-def layer_row(score: LayerScore) -> dict[str, Any]:
-    """The entry of a layer in ``result.json``."""
-    left_out = {"curves", "probe", "convention", "texts", "hidden_size"}
-    row = {name: value for name, value in vars(score).items() if name not in left_out}
-    return {name: _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return Summary(
+        layer=best.layer,
+        name=best.name,
+        rule=RULE if adjusted else FALLBACK,
+        area=best.area,
+        chance_area=best.chance_area,
+        r2=best.r2,
+        r2_adjusted=best.r2_adjusted,
+        r2_test=best.r2_test,
+        accuracy_test=best.accuracy_test,
+        few_texts=theory.few_texts(best.texts, best.rank_pooled),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +10,12 @@ from ntps.errors import InputError
 from ntps.files import MOMENTS, POOLED
 from ntps.jobs.clock import Clock
 from ntps.jobs.provenance import envelope, identity
+from ntps.jobs.record import Provenance, Rescored
 from ntps.jobs.session import group_warnings
 from ntps.jobs.settings import Layers
 from ntps.jobs.unused_rows import unused_rows
 from ntps.moments.layer_score import Convention, score_layers
-from ntps.scoring.record import ScoreRecord, layer_row, summarize
+from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
 from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.stored_run import RelabelledRun, StoredRun
 from ntps.tasks.task import Task
@@ -49,12 +49,12 @@ def rescore_run(
     """
     clock = Clock(("statistics", "theory"))
     run = StoredRun.open(folder, test)
-    then, model = run.index["settings"], run.index["model"]
+    then, model = run.index.settings, run.index.model
     settings = ScoreSettings(
         layers=layers,
-        pooling=then["pooling"],
-        max_length=then["max_length"],
-        test=then["test"] and test,
+        pooling=then.pooling,
+        max_length=then.max_length,
+        test=then.test and test,
         convention=convention,
         centered=centered,
     )
@@ -65,37 +65,39 @@ def rescore_run(
         with clock.phase("statistics"):
             moments = labelled.moments(layer)
         with clock.phase("theory"):
-            (score,) = score_layers({layer: moments}, model["layer_names"], convention, centered)
-        scores.append(replace(score, **labelled.held_out(score)))
+            (score,) = score_layers({layer: moments}, model.layer_names, convention, centered)
+        scores.append(labelled.with_held_out(score))
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
-    provenance = {
-        "settings_hash": settings.digest(tuple(chosen), **identity(model, labelled.task, then["dtype"])),
-        "model": model,
-        "task": labelled.task,
-        "settings": {**then, "layers": chosen, "convention": convention, "centered": centered, "test": settings.test},
-        "rescored": {"from": str(folder), "settings_hash": run.index["settings_hash"], "used": used},
-    }
-    warnings = group_warnings({score.name: score.warnings for score in scores})
-    result = {
-        **envelope("score", provenance, clock),
-        "layers": [layer_row(score) for score in scores],
-        "summary": summarize(scores),
-        "warnings": [
-            *unused_rows(labelled.task, unusable=True),
-            *run.index["warnings"],
-            *run.doubts,
-            *labelled.warnings,
-            *warnings,
-        ],
-    }
+    changed = {"layers": tuple(chosen), "convention": convention, "centered": centered, "test": settings.test}
+    provenance = Provenance(
+        settings_hash=settings.digest(tuple(chosen), **identity(model, labelled.task, then.dtype)),
+        model=model,
+        task=labelled.task,
+        settings=then.model_copy(update=changed),
+        rescored=Rescored.model_validate({"from": str(folder), "settings_hash": run.index.settings_hash, "used": used}),
+    )
+    result = ScoreFile.model_validate(
+        {
+            **envelope("score", provenance, clock),
+            "layers": [LayerRow.of(score) for score in scores],
+            "summary": summarize(scores),
+            "warnings": [
+                *unused_rows(labelled.task, unusable=True),
+                *run.index.warnings,
+                *run.doubts,
+                *labelled.warnings,
+                *group_warnings({score.name: score.warnings for score in scores}),
+            ],
+        }
+    )
     return ScoreRecord(result, pd.concat([score.to_frame() for score in scores], ignore_index=True))
 
 
 def _chosen(run: StoredRun, settings: ScoreSettings) -> list[int]:
-    kept: list[int] = run.index["layers"]
+    kept = list(run.index.layers)
     if settings.layers is None:
         return kept
-    wanted = settings.layer_indices(run.index["model"]["num_layers"])
+    wanted = settings.layer_indices(run.index.model.num_layers)
     if missing := sorted({*wanted} - {*kept}):
         raise InputError(
             f"{run.folder} holds no statistics of layer {missing[0]}, only of {', '.join(map(str, kept))}: choose "

@@ -24,6 +24,7 @@ from ntps.forward.pooled_texts import PooledTexts
 from ntps.forward.stream import Pass, discard_pooled
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
+from ntps.jobs.record import Provenance
 from ntps.jobs.session import RunSession, group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.model import LanguageModel
@@ -34,7 +35,7 @@ from ntps.moments.products import products_library
 from ntps.moments.sums_folder import write_moments
 from ntps.scoring.adapter_change import change_block
 from ntps.scoring.exchange import join_moments, join_tallies, require_equal_across_processes, share_probes, share_record
-from ntps.scoring.record import ScoreRecord, layer_row, summarize
+from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
 from ntps.scoring.reductions import collect_moments, evaluate_probes, with_held_out
 from ntps.scoring.settings import ScoreSettings
 from ntps.tasks.task import Split, Task
@@ -106,7 +107,7 @@ class _ScoreRun(RunSession):
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
         run = require_equal_across_processes(self.world, self.identity(keep_moments))
         checkpoint = None
-        before = self.baseline and self.baseline.result["settings_hash"]
+        before = self.baseline and self.baseline.result.settings_hash
         self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}
         if out is not None:
             fresh = Manifest(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
@@ -151,7 +152,7 @@ class _ScoreRun(RunSession):
         if checkpoint is not None and self.world.rank:
             checkpoint.leave()
         if pooled:
-            pooled.finish(self.layers, self.provenance())
+            pooled.finish(self.layers, self.provenance().to_dict())
         return moments
 
     def join(
@@ -173,9 +174,8 @@ class _ScoreRun(RunSession):
             if out is not None and checkpoint is not None:
                 clear_folder(out, self.whole)
                 if keep:
-                    write_moments(
-                        out / MOMENTS, moments.items(), {**self.provenance(), "warnings": list(self.warnings())}
-                    )
+                    provenance = {**self.provenance().to_dict(), "warnings": list(self.warnings())}
+                    write_moments(out / MOMENTS, moments.items(), provenance)
                     checkpoint.commit(out / MOMENTS, batches, batches, complete=True)
                 else:
                     checkpoint.save(moments, batches, batches, complete=True)
@@ -202,7 +202,7 @@ class _ScoreRun(RunSession):
         tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes, store), work)
         self.count(seconds)
         if pooled:
-            pooled.finish(self.layers, self.provenance())
+            pooled.finish(self.layers, self.provenance().to_dict())
         join_tallies(self.world, tallies)
         return with_held_out(scores, tallies, self.task)
 
@@ -222,7 +222,7 @@ class _ScoreRun(RunSession):
             record = ScoreRecord(self.result(scores), curves)
             if self.baseline is not None:
                 change = change_block(self.baseline, record, self.place)
-                record = replace(record, result={**record.result, "change": change})
+                record = replace(record, result=record.result.model_copy(update={"change": change}))
             if out is not None:
                 record.write(out)
             if checkpoint is not None:
@@ -245,7 +245,7 @@ class _ScoreRun(RunSession):
         """What must be the same for a run to be continued."""
         settings = {n: value for n, value in self.settings.described().items() if n not in self.settings.not_hashed}
         return {
-            **{f"model {name}": value for name, value in self.described.items()},
+            **{f"model {name}": value for name, value in self.described.to_dict().items()},
             "dtype": self.dtype,
             **self.run_identity(settings),
             "layers": list(self.layers),
@@ -253,10 +253,10 @@ class _ScoreRun(RunSession):
             "pooled": "keep" if self.pooled else "drop",
         }
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         found = super().provenance()
         conditions = {"world_size": self.world.size, "products": products_library(self.model.device)}
-        return {**found, "settings": {**found["settings"], **conditions}}
+        return found.model_copy(update={"settings": found.settings.model_copy(update=conditions)})
 
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
@@ -267,18 +267,20 @@ class _ScoreRun(RunSession):
             "products": products_library(self.model.device),
         }
 
-    def result(self, scores: Sequence[LayerScore]) -> dict[str, Any]:
-        return {
-            **envelope("score", self.provenance(), self.clock),
-            "layers": [layer_row(score) for score in scores],
-            "summary": summarize(scores),
-            "warnings": [
-                *unused_rows(self.described_task, unusable=True),
-                *self.notes,
-                *self.warnings(),
-                *group_warnings({score.name: score.warnings for score in scores}),
-            ],
-        }
+    def result(self, scores: Sequence[LayerScore]) -> ScoreFile:
+        return ScoreFile.model_validate(
+            {
+                **envelope("score", self.provenance(), self.clock),
+                "layers": [LayerRow.of(score) for score in scores],
+                "summary": summarize(scores),
+                "warnings": [
+                    *unused_rows(self.described_task, unusable=True),
+                    *self.notes,
+                    *self.warnings(),
+                    *group_warnings({score.name: score.warnings for score in scores}),
+                ],
+            }
+        )
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know, each thing once."""

@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ntps.errors import InputError
 from ntps.files import INDEX, MOMENTS, POOLED, RESULT
-from ntps.forward.pooled_texts import Array, PooledArrays, read_pooled
+from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_pooled
+from ntps.jobs.blocks import TaskBlock
 from ntps.jobs.provenance import relabel_task
+from ntps.jobs.record import Provenance
+from ntps.json_files import Items, read_json
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
-from ntps.moments.sums_folder import FILES, read_layer_moments
-from ntps.scoring.record import ScoreRecord
-from ntps.shapes import Each, read_json
+from ntps.moments.sums_folder import SumsIndex, read_layer_moments
+from ntps.scoring.record import LayerRow, MergedPart, ScoreRecord, ScoreSettingsBlock
 from ntps.tasks.task import Split, Task
 from ntps.theory import PredictionSums
 
-SPLIT = {
-    "split": str,
-    "texts": int,
-    "tokens": int,
-    "dropped": Each(int),
-    "truncated": int,
-    "fingerprint": str,
-    "texts_fingerprint": str,
-    "tokens_fingerprint": str,
-}
-SHAPE = {
-    "settings_hash": str,
-    "model": {
-        "id": str,
-        "architecture": str,
-        "weights": str,
-        "num_layers": int,
-        "hidden_size": int,
-        "layer_names": [str],
-    },
-    "task": {
-        "id": str,
-        "source": (str, None),
-        "target_kind": str,
-        "classes": int,
-        "label_names": [str],
-        "class_counts": ([int], None),
-        "notes": [str],
-        **SPLIT,
-        "split": (str, None),
-        "test": (SPLIT, None),
-    },
-    "settings": {"pooling": str, "max_length": (int, None), "dtype": str, "test": bool},
-    "layers": [int],
-    "warnings": [str],
-    f"{FILES}?": Each(str),
-    "merged?": [{"folder": str, "source": (str, None), "split": (str, None), "texts": int, "texts_fingerprint": str}],
-}
-"""What the index beside the statistics must say."""
+REMEDY = "compute the moments again"
+
+
+class StoredIndex(Provenance, SumsIndex):
+    """What the index beside the statistics of a score says."""
+
+    settings: ScoreSettingsBlock
+    layers: Items[int]
+    warnings: Items[str]
+    merged: Items[MergedPart] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +46,7 @@ class StoredRun:
     """
 
     folder: Path
-    index: Mapping[str, Any]
+    index: StoredIndex
     test: bool
 
     @classmethod
@@ -90,47 +61,47 @@ class StoredRun:
             raise InputError(
                 f"{folder} holds no statistics: give a folder that `ntps score --out` wrote, without --moments drop"
             )
-        index = read_json(path, SHAPE, "compute the moments again")
-        names, layers = index["model"]["layer_names"], index["layers"]
-        if not layers or not set(layers) <= set(range(len(names))) or len(names) != index["model"]["num_layers"] + 1:
-            raise InputError(f"{path} lists layers that the model does not have: compute the moments again")
+        index = read_json(path, StoredIndex, REMEDY)
+        names, layers = index.model.layer_names, index.layers
+        if not layers or not set(layers) <= set(range(len(names))) or len(names) != index.model.num_layers + 1:
+            raise InputError(f"{path} lists layers that the model does not have: {REMEDY}")
         return cls(folder, index, test)
 
     @property
     def doubts(self) -> list[str]:
         """What cannot be known about the statistics."""
-        if FILES in self.index:
+        if self.index.digests is not None:
             return []
         return [f"the statistics in {self.folder} are of an older ntps without checksums: damage would not be noticed"]
 
     @property
-    def task(self) -> dict[str, Any]:
+    def task(self) -> TaskBlock:
         """The ``task`` block."""
-        block: dict[str, Any] = dict(self.index["task"])
-        return block if self.test else {**block, "test": None}
+        return self.index.task if self.test else self.index.task.model_copy(update={"test": None})
 
     @property
     def warnings(self) -> list[str]:
         """What a reader must know of the labels."""
-        if self.task["test"] is None or self._held_out:
+        if self.task.test is None or self._held_out:
             return []
         return [f"there are no held-out figures, because the run in {self.folder} has not come to its end"]
 
     def moments(self, layer: int) -> Moments:
         """The moments of a layer."""
         moments = read_layer_moments(self.folder / MOMENTS, layer)
-        block, model = self.index["task"], self.index["model"]
+        block, model = self.index.task, self.index.model
         shape = (moments.texts, moments.tokens, moments.hidden_size, moments.targets)
-        if shape != (block["texts"], block["tokens"], model["hidden_size"], block["classes"]):
+        if shape != (block.texts, block.tokens, model.hidden_size, block.classes):
             raise InputError(
                 f"layer {layer} in {self.folder / MOMENTS} is of other texts, another model or other labels than its "
-                f"{INDEX} says: compute the moments again"
+                f"{INDEX} says: {REMEDY}"
             )
         return moments
 
-    def held_out(self, score: LayerScore) -> dict[str, Any]:
-        """Held-out figures of a layer, which depend on no choice of curves."""
-        return self._held_out.get(score.layer, {}) if self.test else {}
+    def with_held_out(self, score: LayerScore) -> LayerScore:
+        """The score of a layer with its held-out figures, which depend on no choice of curves."""
+        row = self._held_out.get(score.layer) if self.test else None
+        return score if row is None else replace(score, r2_test=row.r2_test, accuracy_test=row.accuracy_test)
 
     def pooled(self, part: str) -> PooledArrays:
         """Pooled texts by layer of a part, ``train`` or ``test``.
@@ -145,20 +116,18 @@ class StoredRun:
                 "--keep-pooled"
             )
         remedy = "score the model again with --keep-pooled"
-        found = read_json(place / INDEX, {"settings_hash": str}, remedy)
-        if found["settings_hash"] != self.index["settings_hash"]:
+        if read_json(place / INDEX, PooledIndex, remedy).settings_hash != self.index.settings_hash:
             raise InputError(f"{place} belongs to another run than {MOMENTS}: {remedy}")
         arrays = read_pooled(place)
-        if not set(arrays) >= set(self.index["layers"]):
+        if not set(arrays) >= set(self.index.layers):
             raise InputError(f"{place} lacks layers of {MOMENTS}: {remedy}")
         return arrays
 
     @cached_property
-    def _held_out(self) -> dict[int, dict[str, Any]]:
+    def _held_out(self) -> dict[int, LayerRow]:
         if not (self.folder / RESULT).exists():
             return {}
-        rows = ScoreRecord.read(self.folder).result["layers"]
-        return {row["layer"]: {name: row[name] for name in ("r2_test", "accuracy_test")} for row in rows}
+        return {row.layer: row for row in ScoreRecord.read(self.folder).result.layers}
 
 
 class RelabelledRun:
@@ -177,8 +146,8 @@ class RelabelledRun:
         self._targets = task.targets(task.train.labels)
         self._test: PooledArrays = {}
         self.warnings: list[str] = []
-        if task.test is not None and block["test"] is not None:
-            if task.test.texts_fingerprint == block["test"]["texts_fingerprint"]:
+        if task.test is not None and block.test is not None:
+            if task.test.texts_fingerprint == block.test.texts_fingerprint:
                 self._test = run.pooled("test")
             else:
                 self.warnings = [f"there are no held-out figures, because {task.id} has other test texts"]
@@ -197,13 +166,13 @@ class RelabelledRun:
             )
         return relabelled(moments, pooled, self._targets)
 
-    def held_out(self, score: LayerScore) -> dict[str, Any]:
-        """Held-out figures of a layer."""
+    def with_held_out(self, score: LayerScore) -> LayerScore:
+        """The score of a layer with its held-out figures."""
         if not self._test or self._task.test is None:
-            return {}
+            return score
         predicted, targets = score.probe.predict(self._test[score.layer]), self._task.targets(self._task.test.labels)
         sums = PredictionSums.of(predicted, targets)
-        return {"r2_test": sums.r2, "accuracy_test": sums.accuracy if self._task.kind == "classes" else None}
+        return replace(score, r2_test=sums.r2, accuracy_test=sums.accuracy if self._task.kind == "classes" else None)
 
 
 def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
@@ -223,10 +192,10 @@ def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
     return other
 
 
-def _require_same_texts(run: StoredRun, split: Split, block: Mapping[str, Any]) -> None:
-    if split.texts_fingerprint == block["texts_fingerprint"]:
+def _require_same_texts(run: StoredRun, split: Split, block: TaskBlock) -> None:
+    if split.texts_fingerprint == block.texts_fingerprint:
         return
-    counts = "" if len(split) == block["texts"] else f" ({len(split)} texts here, {block['texts']} there)"
+    counts = "" if len(split) == block.texts else f" ({len(split)} texts here, {block.texts} there)"
     raise InputError(
         f"the labels do not belong to the texts that {run.folder} was computed from{counts}: give the same texts in "
         "the same order, each with its label, and the same --split, --limit and --seed"

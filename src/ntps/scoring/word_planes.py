@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,24 +16,20 @@ from ntps.errors import InputError
 from ntps.files import MOMENTS, RESULT, write_json
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.forward.stream import Pass
+from ntps.jobs.blocks import LayerBlock
 from ntps.jobs.clock import Clock
 from ntps.jobs.provenance import envelope
+from ntps.jobs.record import Provenance, ResultFile
+from ntps.json_files import Block, Items
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
 from ntps.moments.kernels import Pooling
 from ntps.moments.spectra import Spectra
 from ntps.moments.sums_folder import read_layer_moments
 from ntps.scoring.record import ScoreRecord
-from ntps.shapes import misfit
 
 Array = NDArray[np.float64]
 
-SHAPE = {
-    "settings_hash": str,
-    "model": {"id": str, "revision": (str, None), "tokenizer": str, "weights": str},
-    "settings": {"dtype": str, "pooling": str},
-}
-"""What a score must say for words to be placed in its planes."""
 AXES = 2
 SIGN_RULE = (
     "axes by descending eigenvalue; each is turned so that the mean of the first list is not below the mean of the "
@@ -64,7 +60,42 @@ class WordSettings:
                 raise InputError(f"the word list {name!r} is empty, or one of its words is: name at least one word")
 
 
-def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out: Path | None = None) -> dict[str, Any]:
+class WordsSettingsBlock(Block):
+    """The options of words."""
+
+    lists: Mapping[str, Items[str]]
+    pooling: Pooling
+
+
+class WordsSummary(LayerBlock):
+    """The layer, and the axes."""
+
+    rule: str
+    perception_eigenvalues: Items[float]
+    autoregressive_eigenvalues: Items[float]
+
+
+class WordRow(Block):
+    """Where a word lies; directions that do not exist are left out."""
+
+    list: str
+    word: str
+    tokens: int
+    u1: float | None = None
+    u2: float | None = None
+    v1: float | None = None
+    v2: float | None = None
+
+
+class WordsFile(ResultFile):
+    """``result.json`` of words."""
+
+    settings: WordsSettingsBlock
+    summary: WordsSummary
+    words: Items[WordRow]
+
+
+def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out: Path | None = None) -> WordsFile:
     """Measures where words lie in the planes of U and V of a layer that was scored.
 
     Args:
@@ -74,21 +105,19 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
         out: Folder for ``result.json``; nothing is written without it.
 
     Returns:
-        The content of ``result.json``, of kind ``words``: ``summary`` with the layer, the rule and the eigenvalues of
-        the axes, and ``words`` with ``list, word, tokens, u1, u2, v1, v2`` for each word, without directions that do
-        not exist.
+        The content of ``result.json``, of kind ``words``.
 
     Raises:
         InputError: There is no score or no moments of that layer, they are another model's, or a word has no
             token.
     """
-    clock, score = Clock(), read_scored(scored)
+    clock, score = Clock(), ScoreRecord.read(scored).result
     if out is not None and out.resolve() == scored.resolve():
         raise InputError(f"{out} holds the score that the words are of: choose another --out")
-    if model.weights() != score["model"]["weights"]:
+    if model.weights() != score.model.weights:
         raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
-    names = {row["layer"]: row["name"] for row in score["layers"]}
-    layer = score["summary"]["layer"] if settings.layer is None else settings.layer
+    names = {row.layer: row.name for row in score.layers}
+    layer = score.summary.layer if settings.layer is None else settings.layer
     if layer not in names:
         raise InputError(f"{scored} holds no score of layer {layer}: choose one of {', '.join(map(str, names))}")
     if not (scored / MOMENTS).is_dir():
@@ -96,42 +125,36 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
     with clock.phase("theory"):
         spectra = Spectra.of(read_layer_moments(scored / MOMENTS, layer).means())
     with clock.phase("forward"):
-        frame, states = word_states(model, settings.lists, layer, score["settings"]["pooling"])
+        frame, states = word_states(model, settings.lists, layer, score.settings.pooling)
     first = (frame["list"] == frame["list"].iloc[0]).to_numpy()
     for letter, subspace in (("u", spectra.perception), ("v", spectra.autoregressive)):
         for axis, values in enumerate(turned(states @ subspace.basis[:, :AXES], first).T, start=1):
             frame[f"{letter}{axis}"] = values
-    provenance = {name: score[name] for name in ("settings_hash", "model", "task")}
-    lists = {name: list(words) for name, words in settings.lists.items()}
-    result = {
-        **envelope(
-            "words", {**provenance, "settings": {"lists": lists, "pooling": score["settings"]["pooling"]}}, clock
+    provenance = Provenance(
+        settings_hash=score.settings_hash,
+        model=score.model,
+        task=score.task,
+        settings=WordsSettingsBlock(
+            lists={name: tuple(words) for name, words in settings.lists.items()}, pooling=score.settings.pooling
         ),
-        "summary": {
-            "layer": layer,
-            "name": names[layer],
-            "rule": SIGN_RULE,
-            "perception_eigenvalues": spectra.perception.values[:AXES].tolist(),
-            "autoregressive_eigenvalues": spectra.autoregressive.values[:AXES].tolist(),
-        },
-        "words": frame.to_dict("records"),
-        "warnings": [],
-    }
+    )
+    result = WordsFile.model_validate(
+        {
+            **envelope("words", provenance, clock),
+            "summary": {
+                "layer": layer,
+                "name": names[layer],
+                "rule": SIGN_RULE,
+                "perception_eigenvalues": spectra.perception.values[:AXES].tolist(),
+                "autoregressive_eigenvalues": spectra.autoregressive.values[:AXES].tolist(),
+            },
+            "words": frame.to_dict("records"),
+            "warnings": [],
+        }
+    )
     if out is not None:
         take(out, (RESULT,))
-        write_json(out / RESULT, result, ensure_ascii=False)
-    return result
-
-
-def read_scored(folder: Path) -> dict[str, Any]:
-    """The result of a score, which says all that words need to know of it.
-
-    Raises:
-        InputError: There is none, or it does not.
-    """
-    result = dict(ScoreRecord.read(folder).result)
-    if wrong := misfit(result, SHAPE):
-        raise InputError(f"{folder / RESULT} is not what ntps writes ({wrong}): give a folder that ntps score wrote")
+        write_json(out / RESULT, result.to_dict(), ensure_ascii=False)
     return result
 
 

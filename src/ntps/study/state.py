@@ -8,15 +8,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from ntps.checkpoint.owned_files import take
 from ntps.errors import InputError
 from ntps.files import write_json
+from ntps.json_files import Block, Figure, Items, read_json
 from ntps.study.runs import SCHEMA, Run, State
 from ntps.study.specs import Study
 from ntps.study.status import Status
 
 STUDY = "study.json"
 FINAL = (Status.done, Status.failed)
+
+
+class StudyRow(Block):
+    """One run of a study, and how it went."""
+
+    model: str
+    revision: str | None = None
+    task: str
+    measurement: str
+    folder: str
+    status: str
+    cause: str | None = None
+    seconds: Figure = None
+
+
+class StudyFile(Block):
+    """What ``study.json`` says."""
+
+    schema_version: int = Field(alias="schema")
+    name: str | None = None
+    definition: Mapping[str, object] = {}
+    runs: Items[StudyRow]
 
 
 def write_state(out: Path, study: Study, runs: Sequence[Run], states: Mapping[str, State]) -> None:
@@ -29,15 +54,14 @@ def write_state(out: Path, study: Study, runs: Sequence[Run], states: Mapping[st
         states: What is known of each run, by digest.
     """
     rows = [_row(out, run, states[run.digest]) for run in runs]
-    content = {"schema": SCHEMA, "name": study.name, "definition": study.to_dict(), "runs": rows}
+    content = StudyFile(schema=SCHEMA, name=study.name, definition=study.to_dict(), runs=tuple(rows))
     take(out, (STUDY,))
-    write_json(out / STUDY, content, ensure_ascii=False)
+    write_json(out / STUDY, content.to_dict(), ensure_ascii=False)
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
     """The rows of ``study.json``, one a run."""
-    rows: list[dict[str, Any]] = json.loads((out / STUDY).read_text(encoding="utf-8"))["runs"]
-    return rows
+    return [row.to_dict() for row in read_json(out / STUDY, StudyFile, "run the study again").runs]
 
 
 def refuse_other_study(out: Path, study: Study) -> None:
@@ -57,17 +81,17 @@ def refuse_other_study(out: Path, study: Study) -> None:
         )
 
 
-def _row(out: Path, run: Run, state: State) -> dict[str, Any]:
+def _row(out: Path, run: Run, state: State) -> StudyRow:
     """Whatever is neither done nor failed has no result that counts."""
     other = state.status in (Status.other, Status.busy)
     status = state.status if state.status in FINAL else Status.failed if other else Status.missing
-    return {
-        "model": run.model.name,
-        "revision": run.model.revision,
-        "task": run.task.name,
-        "measurement": run.measurement,
-        "folder": os.path.relpath(run.folder, out.resolve()),
-        "status": status.value,
-        "cause": state.cause,
-        "seconds": state.seconds,
-    }
+    return StudyRow(
+        model=run.model.name,
+        revision=run.model.revision,
+        task=run.task.name,
+        measurement=run.measurement,
+        folder=os.path.relpath(run.folder, out.resolve()),
+        status=status.value,
+        cause=state.cause,
+        seconds=state.seconds,
+    )

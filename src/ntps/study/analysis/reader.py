@@ -11,14 +11,24 @@ import numpy as np
 import pandas as pd
 
 from ntps.errors import InputError
+from ntps.jobs.record import Head, ResultFile
 from ntps.jobs.unused_rows import unused_rows
-from ntps.shapes import misfit, read_json
-from ntps.study.analysis import shapes
-from ntps.study.analysis.shapes import FIGURES
+from ntps.json_files import checked, load_json, read_json
+from ntps.scoring.record import ScoreFile
+from ntps.scoring.word_planes import WordsFile
+from ntps.study.state import StudyFile, StudyRow
+from ntps.training.records import BySplit, FiguresBlock, FinetuneFile, ProbeFile
 
 Row = dict[str, Any]
 RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
 REMEDY = "give a folder that ntps wrote, or make the run again"
+KINDS: Mapping[str, type[ResultFile]] = {
+    "score": ScoreFile,
+    "probe": ProbeFile,
+    "finetune": FinetuneFile,
+    "words": WordsFile,
+}
+FIGURES = tuple(FiguresBlock.model_fields)
 FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 """Of the columns of V: the k at which tasks whose V has other ranks are compared."""
 
@@ -62,7 +72,7 @@ class StudyResults:
     finetunes: pd.DataFrame
     changes: pd.DataFrame
     losses: pd.DataFrame
-    words: tuple[Mapping[str, Any], ...]
+    words: tuple[WordsFile, ...]
 
     @property
     def models(self) -> list[str]:
@@ -93,85 +103,74 @@ def read_results(folder: Path) -> StudyResults:
     labels = _labels(entries)
     rows: dict[str, list[Row]] = {table: [] for table in COLUMNS}
     for entry in entries:
-        key = {"model": labels[_model(entry)], "task": labels[entry["task"]]}
-        run = {**key, **{name: entry.get(name) for name in ("measurement", "status", "cause", "seconds")}}
-        if run["status"] == "done":
+        key = {"model": labels[_model(entry)], "task": labels[entry.task]}
+        run: Row = {**key, "measurement": entry.measurement, "status": entry.status}
+        run |= {"cause": entry.cause, "seconds": entry.seconds}
+        if entry.status == "done":
             try:
-                _add_result(rows, key, run, folder / entry["folder"])
+                _add_result(rows, key, run, folder / entry.folder)
             except (InputError, OSError, ValueError, KeyError, TypeError) as error:
                 run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
         rows["runs"].append(run)
     tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
     # A score has its words beside it, a study in a run of their own; and runs may lie outside the folder.
-    runs = [folder / entry["folder"] for entry in entries if entry.get("folder")]
+    runs = [folder / entry.folder for entry in entries if entry.folder]
     beside = {(run / below / RESULT).resolve() for run in runs for below in (WORDS, "")}
     places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
-    words = tuple(read_result(path.parent) for path in places if _kind(path) == "words")
+    words = tuple(read_json(path, WordsFile, REMEDY) for path in places if _kind(path) == "words")
     return StudyResults(name=name, words=words, **tables)
 
 
-def _listed(manifest: Path) -> tuple[str, list[Row]]:
-    study = read_json(manifest, shapes.STUDY, "give a folder that ntps study wrote")
-    if study["schema"] != 1:
+def _listed(manifest: Path) -> tuple[str, Sequence[StudyRow]]:
+    study = read_json(manifest, StudyFile, "give a folder that ntps study wrote")
+    if study.schema_version != 1:
         raise InputError(f"{manifest} is not a study of schema 1: give a folder that ntps study wrote")
-    return str(study.get("name") or manifest.parent.resolve().name), study["runs"]
+    return study.name or manifest.parent.resolve().name, study.runs
 
 
-def _found(folder: Path) -> Iterator[Row]:
+def _found(folder: Path) -> Iterator[StudyRow]:
     for path in sorted(folder.rglob(RESULT)):
-        if _kind(path) in ("score", "probe", "finetune"):
-            result = read_result(path.parent)
-            yield {
-                "model": result["model"]["id"],
-                "revision": result["model"].get("revision"),
-                "task": result["task"]["id"],
-                "measurement": measurement_of(result),
-                "folder": path.parent.relative_to(folder),
-                "status": "done",
-            }
+        result = read_result(path.parent) if _kind(path) in KINDS else None
+        if isinstance(result, ScoreFile | ProbeFile | FinetuneFile):
+            yield StudyRow(
+                model=result.model.id,
+                revision=result.model.revision,
+                task=result.task.id,
+                measurement=result.measurement,
+                folder=str(path.parent.relative_to(folder)),
+                status="done",
+            )
 
 
-def measurement_of(result: Mapping[str, Any]) -> str:
-    """What a result measures, by the name that studies give it."""
-    settings = result["settings"]
-    if result["kind"] == "score":
-        return "score-after-lora" if result["model"].get("adapter") else "score"
-    if result["kind"] == "probe":
-        return str(settings["kind"])
-    return "scratch" if settings["from_scratch"] else str(settings["method"])
-
-
-def read_result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> ResultFile:
     """The content of ``result.json`` in a folder, whatever its kind.
 
     Raises:
         InputError: There is none, it cannot be read, or it is no result of ours.
     """
     path = folder / RESULT
-    result: dict[str, Any] = read_json(path, {"kind": str}, REMEDY)
-    if result["kind"] not in shapes.BY_KIND:
-        raise InputError(f"{path} is of the unknown kind {result['kind']!r}: {REMEDY}")
-    if wrong := misfit(result, shapes.BY_KIND[result["kind"]]):
-        raise InputError(f"{path} is not what ntps writes ({wrong}): {REMEDY}")
-    return result
+    content = load_json(path, REMEDY)
+    kind = checked(path, content, Head, REMEDY).kind
+    if kind not in KINDS:
+        raise InputError(f"{path} is of the unknown kind {kind!r}: {REMEDY}")
+    return checked(path, content, KINDS[kind], REMEDY)
 
 
 def _kind(path: Path) -> str | None:
     """The kind of a result; None for a file that is none of ours."""
-    content = read_json(path, object, REMEDY)
+    content = load_json(path, REMEDY)
     kind = content.get("kind") if isinstance(content, dict) else None
     return kind if isinstance(kind, str) else None
 
 
-def _model(entry: Row) -> str:
-    revision = entry.get("revision")
-    return str(entry["model"]) if revision in (None, "local") else f"{entry['model']}@{str(revision)[:7]}"
+def _model(entry: StudyRow) -> str:
+    return entry.model if entry.revision in (None, "local") else f"{entry.model}@{entry.revision[:7]}"
 
 
-def _labels(entries: Sequence[Row]) -> dict[str, str]:
+def _labels(entries: Sequence[StudyRow]) -> dict[str, str]:
     """Last part of each id, or the whole id where that would not tell two apart."""
     labels: dict[str, str] = {}
-    for ids in ({_model(entry) for entry in entries}, {str(entry["task"]) for entry in entries}):
+    for ids in ({_model(entry) for entry in entries}, {entry.task for entry in entries}):
         short = {name: name.split("@")[0].replace("__", "/").rstrip("/").rsplit("/", 1)[-1] for name in ids}
         counts = pd.Series(list(short.values())).value_counts()
         labels |= {name: label if counts[label] == 1 else name for name, label in short.items()}
@@ -184,26 +183,24 @@ def _records(frame: pd.DataFrame) -> list[Row]:
 
 def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) -> None:
     result = read_result(folder)
-    task, test = result["task"], result["task"].get("test")
-    run |= {"texts": task["texts"], "classes": task["classes"], "test_texts": None if test is None else test["texts"]}
+    task = result.task
+    run |= {"texts": task.texts, "classes": task.classes, "test_texts": None if task.test is None else task.test.texts}
     run["unused"] = "; ".join(unused_rows(task))
-    run["seconds"] = result["timing"].get("total") if run["seconds"] is None else run["seconds"]
-    match result["kind"]:
-        case "score":
+    run["seconds"] = result.timing.get("total") if run["seconds"] is None else run["seconds"]
+    match result:
+        case ScoreFile():
             _add_score(rows, key, run["measurement"], result, folder)
-        case "probe":
-            last, majority = result["summary"]["layer"], result["summary"]["majority_accuracy"]
-            for row in result["layers"]:
-                kept = {**key, "kind": result["settings"]["kind"], "layer": row["layer"], "name": row["name"]}
-                kept["last"] = row["layer"] == last
-                rows["probes"] += [{**each, "majority": majority[each["split"]]} for each in _by_split(kept, row)]
-        case "finetune":
-            method = measurement_of(result)
-            majority = result["summary"]["majority_accuracy"]
-            for row in _by_split({**key, "method": method, "steps": result["summary"]["steps"]}, result["summary"]):
-                rows["finetunes"].append({**row, "majority": majority[row["split"]]})
+        case ProbeFile():
+            for row in result.layers:
+                kept = {**key, "kind": result.measurement, "layer": row.layer, "name": row.name}
+                kept["last"] = row.layer == result.summary.layer
+                rows["probes"] += _by_split(kept, row, result.summary.majority_accuracy)
+        case FinetuneFile():
+            kept = {**key, "method": result.measurement}
+            found = _by_split({**kept, "steps": result.summary.steps}, result.summary, result.summary.majority_accuracy)
+            rows["finetunes"] += found
             losses = _curves(folder, {"step": int, "cross_entropy": float}, ["split"])
-            rows["losses"] += [{**key, "method": method, **row} for row in _records(losses)]
+            rows["losses"] += [{**kept, **row} for row in _records(losses)]
 
 
 def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()) -> pd.DataFrame:
@@ -214,20 +211,18 @@ def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()
         raise InputError(f"cannot read the curves of {folder}: {error}") from error
 
 
-def _by_split(kept: Row, block: Mapping[str, Any]) -> list[Row]:
-    splits = [split for split in ("train", "test") if block.get(split)]
-    return [{**kept, "split": split, **{name: block[split].get(name) for name in FIGURES}} for split in splits]
+def _by_split(kept: Row, figures: BySplit, majority: Mapping[str, float | None]) -> list[Row]:
+    return [
+        {**kept, "split": split, "majority": majority[split], **dict(each)} for split, each in figures.measured.items()
+    ]
 
 
-def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: Mapping[str, Any], folder: Path) -> None:
-    blocks = result["model"]["num_layers"]
-    places = {
-        row["layer"]: {**key, "layer": row["layer"], "name": row["name"], "depth": row["layer"] / max(blocks, 1)}
-        for row in result["layers"]
+def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: ScoreFile, folder: Path) -> None:
+    blocks = max(result.model.num_layers, 1)
+    places: dict[object, Row] = {
+        row.layer: {**key, "layer": row.layer, "name": row.name, "depth": row.layer / blocks} for row in result.layers
     }
-    for row in result["layers"]:
-        figures = {name: row.get(name) for name in COLUMNS["layers"] if name not in places[row["layer"]]}
-        rows["layers"].append({**figures, **places[row["layer"]], "measurement": measurement})
+    rows["layers"] += [{**dict(row), **places[row.layer], "measurement": measurement} for row in result.layers]
     if measurement == "score":
         numbers = dict.fromkeys(("fraction", "ntps", "retained_centered"), float)
         curves = _curves(folder, {"layer": int, "k": int, **numbers})
@@ -235,8 +230,8 @@ def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: M
             if layer not in places:
                 raise InputError(f"the curves of {folder} have a layer {layer} that its {RESULT} does not have")
             rows["curves"] += [{**places[layer], **row} for row in _records(at_fractions(curve))]
-    for row in result.get("change", {}).get("layers", ()):
-        rows["changes"].append({**{name: row.get(name) for name in COLUMNS["changes"]}, **places[row["layer"]]})
+    if result.change is not None:
+        rows["changes"] += [{**dict(row), **places[row.layer]} for row in result.change.layers]
 
 
 def at_fractions(curve: pd.DataFrame) -> pd.DataFrame:

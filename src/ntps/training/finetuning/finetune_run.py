@@ -19,7 +19,6 @@ from ntps.errors import InputError
 from ntps.files import MANIFEST, PROGRESS, writing
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
-from ntps.jobs.record import Record
 from ntps.jobs.session import RunSession
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_training
@@ -33,6 +32,7 @@ from ntps.training.finetuning.curves import training_curves
 from ntps.training.finetuning.recipe import FinetuneSettings, Precision
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
+from ntps.training.records import FinetuneFile, FinetuneRecord
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 PHASES = ("tokenize", "forward", "training", "evaluation")
 TOKENS_PER_BATCH = {"cpu": 512}
 """Padded tokens that go through the model at once, where fewer are faster than the default of scoring."""
-
-
-class FinetuneRecord(Record):
-    """A finished fine-tuning run."""
-
-    kind = "finetune"
 
 
 def run_finetune(
@@ -170,7 +164,7 @@ class _FinetuneRun(RunSession):
         record = FinetuneRecord(self.result(arguments, summary), training_curves(tuner.state.log_history, task))
         if out is not None and arguments.should_save:
             clear_folder(out, run)
-            weights = self.described["weights"]
+            weights = self.described.weights
             save_classifier(classifier, out, model=self.model, weights=weights, task=task, settings=settings)
             record.write(out)
         _end(arguments, out)
@@ -198,16 +192,19 @@ class _FinetuneRun(RunSession):
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
         same = self.run_identity(self.settings.described(), "peft", "accelerate")
-        return {"model weights": self.described["weights"], **same}
+        return {"model weights": self.described.weights, **same}
 
-    def result(self, arguments: TrainingArguments, summary: Mapping[str, Any]) -> dict[str, Any]:
-        provenance = self.provenance()
-        provenance["settings"]["processes"] = arguments.world_size
-        return {
-            **envelope("finetune", provenance, self.clock, "peft", "accelerate"),
-            "summary": dict(summary),
-            "warnings": [*unused_rows(self.described_task, unusable=True), *self.notes, *self.warnings()],
-        }
+    def result(self, arguments: TrainingArguments, summary: Mapping[str, object]) -> FinetuneFile:
+        found = self.provenance()
+        settings = found.settings.model_copy(update={"processes": arguments.world_size})
+        provenance = found.model_copy(update={"settings": settings})
+        return FinetuneFile.model_validate(
+            {
+                **envelope("finetune", provenance, self.clock, "peft", "accelerate"),
+                "summary": summary,
+                "warnings": [*unused_rows(self.described_task, unusable=True), *self.notes, *self.warnings()],
+            }
+        )
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know."""

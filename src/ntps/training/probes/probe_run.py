@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +17,6 @@ from ntps.errors import InputError
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
-from ntps.jobs.record import Record
 from ntps.jobs.session import RunSession, group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_package
@@ -29,14 +27,9 @@ from ntps.theory import few_texts
 from ntps.training.metrics import majority_accuracy
 from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
 from ntps.training.probes.settings import AdamwRecipe, LogisticRecipe, OlsRecipe, ProbeSettings
+from ntps.training.records import ProbeFile, ProbeRecord, ProbeRow
 
 PHASES = ("tokenize", "forward", "training")
-
-
-class ProbeRecord(Record):
-    """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms."""
-
-    kind = "probe"
 
 
 def run_probe(
@@ -76,13 +69,15 @@ def run_probe(
     rows = [_row(layer, model.layer_names[layer], each) for layer, each in fitted.items()]
     last = rows[-1]
     labels = {"train": task.train.labels, "test": ready.test.labels if ready.test else None}
-    result = {
+    content = {
         **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, *settings.recipe.packages),
         "layers": rows,
         "summary": {
-            **{name: last[name] for name in ("layer", "name")},
+            "layer": last.layer,
+            "name": last.name,
             "rule": "last layer",
-            **{name: last[name] for name in ("train", "test")},
+            "train": last.train,
+            "test": last.test,
             "majority_accuracy": {
                 split: None if each is None else majority_accuracy(task.train.labels, each, task)
                 for split, each in labels.items()
@@ -99,7 +94,7 @@ def run_probe(
     curves = pd.DataFrame(
         [{"layer": layer, **row} for layer, each in fitted.items() for row in each.curve], columns=CURVES
     )
-    record = ProbeRecord(result, curves.astype(dict.fromkeys(CURVES[4:], "float64")))
+    record = ProbeRecord(ProbeFile.model_validate(content), curves.astype(dict.fromkeys(CURVES[4:], "float64")))
     if out is not None:
         clear_folder(out, run)
         record.write(out)
@@ -150,12 +145,7 @@ def _few_texts(splits: PooledSplits) -> Iterator[str]:
         yield f"{texts} training texts are few for {splits.rank} dimensions: trust figures of test texts only"
 
 
-def _row(layer: int, name: str, fitted: ProbeFit) -> dict[str, Any]:
-    return {
-        "layer": layer,
-        "name": name,
-        "train": asdict(fitted.train),
-        "test": None if fitted.test is None else asdict(fitted.test),
-        **fitted.details,
-        "warnings": list(fitted.warnings),
-    }
+def _row(layer: int, name: str, fitted: ProbeFit) -> ProbeRow:
+    figures = {"train": asdict(fitted.train), "test": None if fitted.test is None else asdict(fitted.test)}
+    content = {"layer": layer, "name": name, **figures, **fitted.details, "warnings": fitted.warnings}
+    return ProbeRow.model_validate(content)

@@ -1,0 +1,123 @@
+"""What probes and fine-tuning leave: ``result.json`` and ``curves.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ntps.jobs.blocks import LayerBlock, SettingsBlock
+from ntps.jobs.record import Record, ResultFile
+from ntps.json_files import Block, Figure, Items
+
+
+class FiguresBlock(Block):
+    """Figures of the texts of a split; see :class:`~ntps.training.metrics.Metrics`."""
+
+    accuracy: Figure = None
+    balanced_accuracy: Figure = None
+    mse: Figure = None
+    squared_loss: Figure = None
+    r2: Figure = None
+    cross_entropy: Figure = None
+
+
+class BySplit(Block):
+    """Figures of both splits."""
+
+    train: FiguresBlock | None
+    test: FiguresBlock | None
+
+    @property
+    def measured(self) -> dict[str, FiguresBlock]:
+        """Those that there are, by split."""
+        return {name: each for name, each in (("train", self.train), ("test", self.test)) if each is not None}
+
+
+class SplitsSummary(BySplit):
+    """Figures of both splits, and the accuracy of always answering the most frequent class of the training texts."""
+
+    majority_accuracy: Mapping[str, Figure]
+
+    @property
+    def main(self) -> str:
+        """The split that counts: ``test`` where there are test texts."""
+        return "train" if self.test is None else "test"
+
+
+class ProbeRow(BySplit, LayerBlock):
+    """The probe of one layer."""
+
+    rank: int | None = None
+    condition: Figure = None
+    iterations: int | None = None
+    steps: int | None = None
+    warnings: Items[str]
+
+
+class ProbeSummary(SplitsSummary, LayerBlock):
+    """The last layer."""
+
+    rule: str
+
+
+class ProbeSettingsBlock(SettingsBlock):
+    """The options of a probe: its kind, and the numbers of that kind."""
+
+    kind: str
+
+
+class ProbeFile(ResultFile):
+    """``result.json`` of a probe."""
+
+    settings: ProbeSettingsBlock
+    layers: Items[ProbeRow]
+    summary: ProbeSummary
+
+    @property
+    def measurement(self) -> str:
+        """What was measured, by the name that studies give it."""
+        return self.settings.kind
+
+
+class ProbeRecord(Record):
+    """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms."""
+
+    kind = "probe"
+    file = ProbeFile
+    result: ProbeFile
+
+
+class FinetuneSummary(SplitsSummary):
+    """How a trained classifier does."""
+
+    steps: int
+    trainable_parameters: int
+    total_parameters: int
+
+
+class FinetuneSettingsBlock(SettingsBlock):
+    """The options of fine-tuning: every number of the recipe."""
+
+    method: str
+    from_scratch: bool
+    batch_size: int
+    processes: int = 1
+
+
+class FinetuneFile(ResultFile):
+    """``result.json`` of fine-tuning."""
+
+    settings: FinetuneSettingsBlock
+    summary: FinetuneSummary
+
+    @property
+    def measurement(self) -> str:
+        """What was measured, by the name that studies give it."""
+        return "scratch" if self.settings.from_scratch else self.settings.method
+
+
+class FinetuneRecord(Record):
+    """A finished fine-tuning run."""
+
+    kind = "finetune"
+    file = FinetuneFile
+    result: FinetuneFile
