@@ -15,13 +15,14 @@ GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
 NAME = r"(\w+(?:\.\w+)?)"
 
 
-def test_the_api_reference_is_what_the_docstrings_say() -> None:
-    spec = importlib.util.spec_from_file_location("write_api_reference", ROOT / "scripts" / "write_api_reference.py")
+@pytest.mark.parametrize(("script", "page"), [("write_api_reference", "reference"), ("write_result_schema", "schema")])
+def test_a_written_page_is_what_the_docstrings_say(script: str, page: str) -> None:
+    spec = importlib.util.spec_from_file_location(script, ROOT / "scripts" / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.PAGE.read_text(encoding="utf-8") == script.reference(), "run python scripts/write_api_reference.py"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == getattr(module, page)(), f"run python scripts/{script}.py"
 
 
 def test_the_api_reference_is_free_of_sphinx_roles() -> None:

@@ -9,7 +9,14 @@ from ntps.moments.kernels import Pooling
 
 
 class ModelBlock(Block):
-    """A model."""
+    """A model; see :class:`~ntps.models.model.LanguageModel`.
+
+    Attributes:
+        num_layers: L; there is one state more, the embedding output.
+        tokenizer: Hub id or folder of the tokenizer.
+        weights: Fingerprint of the weights.
+        adapter: What was merged into the weights: ``id, rank, alpha, targets, weights``.
+    """
 
     id: str
     revision: str | None
@@ -24,7 +31,15 @@ class ModelBlock(Block):
 
 
 class SplitBlock(Block):
-    """The texts of a split."""
+    """The texts of a split; see :class:`~ntps.tasks.task.Split`.
+
+    Attributes:
+        split: Name of the split in its source; null for all parts.
+        texts: Number of texts n.
+        tokens: Number of tokens, padding not counted.
+        truncated: Number of texts that were cut.
+        tokens_fingerprint: SHA-256 over the tokens.
+    """
 
     split: str | None
     texts: int
@@ -37,7 +52,13 @@ class SplitBlock(Block):
 
 
 class LabelsBlock(Block):
-    """The labels of a task, and where it comes from."""
+    """The labels of a task, and where it comes from; see :class:`~ntps.tasks.task.Task`.
+
+    Attributes:
+        classes: Width of y.
+        target_kind: ``classes``, ``multilabel`` or ``regression``.
+        class_counts: Training texts by class, in the order of ``label_names``; null for other labels.
+    """
 
     id: str
     source: str
@@ -51,13 +72,29 @@ class LabelsBlock(Block):
 
 
 class TaskBlock(SplitBlock, LabelsBlock):
-    """A task: the split that was measured, and that of the held-out figures."""
+    """A task: the split that was measured, and that of the held-out figures.
+
+    Attributes:
+        test: The split of the held-out figures.
+    """
 
     test: SplitBlock | None
 
 
 class SettingsBlock(Block):
-    """The options of a run, and what was used where they leave it open; None where merged runs differ."""
+    """The options of a run, and what was used where they leave it open; null where merged runs differ;
+    see :class:`~ntps.jobs.settings.PassSettings`.
+
+    Attributes:
+        layers: Indices of the layers.
+        test: Whether held-out figures were measured.
+        dtype: Dtype of the forward pass.
+        device: Kind of the device.
+        attention_mask: Whether the attention mask was passed or omitted.
+        batching_deviation: What batching changed at the start-up check.
+        batching_texts: Texts of that check.
+        batching_longest: Tokens of its longest text.
+    """
 
     layers: Items[int]
     pooling: Pooling
@@ -73,7 +110,12 @@ class SettingsBlock(Block):
 
 
 class LayerBlock(Block):
-    """A layer."""
+    """A layer.
+
+    Attributes:
+        layer: Index: 0 is the embedding output, i the output of block i, L what the model returns.
+        name: Such as ``block.3``.
+    """
 
     layer: int
     name: str

@@ -17,7 +17,12 @@ from ntps.json_files import Block, Figure, Items, checked, load_json
 
 
 class Head(Block):
-    """How a result begins."""
+    """How a result begins.
+
+    Attributes:
+        schema_version: 1; the schema grows by addition only.
+        created: Time of its end.
+    """
 
     schema_version: int = Field(alias="schema")
     kind: str
@@ -26,7 +31,13 @@ class Head(Block):
 
 
 class Rescored(Block):
-    """Where a score comes from that was computed without the model."""
+    """Where a score comes from that was computed without the model.
+
+    Attributes:
+        source: The folder.
+        settings_hash: Of that run.
+        used: ``moments``, perhaps ``pooled``.
+    """
 
     source: str = Field(alias="from")
     settings_hash: str
@@ -34,7 +45,12 @@ class Rescored(Block):
 
 
 class Provenance(Block):
-    """What was measured, with what."""
+    """What was measured, with what.
+
+    Attributes:
+        settings_hash: SHA-256 over everything that changes numbers: weights, texts, tokens, dtype and options, but not
+            batch budget, device, or where things lie.
+    """
 
     settings_hash: str
     model: ModelBlock
@@ -44,7 +60,13 @@ class Provenance(Block):
 
 
 class ResultFile(Provenance, Head):
-    """What ``result.json`` says, whatever its kind."""
+    """What ``result.json`` says, whatever its kind.
+
+    Attributes:
+        timing: Seconds by phase.
+        versions: Python and libraries.
+        warnings: What a reader must know.
+    """
 
     timing: Mapping[str, Figure]
     versions: Mapping[str, str]

@@ -49,7 +49,12 @@ class LayerRow(LayerBlock):
 
 
 class Summary(LayerBlock):
-    """The layer that the rule chose, and its main figures."""
+    """The layer that the rule chose, and its main figures; see :class:`~ntps.moments.layer_score.LayerScore`.
+
+    Attributes:
+        rule: How it was chosen.
+        few_texts: Whether in-sample figures flatter, because the texts are few for the rank.
+    """
 
     rule: str
     area: Figure
@@ -62,7 +67,12 @@ class Summary(LayerBlock):
 
 
 class ChangeRow(Block):
-    """A layer before and after fine-tuning, at one k."""
+    """A layer before and after fine-tuning, at one k; see :class:`~ntps.jobs.blocks.LayerBlock`.
+
+    Attributes:
+        k: Columns of V.
+        ntps_after: Null where V no longer has k columns.
+    """
 
     layer: int
     name: str | None
@@ -77,7 +87,13 @@ class ChangeRow(Block):
 
 
 class ChangeBlock(Block):
-    """What an adapter changed."""
+    """What an adapter changed.
+
+    Attributes:
+        baseline: The ``summary`` without the adapter.
+        rule: How k was chosen.
+        at: The layer and k of ``--at``.
+    """
 
     baseline: Mapping[str, object]
     rule: str
@@ -86,7 +102,7 @@ class ChangeBlock(Block):
 
 
 class MergedPart(Block):
-    """One of the runs whose statistics were added up."""
+    """One of the runs whose statistics were added up; see :class:`~ntps.jobs.blocks.TaskBlock`."""
 
     folder: str
     id: str
@@ -101,7 +117,15 @@ class MergedPart(Block):
 
 
 class ScoreSettingsBlock(SettingsBlock):
-    """The options of a score."""
+    """The options of a score.
+
+    Attributes:
+        convention: Whose curves were computed: ``paper`` or ``released``.
+        centered: Whether both problems have an intercept.
+        world_size: Number of processes.
+        products: Whose float64 products the sums were made of: ``torch``, or ``numpy`` on AMD's processors, where
+            OpenBLAS is faster than MKL.
+    """
 
     convention: str
     centered: bool

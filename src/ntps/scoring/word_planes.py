@@ -68,7 +68,13 @@ class WordsSettingsBlock(Block):
 
 
 class WordsSummary(LayerBlock):
-    """The layer, and the axes."""
+    """The layer, and the axes.
+
+    Attributes:
+        rule: How axes are ordered and turned.
+        perception_eigenvalues: Of the axes in U.
+        autoregressive_eigenvalues: Of the axes in V.
+    """
 
     rule: str
     perception_eigenvalues: Items[float]
@@ -76,7 +82,7 @@ class WordsSummary(LayerBlock):
 
 
 class WordRow(Block):
-    """Where a word lies; directions that do not exist are left out."""
+    """Where a word lies: directions 1 and 2 of U and of V, as far as they exist."""
 
     list: str
     word: str

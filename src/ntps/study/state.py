@@ -23,7 +23,13 @@ FINAL = (Status.done, Status.failed)
 
 
 class StudyRow(Block):
-    """One run of a study, and how it went."""
+    """One run of a study, and how it went.
+
+    Attributes:
+        folder: Of its result, relative to ``study.json``.
+        status: ``done``, ``failed`` or ``missing``.
+        cause: Why it failed.
+    """
 
     model: str
     revision: str | None = None
@@ -36,7 +42,7 @@ class StudyRow(Block):
 
 
 class StudyFile(Block):
-    """What ``study.json`` says."""
+    """What a study consists of, and how its runs went."""
 
     schema_version: int = Field(alias="schema")
     name: str | None = None

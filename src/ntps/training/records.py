@@ -21,7 +21,12 @@ class FiguresBlock(Block):
 
 
 class BySplit(Block):
-    """Figures of both splits."""
+    """Figures of both splits.
+
+    Attributes:
+        train: Null where they were not measured.
+        test: Null where there are no test texts.
+    """
 
     train: FiguresBlock | None
     test: FiguresBlock | None
@@ -33,7 +38,11 @@ class BySplit(Block):
 
 
 class SplitsSummary(BySplit):
-    """Figures of both splits, and the accuracy of always answering the most frequent class of the training texts."""
+    """Figures of both splits.
+
+    Attributes:
+        majority_accuracy: By split, of always answering the most frequent class of the training texts.
+    """
 
     majority_accuracy: Mapping[str, Figure]
 
@@ -44,7 +53,14 @@ class SplitsSummary(BySplit):
 
 
 class ProbeRow(BySplit, LayerBlock):
-    """The probe of one layer."""
+    """The probe of one layer.
+
+    Attributes:
+        rank: For ``ols``.
+        condition: Likewise.
+        iterations: For ``logistic``.
+        steps: For ``adamw``.
+    """
 
     rank: int | None = None
     condition: Figure = None
@@ -60,7 +76,11 @@ class ProbeSummary(SplitsSummary, LayerBlock):
 
 
 class ProbeSettingsBlock(SettingsBlock):
-    """The options of a probe: its kind, and the numbers of that kind."""
+    """The options of a probe, with the numbers of its kind.
+
+    Attributes:
+        kind: ``ols``, ``logistic`` or ``adamw``.
+    """
 
     kind: str
 
