@@ -33,7 +33,7 @@ def test_the_line(results: Path) -> None:
     others = read_compared([results / name for name in ("scratch", "ols", "adamw", "other")])
     shown = {name: FinetuneResult.load(results / name).summary["test"]["accuracy"] for name in ("lora", "scratch")}
     probes = {
-        name: each.summary.measured["test"].accuracy for name, each in zip(("ols", "adamw"), others[1:3], strict=True)
+        name: each.summary.figures["test"].accuracy for name, each in zip(("ols", "adamw"), others[1:3], strict=True)
     }
     majority = lora.summary.majority_accuracy["test"]
     gain = shown["lora"] - probes["adamw"]

@@ -181,7 +181,7 @@ class ProbeResult(Result):
         rows = []
         for row in self.record.result.layers:
             figures = {
-                f"{split}_{name}": value for split, each in row.measured.items() for name, value in dict(each).items()
+                f"{split}_{name}": value for split, each in row.figures.items() for name, value in dict(each).items()
             }
             rows.append({"layer": row.layer, "name": row.name, **figures})
         return pd.DataFrame(rows)

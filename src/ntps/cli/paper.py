@@ -31,13 +31,13 @@ def paper(
     Draws figures 1 to 3 from those points, says where the paper and its data differ, and sets the numbers of a study
     beside the published ones.
     """
-    from ntps.report.paper.comparison import beside
+    from ntps.report.paper.comparison import comparison
     from ntps.report.paper.tables import REMARKS, SLIPS, coefficients_table, verdict
     from ntps.study.analysis.reader import read_results
     from ntps.study.published import read_published
 
     published = read_published()
-    tables = [coefficients_table(), *(beside(read_results(study)) if study else ())]
+    tables = [coefficients_table(), *(comparison(read_results(study)) if study else ())]
     out.print(f"{published.paper}. {published.source}.", soft_wrap=True)
     for table, following in zip(tables, [*tables[1:], None], strict=True):
         # Tables that share a caption show it once, under the last of them.

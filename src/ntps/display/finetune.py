@@ -29,7 +29,7 @@ PROBES = ("adamw", "logistic", "ols")
 def finetune_words(result: FinetuneFile) -> str:
     """One sentence: what was trained for how long, and how well it does."""
     summary, (texts, counted) = result.summary, counted_texts(result)
-    figures = summary.measured[summary.main]
+    figures = summary.figures[summary.main]
     name = NAMES[result.measurement]
     trained = (
         f"{name[0].upper()}{name[1:]}, {summary.steps:,} steps of {result.settings.batch_size}, "
@@ -71,7 +71,7 @@ def comparison(result: FinetuneFile, others: Sequence[ProbeFile | FinetuneFile])
         return None if block is None else block.fingerprint
 
     same = [each for each in others if texts(each) == texts(result)]
-    values = {each.measurement: getattr(each.summary.measured[split], figure) for each in (*same, result)}
+    values = {each.measurement: getattr(each.summary.figures[split], figure) for each in (*same, result)}
     majority = result.summary.majority_accuracy[split]
     parts = [] if majority is None else [f"most frequent class {percent(majority)}"]
     parts += [f"{NAMES[name]} {percent(values[name])}" for name in NAMES if name in values]

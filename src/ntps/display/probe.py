@@ -31,12 +31,12 @@ def probe_table(result: ProbeFile) -> Table:
     columns = [
         (split, name)
         for name in COLUMNS
-        for split in result.summary.measured
-        if any(getattr(row.measured[split], name) is not None for row in result.layers)
+        for split in result.summary.figures
+        if any(getattr(row.figures[split], name) is not None for row in result.layers)
     ]
     titles = [f"{COLUMNS[name][0]}\n{split}" for split, name in columns]
     caption = "; ".join(": ".join(COLUMNS[name]) for name in dict.fromkeys(name for _, name in columns)) + "."
-    rows = ((row, [getattr(row.measured[split], name) for split, name in columns]) for row in result.layers)
+    rows = ((row, [getattr(row.figures[split], name) for split, name in columns]) for row in result.layers)
     return table_of_layers(titles, rows, result.summary.layer, caption)
 
 
@@ -44,7 +44,7 @@ def probe_words(result: ProbeFile) -> str:
     """One sentence: how the probe of the last layer does, against always answering the most frequent class."""
     summary, (texts, counted) = result.summary, counted_texts(result)
     where = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name}): "
-    figures, majority = summary.measured[summary.main], summary.majority_accuracy[summary.main]
+    figures, majority = summary.figures[summary.main], summary.majority_accuracy[summary.main]
     if figures.accuracy is None:
         return f"{where}R² {percent(figures.r2)}, mean squared error {figures.mse:.4g} on {counted}."
     error = standard_error(figures.accuracy, texts)

@@ -156,10 +156,10 @@ def surfaces(results: StudyResults, found: Correlations) -> ReportFigure:
 
 
 def _panels(
-    results: StudyResults, found: Correlations, wanted: tuple[tuple[str, str], ...], basis: str
+    results: StudyResults, found: Correlations, shown: tuple[tuple[str, str], ...], basis: str
 ) -> Iterator[tuple[Correlation, Panel]]:
     for model in results.models:
-        for key, predictor in wanted:
+        for key, predictor in shown:
             # Probe accuracy has no pair to select.
             chosen = FIXED if predictor else basis
             name = predictor or (MAIN_RULE.label if chosen == FIXED else "")

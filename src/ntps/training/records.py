@@ -32,7 +32,7 @@ class BySplit(Block):
     test: FiguresBlock | None
 
     @property
-    def measured(self) -> dict[str, FiguresBlock]:
+    def figures(self) -> dict[str, FiguresBlock]:
         """Those that there are, by split."""
         return {name: each for name, each in (("train", self.train), ("test", self.test)) if each is not None}
 

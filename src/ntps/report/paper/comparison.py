@@ -53,7 +53,7 @@ CAPTION = (
 )
 
 
-def beside(results: StudyResults) -> Iterator[ReportTable]:
+def comparison(results: StudyResults) -> Iterator[ReportTable]:
     """The coefficients, then one table for each quantity that both have, with the tasks that both have."""
     coefficients = beside_coefficients(results)
     if not coefficients.frame.empty:

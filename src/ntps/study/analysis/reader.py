@@ -211,9 +211,9 @@ def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()
         raise InputError(f"cannot read the curves of {folder}: {error}") from error
 
 
-def _by_split(kept: Row, figures: BySplit, majority: Mapping[str, float | None]) -> list[Row]:
+def _by_split(kept: Row, splits: BySplit, majority: Mapping[str, float | None]) -> list[Row]:
     return [
-        {**kept, "split": split, "majority": majority[split], **dict(each)} for split, each in figures.measured.items()
+        {**kept, "split": split, "majority": majority[split], **dict(each)} for split, each in splits.figures.items()
     ]
 
 

@@ -2,10 +2,10 @@
 
 from ntps.study.statistics.fixed import FixedScore, bootstrap_interval, fixed_scores
 from ntps.study.statistics.held_out import HeldOutSelection, leave_one_out
+from ntps.study.statistics.mean_over_models import MeanCoefficient, mean_over_models
 from ntps.study.statistics.permutation import single_p_value
 from ntps.study.statistics.ranks import Direction, spearman
 from ntps.study.statistics.selection import SelectedPair, select_pair
-from ntps.study.statistics.together import MeanCoefficient, mean_over_models
 
 __all__ = [
     "Direction",
