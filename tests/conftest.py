@@ -14,7 +14,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # From here on, every call of theirs has its arrays checked against the annotations.
-install_import_hook(["ntps.theory", "ntps.moments"], "shape_check.check_arrays")
+install_import_hook(["ntps.theory", "ntps.moments", "ntps.forward", "ntps.training"], "shape_check.check_arrays")
 
 # How long an example takes says something about the machine only.
 settings.register_profile("any machine", deadline=None)

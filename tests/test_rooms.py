@@ -37,7 +37,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS, start=1) for room i
 DOORS = ("ntps", "ntps.__main__")
 HEAVY = ("accelerate", "datasets", "matplotlib", "peft", "ray", "sklearn", "tokenizers", "transformers")
 """What even the functions of `import ntps` leave to the work that needs it."""
-HEAVIER = (*HEAVY, "filelock", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "torch")
+HEAVIER = (*HEAVY, "filelock", "jaxtyping", "numpy", "pandas", "pyarrow", "safetensors", "scipy", "torch")
 MODULES = 400
 """More than all that `import ntps` offers loads, ours included, beyond torch, pandas and SciPy."""
 MOST_FILES, MOST_LINES = 13, 300

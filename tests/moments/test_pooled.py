@@ -86,13 +86,13 @@ def test_on_disk_they_are_plain_files_with_an_index(model: LanguageModel, task: 
 def test_what_was_stored_before_a_kill_is_still_there(tmp_path: Path) -> None:
     """Rows are written to files under a temporary name; nobody can take them for complete ones."""
     first = PooledTexts(4, tmp_path)
-    first.put(1, np.array([3, 0]), torch.tensor([[3.0, 3.0], [0.0, 0.0]]))
+    first.put(1, np.array([3, 0]), torch.tensor([[3.0, 3.0], [0.0, 0.0]], dtype=torch.float64))
     first.sync()
     del first
     with pytest.raises(InputError, match="cannot read"):
         read_pooled(tmp_path)
     second = PooledTexts(4, tmp_path)
-    second.put(1, np.array([1, 2]), torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+    second.put(1, np.array([1, 2]), torch.tensor([[1.0, 1.0], [2.0, 2.0]], dtype=torch.float64))
     np.testing.assert_array_equal(second.finish([1])[1], np.repeat(np.arange(4.0), 2).reshape(4, 2))
     assert not list(tmp_path.glob("*.part"))
 
@@ -121,4 +121,4 @@ def test_damaged_and_missing_files_are_one_sentence(model: LanguageModel, task: 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     """A memory-mapped file without its space would end the process without a word."""
     with pytest.raises(InputError, match="No space left"):
-        PooledTexts(2**40, tmp_path).put(0, np.array([0]), torch.zeros(1, 2**16))
+        PooledTexts(2**40, tmp_path).put(0, np.array([0]), torch.zeros(1, 2**16, dtype=torch.float64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,5 +98,5 @@ def test_a_trial_waits_for_the_devices_of_the_model(queues: dict[torch.device, Q
         queues[SECOND].work.append(1000)
 
     work = SimpleNamespace(model=SimpleNamespace(device=SECOND), run_batch=run_batch)
-    BatchTimer(work, 2).seconds([0])  # type: ignore[arg-type]
+    BatchTimer(work, 2).seconds(np.array([0]))  # type: ignore[arg-type]
     assert queues[SECOND].time == 1000

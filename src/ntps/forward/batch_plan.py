@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
-Batch = NDArray[np.int64]
+Batch = Int64[NDArray[np.int64], " batch"]
 """Indices of texts."""
 
 
-def plan_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> list[Batch]:
+def plan_batches(lengths: Int64[NDArray[np.int64], " texts"], tokens_per_batch: int) -> list[Batch]:
     """Sorts texts by length, longest first, and fills batches up to a budget of padded tokens.
 
     Longest first, so that a run that is too large for the memory fails at once and the time left is never
     underestimated.
 
     Args:
-        lengths: ``(n,)`` tokens of each text.
+        lengths: Tokens of each text.
         tokens_per_batch: Budget; a text that is longer gets a batch of its own.
 
     Returns:
@@ -52,7 +53,7 @@ class Shard:
     world: int = 1
     merged_batches: tuple[int, ...] = ()
 
-    def numbers(self, batches: int) -> NDArray[np.int64]:
+    def numbers(self, batches: int) -> Int64[NDArray[np.int64], " shard"]:
         """Numbers of its batches among so many."""
         left = np.setdiff1d(np.arange(batches), self.merged_batches, assume_unique=True)
         return left[self.rank :: self.world]
@@ -66,7 +67,7 @@ ALL = Shard()
 """The shard of a process that is alone."""
 
 
-def cut(batch: Batch, lengths: NDArray[np.int64], largest: int | None) -> list[Batch]:
+def cut(batch: Batch, lengths: Int64[NDArray[np.int64], " texts"], largest: int | None) -> list[Batch]:
     """A batch in parts of at most so many padded tokens, or of one text."""
     if largest is None or len(batch) * int(lengths[batch].max()) <= largest:
         return [batch]

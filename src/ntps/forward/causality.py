@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -95,7 +96,7 @@ def check_batching(
     )
 
 
-def _telling(plan: list[Batch], lengths: NDArray[np.int64]) -> list[Batch]:
+def _telling(plan: list[Batch], lengths: Int64[NDArray[np.int64], " texts"]) -> list[Batch]:
     """Parts of the first batch and of the one with most padding, from their longest text to their shortest."""
     padding = [len(batch) * int(lengths[batch].max()) - int(lengths[batch].sum()) for batch in plan]
     parts = []
@@ -107,7 +108,7 @@ def _telling(plan: list[Batch], lengths: NDArray[np.int64]) -> list[Batch]:
     return parts
 
 
-def _is_causal(model: LanguageModel, text: NDArray[np.int64], layer: int) -> bool:
+def _is_causal(model: LanguageModel, text: Int64[NDArray[np.int64], " tokens"], layer: int) -> bool:
     """Whether the states of a text's first half stay what they are when all later tokens are others."""
     kept = (len(text) + 1) // 2
     ids = np.stack([np.append(text, [model.pad_id] * PADDING)] * 2)
@@ -116,14 +117,18 @@ def _is_causal(model: LanguageModel, text: NDArray[np.int64], layer: int) -> boo
     return _deviation(second, first) <= CAUSAL_TOLERANCE[model.dtype]
 
 
-def _places(length: int) -> Tensor:
+def _places(length: int) -> Int64[Tensor, " places"]:
     """Tokens of a text to compare: the states of all tokens at all layers may not fit the memory."""
     return torch.linspace(0, length - 1, min(length, COMPARED_TOKENS)).long()
 
 
 def _states(
-    model: LanguageModel, ids: Tensor, mask: Tensor | None, layers: Collection[int], places: list[Tensor]
-) -> list[list[Tensor]]:
+    model: LanguageModel,
+    ids: Int64[Tensor, "batch width"],
+    mask: Int64[Tensor, "batch width"] | None,
+    layers: Collection[int],
+    places: list[Int64[Tensor, " places"]],
+) -> list[list[Float64[Tensor, "places dims"]]]:
     """The states of some tokens of each text, by layer."""
     seen: list[list[Tensor]] = []
     device = model.device
@@ -137,7 +142,7 @@ def _states(
     return seen
 
 
-def _deviation(batched: list[Tensor], alone: list[Tensor]) -> float:
+def _deviation(batched: list[Float64[Tensor, "places dims"]], alone: list[Float64[Tensor, "places dims"]]) -> float:
     """Largest relative difference over layers; NaN where states are not finite."""
     changes = [
         float((together - single).norm() / single.norm().clamp(min=1e-300))

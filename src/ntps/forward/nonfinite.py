@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from ntps.errors import NumericalError
@@ -17,7 +18,7 @@ from ntps.moments.accumulator import NonFiniteStates, require_finite
 class _Sight:
     layer: int
     texts: Batch
-    finite: Tensor
+    finite: Bool[Tensor, " batch"]
     dtype: torch.dtype
 
 
@@ -36,13 +37,13 @@ class NonFiniteMonitor:
     _current: list[_Sight] = field(default_factory=list)
     _previous: list[_Sight] = field(default_factory=list)
 
-    def record(self, layer: int, texts: Batch, finite: Tensor, dtype: torch.dtype) -> None:
+    def record(self, layer: int, texts: Batch, finite: Bool[Tensor, " batch"], dtype: torch.dtype) -> None:
         """Takes note of one layer of one batch.
 
         Args:
             layer: Index of the layer.
-            texts: ``(B,)`` indices of the texts.
-            finite: ``(B,)`` whether the states of each are finite.
+            texts: Indices of the texts.
+            finite: Whether the states of each are finite.
             dtype: Dtype of the hidden states.
 
         Raises:

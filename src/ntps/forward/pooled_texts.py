@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,8 +24,8 @@ from ntps.json_files import Items, read_json
 from ntps.moments.sums_folder import SumsIndex, require_digest
 
 Array = NDArray[np.float64]
-PooledArrays = dict[int, Array]
-"""``(n, d)`` float64 by layer, rows in the order of the texts."""
+PooledArrays = dict[int, Float64[Array, "texts dims"]]
+"""By layer; rows in the order of the texts."""
 
 PART = ".part"
 """What the name of a file ends with until all of its rows are there."""
@@ -56,13 +57,13 @@ class PooledTexts:
         self.resumed = resumed
         self._arrays: PooledArrays = {}
 
-    def put(self, layer: int, texts: Batch, rows: Tensor) -> None:
+    def put(self, layer: int, texts: Batch, rows: Float64[Tensor, "batch dims"]) -> None:
         """Stores pooled texts.
 
         Args:
             layer: Index of the layer.
-            texts: ``(B,)`` indices of the texts.
-            rows: ``(B, d)`` their pooled states.
+            texts: Indices of the texts.
+            rows: Their pooled states.
 
         Raises:
             InputError: The disk refuses.
@@ -105,7 +106,7 @@ class PooledTexts:
         write_json(self.folder / INDEX, index)
         return read_pooled(self.folder)
 
-    def _array(self, layer: int, width: int) -> Array:
+    def _array(self, layer: int, width: int) -> Float64[Array, "texts {width}"]:
         if self.folder is None:
             return np.empty((self.texts, width))
         part = _part(_path(self.folder, layer))
@@ -128,7 +129,7 @@ def collect_pooled(work: Pass, folder: Path | None = None, provenance: Mapping[s
         provenance: What the index says about them.
 
     Returns:
-        ``(n, d)`` float64 by layer, rows in the order of the texts; memory-mapped and read-only with a folder.
+        The arrays by layer, rows in the order of the texts; memory-mapped and read-only with a folder.
 
     Raises:
         InputError: The disk refuses.

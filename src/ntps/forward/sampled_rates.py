@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from ntps.forward.batch_plan import Batch
@@ -33,7 +34,7 @@ class Rates:
     seconds: tuple[float, ...]
     padded: int
 
-    def whole(self, plan: Sequence[Batch], lengths: NDArray[np.int64]) -> tuple[float, float, float]:
+    def whole(self, plan: Sequence[Batch], lengths: Int64[NDArray[np.int64], " texts"]) -> tuple[float, float, float]:
         """Seconds of a plan: as expected, and if every token cost what the cheapest and the dearest did.
 
         Between batches that were tried, seconds a token follow the longest text.
@@ -44,7 +45,7 @@ class Rates:
         return float(expected @ tokens), total * min(self.seconds), total * max(self.seconds)
 
 
-def samples(plan: Sequence[Batch], lengths: NDArray[np.int64]) -> list[Batch]:
+def samples(plan: Sequence[Batch], lengths: Int64[NDArray[np.int64], " texts"]) -> list[Batch]:
     """A few batches of a plan, each in the middle of an equal part of the tokens; the first batch among them."""
     ends = np.cumsum([int(lengths[batch].sum()) for batch in plan])
     middles = (np.arange(SAMPLES) + 0.5) / SAMPLES * ends[-1]
@@ -53,7 +54,7 @@ def samples(plan: Sequence[Batch], lengths: NDArray[np.int64]) -> list[Batch]:
 
 def probed_rates(
     plan: Sequence[Batch],
-    lengths: NDArray[np.int64],
+    lengths: Int64[NDArray[np.int64], " texts"],
     seconds: Callable[[Batch], float],
     now: Callable[[], float] = time.perf_counter,
 ) -> Rates:
@@ -63,7 +64,7 @@ def probed_rates(
 
     Args:
         plan: The batches, longest texts first.
-        lengths: ``(n,)`` tokens of each text.
+        lengths: Tokens of each text.
         seconds: Runs a batch.
         now: The clock.
 

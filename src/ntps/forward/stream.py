@@ -9,6 +9,7 @@ from functools import cache, cached_property
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,12 +34,12 @@ Progress = Callable[[int], None]
 """Told how many tokens have just been done."""
 
 
-Reduce = Callable[[int, RaggedBatch, Tensor, Batch], None]
+Reduce = Callable[[int, RaggedBatch, Float64[Tensor, "batch outputs"], Batch], None]
 """``reduce(layer, rows, targets, texts)``: takes what it needs before the next layer or batch comes."""
 
 
-Store = Callable[[int, Batch, Tensor], None]
-"""``store(layer, texts, pooled)``: keeps pooled texts ``(B, d)``."""
+Store = Callable[[int, Batch, Float64[Tensor, "batch dims"]], None]
+"""``store(layer, texts, pooled)``: keeps pooled texts."""
 
 
 def discard_pooled(_layer: int, _texts: Batch, _pooled: Tensor) -> None:
@@ -52,7 +53,7 @@ class Pass:
     Attributes:
         model: The model.
         tokens: The texts.
-        targets: ``(n, c)`` target vectors of some texts, from their indices.
+        targets: Target vectors of some texts, from their indices.
         layers: Layers to visit, ascending.
         pooling: How a text becomes one vector.
         masked: Whether the model needs an attention mask.
@@ -64,7 +65,7 @@ class Pass:
 
     model: LanguageModel
     tokens: TokenizedTexts
-    targets: Callable[[Batch], Array]
+    targets: Callable[[Batch], Float64[Array, "batch outputs"]]
     layers: Sequence[int]
     pooling: Pooling
     masked: bool
@@ -159,6 +160,6 @@ class Pass:
             self.watch.advance()
 
 
-def _right_mask(layout: Layout, device: torch.device) -> Tensor:
-    """Attention mask ``(B, T)`` of a batch that is padded on the right."""
+def _right_mask(layout: Layout, device: torch.device) -> Int64[Tensor, "batch width"]:
+    """Attention mask of a batch that is padded on the right."""
     return (torch.arange(layout.shape[1]) < layout.lengths[:, None]).long().to(device)

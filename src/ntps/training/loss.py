@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +27,6 @@ def loss_function(task: Task) -> Loss:
             return functional.mse_loss
 
 
-def label_tensor(labels: Labels, task: Task) -> Tensor:
-    """Labels as :func:`loss_function` takes them: ``(n,)`` int64 for classes, ``(n, c)`` float32 otherwise."""
+def label_tensor(labels: Labels, task: Task) -> Int64[Tensor, " texts"] | Float32[Tensor, "texts outputs"]:
+    """Labels as :func:`loss_function` takes them."""
     return torch.as_tensor(labels, dtype=torch.int64 if task.kind == "classes" else torch.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
@@ -12,8 +13,8 @@ from ntps.tasks.task import Task
 from ntps.theory import PredictionSums
 
 Array = NDArray[np.float64]
-Labels = NDArray[np.int64] | NDArray[np.float64]
-"""``(n,)`` class indices, or ``(n, c)`` label sets or real targets."""
+Labels = Int64[NDArray[np.int64], " texts"] | Float64[Array, "texts outputs"]
+"""Class indices, or label sets or real targets."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Metrics:
     cross_entropy: float | None = None
 
 
-def figures_of_values(values: Array, labels: Labels, task: Task) -> Metrics:
+def figures_of_values(values: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> Metrics:
     """Figures of predicted target vectors, as a least-squares probe or a regression head gives them.
 
     The class is the largest value; a label counts as predicted from 0.5 on.
 
     Args:
-        values: ``(n, c)``.
-        labels: Labels of a split, ``(n,)`` or ``(n, c)``.
+        values: Predicted target vectors.
+        labels: Labels of a split.
         task: The task that the labels belong to.
     """
     targets = task.targets(labels)
@@ -59,12 +60,12 @@ def figures_of_values(values: Array, labels: Labels, task: Task) -> Metrics:
     )
 
 
-def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Metrics:
+def figures_of_logits(logits: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> Metrics:
     """Figures of a head that was trained on cross entropy; for real targets those of :func:`figures_of_values`.
 
     Args:
-        logits: ``(n, c)``; −∞ for a class that cannot be.
-        labels: Labels of a split, ``(n,)`` or ``(n, c)``.
+        logits: −∞ for a class that cannot be.
+        labels: Labels of a split.
         task: The task that the labels belong to.
     """
     if task.kind == "regression":
@@ -78,7 +79,9 @@ def figures_of_logits(logits: Array, labels: Labels, task: Task) -> Metrics:
     return Metrics(accuracy, balanced, cross_entropy=loss if np.isfinite(loss) else None)
 
 
-def majority_accuracy(train: Labels, labels: Labels, task: Task) -> float | None:
+def majority_accuracy(
+    train: Int64[NDArray[np.int64], " train"] | Float64[Array, "train outputs"], labels: Labels, task: Task
+) -> float | None:
     """Accuracy of always answering the most frequent class, or label set, of the training texts.
 
     Args:
@@ -92,7 +95,7 @@ def majority_accuracy(train: Labels, labels: Labels, task: Task) -> float | None
     return float((labels.reshape(len(labels), -1) == rows[counts.argmax()]).all(axis=1).mean())
 
 
-def _hits(logits: Array, labels: Labels, task: Task) -> tuple[float | None, float | None]:
+def _hits(logits: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> tuple[float | None, float | None]:
     """Accuracy and balanced accuracy."""
     if task.kind == "regression":
         return None, None

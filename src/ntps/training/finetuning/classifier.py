@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from ntps.models.adapters.lora import add_lora
@@ -31,12 +32,14 @@ class Classifier(nn.Module):
         self.head = nn.Linear(width, outputs)
         self.masked = masked
 
-    def forward(self, ids: Sequence[Tensor], lengths: Sequence[Tensor]) -> Tensor:
-        """Logits ``(B, c)`` of B texts that come in groups.
+    def forward(
+        self, ids: Sequence[Int64[Tensor, "group width"]], lengths: Sequence[Int64[Tensor, " group"]]
+    ) -> Float[Tensor, "texts outputs"]:
+        """Logits of texts that come in groups.
 
         Args:
-            ids: ``(b, T)`` token ids of each group, padded on the right.
-            lengths: ``(b,)`` real tokens of each text, by group.
+            ids: Token ids of each group, padded on the right.
+            lengths: Real tokens of each text, by group.
         """
         pooled = torch.cat([self._pooled(*group) for group in zip(ids, lengths, strict=True)])
         # Mixed precision must not reach the head.
@@ -44,7 +47,9 @@ class Classifier(nn.Module):
             logits: Tensor = self.head(self.dropout(pooled))
         return logits
 
-    def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def _pooled(
+        self, ids: Int64[Tensor, "group width"], lengths: Int64[Tensor, " group"]
+    ) -> Float32[Tensor, "group dims"]:
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         mask = real.long() if self.masked else None
         hidden = self.base(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -157,8 +158,8 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         loss = loss_function(self._task)(logits, inputs["labels"])
         return (loss, logits) if return_outputs else loss
 
-    def logits(self, collate: Collator) -> Array:
-        """Logits ``(n, c)`` of every text of a split, computed by one process each, in the order of the texts."""
+    def logits(self, collate: Collator) -> Float64[Array, "texts outputs"]:
+        """Logits of every text of a split, computed by one process each, in the order of the texts."""
         classifier, arguments = self._classifier, self.args
         plan = plan_batches(collate.tokens.lengths, collate.tokens_per_batch)
         found = torch.zeros(len(collate.tokens), collate.task.outputs + 1, device=arguments.device)
@@ -177,7 +178,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         outputs: Array = found[:, :-1].cpu().double().numpy()
         return outputs
 
-    def test_logits(self) -> Array:
+    def test_logits(self) -> Float64[Array, "texts outputs"]:
         """Logits of the test texts under the weights as they are."""
         if self._test is None:
             raise ValueError("there are no test texts")

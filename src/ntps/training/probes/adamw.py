@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,9 +13,9 @@ from ntps.tasks.task import Task
 from ntps.training.loss import label_tensor, loss_function
 from ntps.training.probes.settings import AdamwRecipe
 
-Features = Callable[[Tensor], Tensor]
-"""Pooled texts ``(B, d)`` of the training texts with some indices ``(B,)``."""
-AfterEpoch = Callable[[int, nn.Linear, Tensor, Tensor], None]
+Features = Callable[[Int64[Tensor, " batch"]], Float32[Tensor, "batch dims"]]
+"""Pooled texts of the training texts with some indices."""
+AfterEpoch = Callable[[int, nn.Linear, Int64[Tensor, " texts"], Float32[Tensor, "texts outputs"]], None]
 """Told after each epoch: its number from 1 on, the head, the order of the texts, and the logits as they were seen."""
 
 

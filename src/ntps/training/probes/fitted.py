@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from ntps.tasks.task import Split, Task
@@ -27,15 +28,15 @@ class PooledSplits:
 
     Attributes:
         task: The task.
-        train: ``(n, d)`` pooled training texts.
+        train: Pooled training texts.
         test: Pooled test texts, if there are any.
         test_split: The split that they belong to.
         resolution: Relative rounding of the hidden states that were pooled.
     """
 
     task: Task
-    train: Array
-    test: Array | None = None
+    train: Float64[Array, "texts dims"]
+    test: Float64[Array, "held_out dims"] | None = None
     test_split: Split | None = None
     resolution: float = EPS
 
@@ -103,7 +104,9 @@ def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[in
     steps = -(-len(rows) // recipe.batch_size)
     curve: list[Mapping[str, Any]] = []
 
-    def after_epoch(epoch: int, head: nn.Linear, order: Tensor, logits: Tensor) -> None:
+    def after_epoch(
+        epoch: int, head: nn.Linear, order: Int64[Tensor, " texts"], logits: Float32[Tensor, "texts outputs"]
+    ) -> None:
         texts = order.numpy()
         seen = figures_of_logits(logits.double().numpy(), task.train.labels[texts], task)
         curve.append(_curve_row(epoch, epoch * steps, "train", seen))
@@ -118,7 +121,7 @@ def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[in
 
 
 @torch.no_grad()
-def _logits(head: nn.Linear, pooled: Array) -> Array:
+def _logits(head: nn.Linear, pooled: Float64[Array, "texts dims"]) -> Float64[Array, "texts outputs"]:
     logits: Array = head(torch.as_tensor(pooled, dtype=torch.float32)).double().numpy()
     return logits
 

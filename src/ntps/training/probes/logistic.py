@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from ntps.tasks.task import Task
 from ntps.theory import EPS, carries
-from ntps.training.metrics import Array
+from ntps.training.metrics import Array, Labels
 from ntps.training.probes.settings import LogisticRecipe, Solver
 
 LIMITS: dict[Solver, tuple[int, float]] = {"newton-cg": (1000, 1e-4), "saga": (1000, 0.01)}
@@ -23,31 +24,33 @@ class Logistic:
     """A fitted logistic probe.
 
     Attributes:
-        mean: ``(d,)`` mean of the training texts.
-        scale: ``(d,)`` their standard deviation; 1 in dead dimensions and those that do not vary.
-        coefficients: ``(d, c)`` for standardized pooled texts.
-        intercept: ``(c,)``; −∞ for what no training text has, ∞ for a label that every one has.
+        mean: Mean of the training texts.
+        scale: Their standard deviation; 1 in dead dimensions and those that do not vary.
+        coefficients: For standardized pooled texts.
+        intercept: −∞ for what no training text has, ∞ for a label that every one has.
         iterations: Most iterations that a solver took.
         warnings: What a reader must know.
     """
 
-    mean: Array
-    scale: Array
-    coefficients: Array
-    intercept: Array
+    mean: Float64[Array, " dims"]
+    scale: Float64[Array, " dims"]
+    coefficients: Float64[Array, "dims outputs"]
+    intercept: Float64[Array, " outputs"]
     iterations: int
     warnings: tuple[str, ...]
 
-    def logits(self, pooled: Array) -> Array:
-        """Logits ``(n, c)`` of pooled texts ``(n, d)``."""
+    def logits(self, pooled: Float64[Array, "texts dims"]) -> Float64[Array, "texts outputs"]:
+        """Logits of pooled texts."""
         return (pooled - self.mean) / self.scale @ self.coefficients + self.intercept
 
 
-def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe, resolution: float = EPS) -> Logistic:
+def fit_logistic(
+    pooled: Float64[Array, "texts dims"], task: Task, recipe: LogisticRecipe, resolution: float = EPS
+) -> Logistic:
     """Fits to the training texts of a task: all classes at once, or one label after the other.
 
     Args:
-        pooled: ``(n, d)`` pooled training texts.
+        pooled: Pooled training texts.
         task: A task of classes or of label sets.
         recipe: The options.
         resolution: Relative rounding of the hidden states that were pooled.
@@ -77,16 +80,18 @@ def fit_logistic(pooled: Array, task: Task, recipe: LogisticRecipe, resolution: 
     return Logistic(mean, scale, coefficients, intercept, iterations, notes)
 
 
-def _problems(labels: Array | NDArray[np.int64], task: Task) -> Iterator[tuple[list[int], NDArray[Any]]]:
+def _problems(labels: Labels, task: Task) -> Iterator[tuple[list[int], Int64[NDArray[np.int64], " texts"]]]:
     """Outputs that are fitted together, and the labels that they are fitted to."""
     if task.kind == "classes":
-        yield list(range(task.outputs)), labels
+        yield list(range(task.outputs)), labels.astype(np.int64, copy=False)
         return
     for output in range(task.outputs):
         yield [output], labels[:, output].astype(np.int64)
 
 
-def _solve(rows: Array, labels: NDArray[Any], recipe: LogisticRecipe) -> Any:
+def _solve(
+    rows: Float64[Array, "texts dims"], labels: Int64[NDArray[np.int64], " texts"], recipe: LogisticRecipe
+) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     iterations, tolerance = LIMITS[recipe.solver]

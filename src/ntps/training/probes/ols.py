@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from ntps import theory
 from ntps.moments.means import Means
@@ -49,13 +50,17 @@ def ols_of_means(means: Means, *, intercept: bool = True) -> LeastSquares:
 
 
 def ols_of_pooled(
-    pooled: Array, targets: Array, *, intercept: bool = True, resolution: float = theory.EPS
+    pooled: Float64[Array, "texts dims"],
+    targets: Float64[Array, "texts outputs"],
+    *,
+    intercept: bool = True,
+    resolution: float = theory.EPS,
 ) -> LeastSquares:
     """Fits from pooled texts, which may be centred before they are squared: large means then cost no digits.
 
     Args:
-        pooled: ``(n, d)``.
-        targets: ``(n, c)`` target vectors.
+        pooled: Pooled texts.
+        targets: Target vectors.
         intercept: Whether a constant is fitted too.
         resolution: Relative rounding of the hidden states that were pooled.
     """
@@ -86,7 +91,12 @@ def figures_of_means(means: Means, probe: LinearProbe) -> Metrics:
     )
 
 
-def _fit(factor: Factor, cross: Array, pooled_mean: Array, target_mean: Array) -> LeastSquares:
+def _fit(
+    factor: Factor,
+    cross: Float64[Array, "dims outputs"],
+    pooled_mean: Float64[Array, " dims"],
+    target_mean: Float64[Array, " outputs"],
+) -> LeastSquares:
     probe = theory.fit_probe(factor, cross, pooled_mean, target_mean)
     return LeastSquares(probe, factor.rank, factor.condition, tuple(_warnings(factor)))
 
