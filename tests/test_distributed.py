@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from workers import Ambush, Ended, run_workers
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-12
-DEATH_OF = {0: Ambush(0, "torch.distributed:recv"), 1: Ambush(1, "torch.distributed:send")}
+DEATH_OF = {rank: Ambush(rank, "ntps.distributed.world:World.reduce") for rank in (0, 1)}
 """Of one of two, when both have all their sums on disk: in the midst of the batches, the other may have none yet."""
 
 
@@ -148,9 +148,8 @@ def test_the_order_of_the_exchange_is_that_of_no_dictionary() -> None:
             super().__init__()
             self.seen: list[int] = []
 
-        def gather(self, tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+        def reduce(self, tensor: torch.Tensor) -> None:
             self.seen.append(tensor.numel())
-            return iter(())
 
     orders = []
     for turned in (False, True):
@@ -171,8 +170,8 @@ AMBUSHES = [
     Ambush(1, "ntps.checkpoint.checkpoint:write_moments", 2),
     Ambush(1, "ntps.checkpoint.checkpoint:write_manifest", 1),
     Ambush(0, "ntps.checkpoint.checkpoint:write_manifest", 1, after=True),
-    Ambush(1, "torch.distributed:send", 7),
-    Ambush(0, "torch.distributed:recv", 5),
+    Ambush(1, "ntps.distributed.world:World.reduce", 7),
+    Ambush(0, "ntps.distributed.world:World.reduce", 5),
     Ambush(0, "ntps.scoring.score_run:write_moments", 0),
     Ambush(0, "ntps.scoring.score_run:write_moments", 0, after=True),
     Ambush(0, "ntps.scoring.score_run:share_probes"),
@@ -189,7 +188,9 @@ def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Settin
     other = 1 - ambush.rank
     assert ended.codes[other] == 1, ended
     if other == 0:
-        assert "process 1 of 2 on" in ended.said[0] and "give the same command again" in ended.said[0]
+        assert (
+            "the launcher has ended process 0 of 2" in ended.said[0] and "give the same command again" in ended.said[0]
+        )
     else:
         assert not errors(ended.said[1])
     assert set(setting.run(out, 2).codes) == {0}
@@ -223,7 +224,7 @@ def test_death_while_progress_is_dealt_anew(setting: Setting, tmp_path: Path) ->
 def test_no_work_is_repeated(setting: Setting, tmp_path: Path) -> None:
     """A process that has done its share does not do it again because another one died."""
     out = tmp_path / "run"
-    setting.run(out, 2, ambush=Ambush(1, "torch.distributed:send", 0))
+    setting.run(out, 2, ambush=Ambush(1, "ntps.distributed.world:World.reduce"))
     again = setting.run(out, 2, ambush=Ambush(0, "ntps.forward.stream:Pass.run_batch"))
     # It would be dead if it had run a batch before the joint sums were on disk; held-out texts come later.
     assert again.codes[0] == -9
@@ -246,7 +247,7 @@ def test_a_process_that_begins_leaves_the_folders_of_others_alone(tmp_path: Path
     fresh = Manifest({"model": "m"}, {}, 40, rank=1, world=2)
 
     class Begun(World):
-        def share(self, _fact: object) -> Any:
+        def broadcast_object(self, _value: object) -> Any:
             return {**fresh.partition, "complete": False}
 
     (tmp_path / "progress").mkdir()

@@ -6,13 +6,15 @@ import importlib
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+
+from torch.distributed import TCPStore
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -53,54 +55,44 @@ class Ended:
     said: tuple[str, ...]
 
 
-class Workers:
-    """Processes that run the command line together.
+def run_workers(commands: Sequence[Sequence[object]], log: Path, ambush: Ambush | None = None) -> Ended:
+    """Runs the command line in several processes, and ends all of them when one has failed, as torchrun does.
 
     Args:
         commands: Arguments of each process.
         log: Folder for what they print.
         ambush: Where one of them dies.
     """
-
-    def __init__(self, commands: Sequence[Sequence[object]], log: Path, ambush: Ambush | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        log.mkdir(parents=True, exist_ok=True)
-        self._logs = [log / f"{rank}.log" for rank in range(len(commands))]
-        self._processes: list[ForkServerProcess] = []
-        for rank, command in enumerate(commands):
-            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(commands), "MASTER_PORT": port}
-            arguments = [str(part) for part in command]
-            chosen = ambush if ambush and ambush.rank == rank else None
-            process = _CONTEXT.Process(target=_run, args=(place, arguments, self._logs[rank], chosen))
-            process.start()
-            self._processes.append(process)
-
-    def kill(self, rank: int) -> None:
-        """Sends SIGKILL."""
-        self._processes[rank].kill()
-
-    def wait(self) -> Ended:
-        """Waits for all; none may need longer than the deadline."""
-        deadline = time.monotonic() + DEADLINE
-        for process in self._processes:
-            process.join(max(deadline - time.monotonic(), 0.1))
-        hanging = [rank for rank, process in enumerate(self._processes) if process.is_alive()]
-        for rank in hanging:
-            self.kill(rank)
-        said = tuple(log.read_text() for log in self._logs)
-        assert not hanging, (hanging, said)
-        return Ended(tuple(process.exitcode or 0 for process in self._processes), said)
-
-
-def run_workers(commands: Sequence[Sequence[object]], log: Path, ambush: Ambush | None = None) -> Ended:
-    """Runs the processes to their ends."""
-    return Workers(commands, log, ambush).wait()
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    log.mkdir(parents=True, exist_ok=True)
+    logs = [log / f"{rank}.log" for rank in range(len(commands))]
+    processes: list[ForkServerProcess] = []
+    for rank, command in enumerate(commands):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(commands), "MASTER_PORT": store.port}
+        chosen = ambush if ambush and ambush.rank == rank else None
+        process = _CONTEXT.Process(target=_run, args=(place, [str(part) for part in command], logs[rank], chosen))
+        process.start()
+        processes.append(process)
+    deadline = time.monotonic() + DEADLINE
+    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+        if any(process.exitcode for process in processes):
+            for process in processes:
+                process.terminate()
+            break
+        wait([process.sentinel for process in processes if process.is_alive()], timeout=1)
+    for process in processes:
+        process.join(max(deadline - time.monotonic(), 0.1))
+    hanging = [rank for rank, process in enumerate(processes) if process.is_alive()]
+    for rank in hanging:
+        processes[rank].kill()
+    said = tuple(each.read_text() for each in logs)
+    assert not hanging, (hanging, said)
+    return Ended(tuple(process.exitcode or 0 for process in processes), said)
 
 
 def _run(place: dict[str, int], arguments: list[str], log: Path, ambush: Ambush | None) -> None:
     os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

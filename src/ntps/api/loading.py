@@ -101,7 +101,7 @@ def open_inputs(
     reads = (model, task, options.tokenizer, adapter, options.data_dir)
     with claim_folder(folder, options.overwrite, writes, reads) if folder and world.rank == 0 else nullcontext():
         # Nobody begins before the folder is known to be free.
-        world.meet()
+        world.barrier()
         if not isinstance(model, LanguageModel):
             # A mistake in its name costs less than the texts.
             find_model(model, options.tokenizer)

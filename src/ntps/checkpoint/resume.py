@@ -35,9 +35,9 @@ def open_progress(
     if world.rank == 0:
         take(out, (*RESULTS, *PARTS, *PASS))
         checkpoint = _open_first(out, fresh, asked, resume, overwrite)
-        world.share(lambda: {**checkpoint.manifest.partition, "complete": checkpoint.manifest.complete})
+        world.broadcast_object({**checkpoint.manifest.partition, "complete": checkpoint.manifest.complete})
         return checkpoint
-    decided = world.share(dict)
+    decided = world.broadcast_object(None)
     fresh = replace(fresh, **{**decided, "merged_batches": tuple(decided["merged_batches"])})
     folder = folder_of(out, fresh.rank)
     with writing(folder):

@@ -29,7 +29,7 @@ def require_equal_across_processes(world: World, identity: Mapping[str, Any]) ->
         InputError: Some process has loaded something else.
     """
     mine = json.loads(json.dumps(identity))
-    said = world.meet(mine)
+    said = world.all_gather_object(mine)
     for rank, other in enumerate(said):
         differing = [name for name in mine if name not in PLACES and other[name] != said[0][name]]
         if differing:
@@ -50,17 +50,15 @@ def join_moments(world: World, moments: dict[int, Moments]) -> None:
         world: The processes.
         moments: The moments of this process, of the same layers in all.
     """
-    world.meet()
+    world.barrier()
     for layer in sorted(moments):
         own = moments[layer]
         # Not in the order of the dictionary: sums that were read from a file have another one.
         for name in SUMS:
-            total = own.sums[name]
-            for part in world.gather(total):
-                total += part.to(total.device)
-        for texts, tokens in world.gather(torch.tensor([own.texts, own.tokens])):
-            own.texts += int(texts)
-            own.tokens += int(tokens)
+            world.reduce(own.sums[name])
+        counts = torch.tensor([own.texts, own.tokens])
+        world.reduce(counts)
+        own.texts, own.tokens = counts.tolist()
 
 
 def share_probes(
@@ -75,21 +73,20 @@ def share_probes(
         shape: (d, c) of every probe.
     """
     # The closed forms take the first process a while.
-    world.meet()
+    world.barrier()
     nothing = LinearProbe(np.zeros(shape), np.zeros(shape[1]))
     known = {}
     for layer in layers:
         parts = vars(probes.get(layer, nothing)).items()
-        known[layer] = LinearProbe(**{name: world.spread(torch.as_tensor(part)).numpy() for name, part in parts})
+        known[layer] = LinearProbe(**{name: world.broadcast(torch.as_tensor(part)).numpy() for name, part in parts})
     return known
 
 
 def join_tallies(world: World, tallies: Mapping[int, PredictionSums]) -> None:
     """Adds the tallies of all other processes to those of the first one, in the order of their ranks."""
-    world.meet()
+    world.barrier()
     for tally in tallies.values():
-        for part in world.gather(torch.from_numpy(tally.sums)):
-            tally.sums += part.cpu().numpy()
+        world.reduce(torch.from_numpy(tally.sums))
 
 
 def share_record(world: World, record: ScoreRecord | None) -> ScoreRecord:
@@ -100,6 +97,6 @@ def share_record(world: World, record: ScoreRecord | None) -> ScoreRecord:
     if record is not None:
         record.curves.to_parquet(file, index=False)
     content = np.frombuffer(file.getbuffer(), dtype=np.uint8).copy()
-    result, size = world.share(lambda: [None if record is None else record.result.to_dict(), len(content)])
-    content = world.spread(torch.from_numpy(np.resize(content, size))).numpy()
+    result, size = world.broadcast_object([None if record is None else record.result.to_dict(), len(content)])
+    content = world.broadcast(torch.from_numpy(np.resize(content, size))).numpy()
     return ScoreRecord(ScoreFile.model_validate(result), pd.read_parquet(io.BytesIO(content.tobytes())))

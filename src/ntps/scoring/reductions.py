@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ntps.checkpoint.checkpoint import Checkpoint
-from ntps.distributed.world import PeerFailed
+from ntps.distributed.peers import PeerFailed
 from ntps.forward.batch_plan import Batch
 from ntps.forward.stream import Pass, Store, discard_pooled
 from ntps.moments.accumulator import Moments

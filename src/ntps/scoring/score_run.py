@@ -102,7 +102,6 @@ class _ScoreRun(RunSession):
     ) -> None:
         super().__init__(model, task, settings, reporter)
         self.world = world
-        world.device = model.device
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
         run = require_equal_across_processes(self.world, self.identity(keep_moments))
@@ -111,7 +110,7 @@ class _ScoreRun(RunSession):
         self.whole = {"kind": ScoreRecord.kind, **run, "baseline": before, "place": self.place}
         if out is not None:
             fresh = Manifest(run, self.conditions(), self.tokens_per_batch, self.world.rank, self.world.size)
-            if self.world.share(lambda: left_behind(out, self.whole)) and resume:
+            if self.world.broadcast_object(self.world.rank == 0 and left_behind(out, self.whole)) and resume:
                 # It was killed when all but the clearing up was done.
                 Checkpoint(out, fresh).leave()
                 return share_record(self.world, None if self.world.rank else ScoreRecord.read(out))
@@ -137,13 +136,14 @@ class _ScoreRun(RunSession):
         if checkpoint is None or not checkpoint.manifest.complete:
             shard = checkpoint.manifest.shard if checkpoint else Shard(self.world.rank, self.world.size)
             work = self.work(self.task.train, self.tokens, "train texts", shard)
-            moments, seconds = self.within_memory(
-                lambda work: collect_moments(
-                    work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else discard_pooled
-                ),
-                work,
-                checkpoint,
-            )
+            with self.world.checked_batches():
+                moments, seconds = self.within_memory(
+                    lambda work: collect_moments(
+                        work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else discard_pooled
+                    ),
+                    work,
+                    checkpoint,
+                )
             self.count(seconds)
             with self.clock.phase("statistics"):
                 moments = self.join(moments, out, checkpoint, keep_moments, len(work.plan))
@@ -180,7 +180,7 @@ class _ScoreRun(RunSession):
                 else:
                     checkpoint.save(moments, batches, batches, complete=True)
         # Not before they are on disk may the others forget theirs.
-        self.world.meet()
+        self.world.barrier()
         return {} if self.world.rank else moments
 
     def closed_forms(self, moments: dict[int, Moments]) -> list[LayerScore]:
@@ -214,7 +214,7 @@ class _ScoreRun(RunSession):
                 f"a batch did not fit the memory: batches were cut to {self.largest} padded tokens, which moves "
                 "results by no more than another --tokens-per-batch does"
             )
-        said = [note for each in self.world.meet(notes) for note in each]
+        said = [note for each in self.world.all_gather_object(notes) for note in each]
         self.notes = tuple(dict.fromkeys(said))
         record = None
         if self.world.rank == 0:
