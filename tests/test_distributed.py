@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,6 @@ from workers import Ambush, Ended, run_workers
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-12
-DEATH_OF = {rank: Ambush(rank, "ntps.distributed.world:World.reduce") for rank in (0, 1)}
-"""Of one of two, when both have all their sums on disk: in the midst of the batches, the other may have none yet."""
 
 
 class Setting:
@@ -40,6 +39,7 @@ class Setting:
             texts = random_texts(size, size)
             save_rows(self.task / f"{name}.jsonl", texts, [len(text) // 3 % 3 for text in texts])
         self._whole: dict[int, Path] = {}
+        self._died: Path | None = None
 
     def command(self, out: Path | None, *more: object, task: Path | None = None) -> list[object]:
         """Arguments of one process."""
@@ -57,6 +57,15 @@ class Setting:
             assert set(self.run(out, size).codes) == {0}
             self._whole[size] = out
         return self._whole[size]
+
+    def died(self, out: Path) -> Path:
+        """Fills a folder with what two processes leave when both have their sums on disk, and then one dies."""
+        if self._died is None:
+            self._died = self.folder / "died"
+            ended = self.run(self._died, 2, ambush=Ambush(1, "ntps.distributed.world:World.reduce"))
+            assert ended.codes == (1, -9)
+        shutil.copytree(self._died, out)
+        return out
 
 
 @pytest.fixture(scope="module")
@@ -223,8 +232,7 @@ def test_death_while_progress_is_dealt_anew(setting: Setting, tmp_path: Path) ->
 
 def test_no_work_is_repeated(setting: Setting, tmp_path: Path) -> None:
     """A process that has done its share does not do it again because another one died."""
-    out = tmp_path / "run"
-    setting.run(out, 2, ambush=Ambush(1, "ntps.distributed.world:World.reduce"))
+    out = setting.died(tmp_path / "run")
     again = setting.run(out, 2, ambush=Ambush(0, "ntps.forward.stream:Pass.run_batch"))
     # It would be dead if it had run a batch before the joint sums were on disk; held-out texts come later.
     assert again.codes[0] == -9
@@ -289,8 +297,7 @@ def test_processes_that_read_other_texts_are_refused(setting: Setting, tmp_path:
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("name", ["ledger.json", "layer.001.safetensors"])
 def test_damaged_progress_of_any_process_is_refused(rank: int, name: str, setting: Setting, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    setting.run(out, 2, ambush=DEATH_OF[1 - rank])
+    out = setting.died(tmp_path / "run")
     folder = out / "progress" / ("rank.1" if rank else "")
     path = next(path for path in [*folder.glob(name), *folder.glob(f"batch.*/{name}")])
     content = bytearray(path.read_bytes())
@@ -305,8 +312,7 @@ def test_damaged_progress_of_any_process_is_refused(rank: int, name: str, settin
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_progress_of_another_run_is_refused(size: int, setting: Setting, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    setting.run(out, 2, ambush=DEATH_OF[0])
+    out = setting.died(tmp_path / "run")
     # As if the first process had died before it wrote anything.
     (out / "progress" / "ledger.json").unlink()
     assert "pooling (mean then, last now)" in sentence(setting.run(out, size, "--pooling", "last"))

@@ -18,7 +18,14 @@ from torch.distributed import TCPStore
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["ntps.cli", "transformers.models.llama.modeling_llama", "torch.distributed.rendezvous"]
+    [
+        "ntps.cli",
+        "ntps.api.scoring",
+        "pyarrow.parquet",
+        "torch.distributed.rendezvous",
+        "transformers.models.auto.tokenization_auto",
+        "transformers.models.llama.modeling_llama",
+    ]
 )
 DEADLINE = 300.0
 
@@ -106,6 +113,8 @@ def paced_main(ambush: Ambush | None) -> None:
     from ntps.cli import main
 
     checkpoint.INTERVAL, checkpoint.SHARE = 0.0, float("inf")
+    # What a process has written outlives it, if not its machine.
+    os.fsync = lambda _descriptor: None
     if ambush is not None:
         _lay(ambush)
     main()

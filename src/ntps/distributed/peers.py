@@ -13,7 +13,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from torch.distributed import PrefixStore, Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from ntps.errors import NtpsError
 
@@ -131,7 +131,7 @@ class Peers:
                 session = PrefixStore(name, store)
                 session.set(f"{JOINED}/{self._rank}", own)
             if name and self._rank == 0 and session.check([f"{JOINED}/{rank}" for rank in range(self._size)]):
-                session.set(JOINED, b" ".join(session.get(f"{JOINED}/{rank}") for rank in range(self._size)))
+                session.set(JOINED, " ".join(session.get(f"{JOINED}/{rank}").decode() for rank in range(self._size)))
             if name and session.check([JOINED]) and own in session.get(JOINED).decode():
                 return session
             time.sleep(POLL)

@@ -12,12 +12,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed import PrefixStore, ProcessGroupGloo
+from torch.distributed import ProcessGroupGloo
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from ntps.distributed.launch import is_launched
@@ -36,6 +36,7 @@ class World:
     def __init__(self, rank: int = 0, size: int = 1, peers: Peers | None = None) -> None:
         self.rank, self.size = rank, size
         self._peers = peers
+        self._group: Any = None
         self._in_batches = False
 
     @property
@@ -99,28 +100,32 @@ class World:
         """
         if self._peers is None:
             return
-        with self._peers.connected():
+        with self._connected(self._peers) as group:
             if self.rank:
-                self._group.send([tensor.cpu().contiguous()], 0, 0).wait()
+                group.send([tensor.cpu().contiguous()], 0, 0).wait()
             else:
                 part = torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format)
                 for other in range(1, self.size):
-                    self._group.recv([part], other, 0).wait()
+                    group.recv([part], other, 0).wait()
                     tensor += part.to(tensor.device)
 
     def broadcast(self, tensor: Tensor) -> Tensor:
         """The tensor of the first process, in all; the others give one of the same shape and dtype."""
         if self._peers is not None:
             tensor = tensor.clone(memory_format=torch.contiguous_format)
-            with self._peers.connected():
-                self._group.broadcast(tensor, 0).wait()
+            with self._connected(self._peers) as group:
+                group.broadcast(tensor, 0).wait()
         return tensor
 
-    @cached_property
-    def _group(self) -> ProcessGroupGloo:
-        """Apart from the default group of torch, which fine-tuning or a script of the user's may need."""
-        assert self._peers is not None
-        return ProcessGroupGloo(PrefixStore("sums", self._peers.store), self.rank, self.size, PEER_TIMEOUT)
+    @contextmanager
+    def _connected(self, peers: Peers) -> Iterator[Any]:
+        """A group apart from the default one of torch, which fine-tuning or a script of the user's may need."""
+        with peers.connected():
+            if self._group is None:
+                # Not while one of them may be dead: torch hears no signal when it waits.
+                peers.exchange(None)
+                self._group = ProcessGroupGloo(PrefixStore("sums", peers.store), self.rank, self.size, PEER_TIMEOUT)
+            yield self._group
 
     def _hear(self, number: int, _frame: object) -> None:
         """Ends this process in good order when the launcher says so."""
