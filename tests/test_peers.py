@@ -29,10 +29,12 @@ Found = TypeVar("Found")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign of life every hundredth of a second, and death after half a second of silence."""
+    """A sign of life every hundredth of a second."""
     for name, value in {"BEAT": 0.01, "POLL": 0.001, "GRACE": 0.1}.items():
         monkeypatch.setattr(peers, name, value)
-    monkeypatch.setattr(peers, "PEER_TIMEOUT", timedelta(seconds=0.5))
+
+
+HALF_A_SECOND = timedelta(seconds=0.5)
 
 
 def together(size: int, act: Callable[[int], Found]) -> list[Found]:
@@ -64,8 +66,9 @@ def test_facts_come_by_rank() -> None:
         assert found == [[[0, turn], [1, turn], [2, turn]]] * 3
 
 
-def test_a_process_that_works_for_long_is_not_dead() -> None:
+def test_a_process_that_works_for_long_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = meet(2)
+    monkeypatch.setattr(peers, "PEER_TIMEOUT", HALF_A_SECOND)
     time.sleep(1)
     assert first.trouble is second.trouble is None
     # Who has finished is silent, and not dead either.
@@ -76,8 +79,9 @@ def test_a_process_that_works_for_long_is_not_dead() -> None:
 
 
 @pytest.mark.parametrize("dead", [0, 1])
-def test_silence_is_death(dead: int) -> None:
+def test_silence_is_death(dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     both = meet(2)
+    monkeypatch.setattr(peers, "PEER_TIMEOUT", HALF_A_SECOND)
     silence(both[dead])
     assert f"process {dead} of 2 gives no sign of life" in wait_for_trouble(both[1 - dead])
     with pytest.raises(PeerFailed, match="give the same command again"):
@@ -117,16 +121,30 @@ def test_the_words_of_a_run_before_a_restart_mean_nothing() -> None:
     store = HashStore()
     old = together(2, lambda rank: Peers(rank, 2, store))
     with ThreadPoolExecutor() as pool:
-        old[1].leave(InputError("of old"))
+        silence(old[1])
         # It comes again before the first process, which still belongs to the old run.
         second = pool.submit(Peers, 1, 2, store)
-        time.sleep(0.1)
+        assert "process 1 of 2" in (said := wait_for_trouble(old[0])) and "was started again" in said
         assert not second.done()
         first = Peers(0, 2, store)
     assert together(2, lambda rank: [first, second.result()][rank].exchange(rank)) == [[0, 1]] * 2
 
 
-def test_a_process_that_does_not_come() -> None:
+def test_the_second_run_of_a_script_does_not_end_the_first_one() -> None:
+    store = HashStore()
+    old = together(2, lambda rank: Peers(rank, 2, store))
+    with ThreadPoolExecutor() as pool:
+        old[1].leave(None)
+        second = pool.submit(Peers, 1, 2, store)
+        time.sleep(0.1)
+        old[0].check()
+        old[0].leave(None)
+        Peers(0, 2, store)
+    assert second.result().trouble is None
+
+
+def test_a_process_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "PEER_TIMEOUT", HALF_A_SECOND)
     for rank in (0, 1):
         with pytest.raises(NtpsError, match=rf"process {rank} of 2 on .* did not find the others: not all of them"):
             Peers(rank, 2, HashStore())

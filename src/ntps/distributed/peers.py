@@ -125,6 +125,8 @@ class Peers:
         deadline = time.monotonic() + PEER_TIMEOUT.total_seconds()
         own, name = uuid.uuid4().hex, ""
         if self._rank == 0:
+            if store.check([SESSION]):
+                self._replace(PrefixStore(store.get(SESSION).decode(), store))
             store.set(SESSION, own)
         while time.monotonic() < deadline:
             if store.check([SESSION]) and name != (name := store.get(SESSION).decode()):
@@ -132,10 +134,17 @@ class Peers:
                 session.set(f"{JOINED}/{self._rank}", own)
             if name and self._rank == 0 and session.check([f"{JOINED}/{rank}" for rank in range(self._size)]):
                 session.set(JOINED, " ".join(session.get(f"{JOINED}/{rank}").decode() for rank in range(self._size)))
-            if name and session.check([JOINED]) and own in session.get(JOINED).decode():
-                return session
+            if name and session.check([JOINED]):
+                if own in session.get(JOINED).decode():
+                    return session
+                self._replace(session)
             time.sleep(POLL)
         raise TimeoutError(f"not all of them came within {PEER_TIMEOUT.total_seconds():.0f} s")
+
+    def _replace(self, session: Store) -> None:
+        """Tells those who still wait for the dead process in whose place this one was started."""
+        if session.add(f"alive/{self._rank}", 0) < LEFT:
+            session.compare_set(FAILED, "", f"{self._name} was started again")
 
     def _wait(self, key: str) -> bytes:
         while not self.store.check([key]):
