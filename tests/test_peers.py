@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 import torch
-from torch.distributed import HashStore, TCPStore
+from torch._C._distributed_c10d import HashStore, TCPStore
 
 from ntps import InputError, NtpsError
 from ntps.checkpoint.manifest import read_manifest

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from torch.distributed import TCPStore
+from torch._C._distributed_c10d import TCPStore
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -114,7 +114,7 @@ def paced_main(ambush: Ambush | None) -> None:
 
     checkpoint.INTERVAL, checkpoint.SHARE = 0.0, float("inf")
     # What a process has written outlives it, if not its machine.
-    os.fsync = lambda _descriptor: None
+    os.fsync = lambda fd: None
     if ambush is not None:
         _lay(ambush)
     main()
