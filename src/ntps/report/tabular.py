@@ -53,7 +53,10 @@ class ReportTable:
     def rows(self) -> list[list[tuple[str, str]]]:
         """For each cell what is shown and what it sorts by, which is empty where there is no value."""
         return [
-            [(written(value, column.kind), sort_key(value)) for column, value in zip(self.columns, row, strict=True)]
+            [
+                (written(value, column.kind), "" if missing(value) else str(value))
+                for column, value in zip(self.columns, row, strict=True)
+            ]
             for row in self.frame[[column.key for column in self.columns]].itertuples(index=False)
         ]
 
@@ -94,12 +97,7 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def sort_key(value: Any) -> str:
-    """What a cell sorts by."""
-    return "" if missing(value) else str(value)
-
-
-def missing(value: Any) -> bool:
+def missing(value: object) -> bool:
     """Whether there is no value."""
     return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
