@@ -138,7 +138,7 @@ def _refuse_integers(files: ModelFiles, config: Any) -> None:
                     )
 
 
-def require_finite(base: Any, name: str, dtype: torch.dtype) -> None:
+def require_finite(base: nn.Module, name: str, dtype: torch.dtype) -> None:
     """Attention on the CPU turns queries and keys that are NaN into finite states: only the weights tell."""
     for parameter, weight in base.named_parameters():
         if weight.device.type != "meta" and not bool(torch.isfinite(weight).all()):

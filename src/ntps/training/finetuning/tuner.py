@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float64
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     Adafactor,
     PrinterCallback,
@@ -151,7 +151,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         self._logits: tuple[int, Array] | None = None
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean loss of a part of a step; the parts are of equal size, so that their mean is that of the step."""
         logits = model(inputs["ids"], inputs["lengths"])
@@ -204,7 +204,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             folder.mkdir(parents=True, exist_ok=True)
             save_file(trained_weights(self._classifier), folder / TRAINED)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         """Says in one sentence what the disk refuses: torch tells of it in a RuntimeError."""
         try:
             super()._save_checkpoint(model, trial)
@@ -216,7 +216,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
                 "another folder with --out"
             ) from error
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """The other half of :meth:`save_model`."""
         weights = load_file(Path(resume_from_checkpoint) / TRAINED)
         result = self._classifier.load_state_dict(weights, strict=False)
@@ -224,7 +224,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             raise InputError(f"{resume_from_checkpoint} is damaged: start again with --overwrite")
 
 
-def trained_weights(classifier: Any) -> dict[str, Tensor]:
+def trained_weights(classifier: nn.Module) -> dict[str, Tensor]:
     """The weights that training changes, by name."""
     return {name: weight.data for name, weight in classifier.named_parameters() if weight.requires_grad}
 
@@ -235,17 +235,26 @@ class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance = advance
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         """Counts the steps of an earlier run."""
         self._advance(state.global_step)
 
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A step is done."""
         self._advance(1)
         # An average is not part of a checkpoint.
         control.should_log |= control.should_save or state.global_step >= state.max_steps
 
-    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Looks at the loss."""
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             raise NumericalError(
