@@ -22,11 +22,12 @@ from common import show
 from ntps import LanguageModel, Task, load_model, load_task
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.session import RunSession
-from ntps.jobs.settings import PassSettings
 from ntps.models.tokenizing.tokens import tokenize
+from ntps.options.passes import PassSettings
+from ntps.options.probing import AdamWProbe
 from ntps.training.probes.adamw import train_head
-from ntps.training.probes.settings import AdamwRecipe
 
+SEED = 0
 TIMED = 2
 """Epochs through the frozen model that are timed."""
 
@@ -74,22 +75,24 @@ def main(
 ) -> None:
     """Time both."""
     model, task = load_model(model_name), load_task(task_name, limit=texts, data_dir=data_dir)
-    recipe = AdamwRecipe()
+    recipe = AdamWProbe()
 
     began = time.perf_counter()
     pooled = pool_once(model, task)
     after_pass = time.perf_counter()
-    train_head(lambda batch: pooled[batch], model.hidden_size, task, recipe)
+    train_head(lambda batch: pooled[batch], model.hidden_size, task, recipe, SEED)
     once = {"pass": after_pass - began, "epochs": time.perf_counter() - after_pass}
 
     frozen = FrozenModel(model, task)
     ends: list[float] = []
     slow = replace(recipe, epochs=TIMED + 1)
-    train_head(frozen, model.hidden_size, task, slow, lambda *_epoch: ends.append(time.perf_counter()))
+    train_head(frozen, model.hidden_size, task, slow, SEED, lambda *_epoch: ends.append(time.perf_counter()))
     an_epoch = (ends[-1] - ends[0]) / TIMED
 
     plain = replace(recipe, epochs=TIMED, dropout=0.0)
-    heads = [train_head(features, model.hidden_size, task, plain) for features in (lambda batch: pooled[batch], frozen)]
+    heads = [
+        train_head(features, model.hidden_size, task, plain, SEED) for features in (lambda batch: pooled[batch], frozen)
+    ]
     show(
         {
             "model": model.id,

@@ -17,7 +17,7 @@ import typer
 
 import ntps
 from common import interleaved, medians, random_model_folder, ratio, show
-from ntps.training.finetuning.recipe import STEPS
+from ntps.options.finetuning import STEPS
 
 
 def main(
@@ -35,7 +35,7 @@ def main(
             {
                 "score": lambda: ntps.score(folder, task, test=False),
                 "adamw_probe": lambda: ntps.probe(folder, task, "adamw", test=False),
-                "lora": lambda: ntps.finetune(folder, task, steps=steps, test=False),
+                "lora": lambda: ntps.finetune(folder, task, ntps.LoRA(steps=steps), test=False),
             },
             rounds,
         )

@@ -15,31 +15,32 @@ import torch
 import ntps
 import ntps.api
 from ntps.errors import InputError
-from ntps.jobs.settings import PassSettings
-from ntps.limits import check_number
 from ntps.models.devices import check_device_name, find_device
+from ntps.options.finetuning import METHODS, FinetuneSettings, LoRA
+from ntps.options.keywords import method_of
+from ntps.options.limits import check_number
+from ntps.options.passes import PassSettings
+from ntps.options.probing import AdamWProbe, ProbeSettings
 from ntps.tasks.load import load_task
 from ntps.training.finetuning.finetune_run import _device
-from ntps.training.finetuning.recipe import FinetuneSettings
-from ntps.training.probes.settings import ProbeSettings
 
 BAD = [math.nan, math.inf, -math.inf]
 
 
 @pytest.mark.parametrize("value", [*BAD, 0, 3, 2.5])
 def test_what_is_out_of_range_is_told_with_the_range(value: float) -> None:
-    with pytest.raises(InputError, match=r"^--x must be above 0 and at most 2, not"):
-        check_number("--x", value, above=0, at_most=2)
+    with pytest.raises(InputError, match=r"^`x` must be above 0 and at most 2, not"):
+        check_number("x", value, above=0, at_most=2)
 
 
 def test_what_is_in_range_is_nothing_to_speak_of() -> None:
     for value in (None, 1e-300, 1, 2):
-        check_number("--x", value, above=0, at_most=2)
-    check_number("--x", 0, at_least=0, below=1)
-    with pytest.raises(InputError, match=r"^--x must be a finite number, not nan$"):
-        check_number("--x", math.nan)
-    with pytest.raises(InputError, match=r"^--x must be at least 1, not auto$"):
-        check_number("--x", "auto", at_least=1)
+        check_number("x", value, above=0, at_most=2)
+    check_number("x", 0, at_least=0, below=1)
+    with pytest.raises(InputError, match=r"^`x` must be a finite number, not nan$"):
+        check_number("x", math.nan)
+    with pytest.raises(InputError, match=r"^`x` must be at least 1, not auto$"):
+        check_number("x", "auto", at_least=1)
 
 
 @pytest.mark.parametrize(
@@ -59,15 +60,14 @@ def test_what_is_in_range_is_nothing_to_speak_of() -> None:
 )
 def test_recipes_of_fine_tuning(name: str, values: list[Any]) -> None:
     for value in values:
-        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')} must be"):
-            FinetuneSettings(**{name: value})
+        with pytest.raises(InputError, match=f"^`{name}` must be"):
+            FinetuneSettings(**{name: value}) if hasattr(FinetuneSettings, name) else LoRA(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["rank", "alpha", "lora_dropout", "start_layer"])
 def test_what_full_fine_tuning_would_ignore_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="means nothing to --method full"):
-        options: dict[str, Any] = {name: 1e-1 if name == "lora_dropout" else 3}
-        FinetuneSettings(method="full", **options)
+    with pytest.raises(InputError, match=f"^`{name}` means nothing to `method` full: it is an option of lora$"):
+        method_of("method", "full", METHODS, {name: 0.1})
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_what_full_fine_tuning_would_ignore_is_refused(name: str) -> None:
 )
 def test_recipes_of_probes(name: str, values: list[Any]) -> None:
     for value in values:
-        with pytest.raises(InputError, match=f"^--{name.replace('_', '-')} must be"):
-            ProbeSettings(**{"kind": "adamw", name: value})
+        with pytest.raises(InputError, match=f"^`{name}` must be"):
+            ProbeSettings(seed=value) if name == "seed" else AdamWProbe(**{name: value})
 
 
 @pytest.mark.parametrize("layers", ["zz", "", "1,,2", "1:2:3", "1.5", "0-3"])
@@ -103,7 +103,7 @@ def test_layers_may_be_numbers(layers: Any) -> None:
 
 @pytest.mark.parametrize("layers", [True, [], [0, 1.5], 2.0, ["0", "3"], [True]])
 def test_what_is_no_layer(layers: Any) -> None:
-    with pytest.raises(InputError, match=r"^layers .* cannot be read: give whole numbers such as \[0, 3, -1\]$"):
+    with pytest.raises(InputError, match=r"^`layers` .* cannot be read: give whole numbers such as \[0, 3, -1\]$"):
         ntps.score(layers=layers)
 
 
@@ -119,13 +119,13 @@ def test_what_is_loaded_takes_no_options_of_loading() -> None:
     model, task = ntps.load_model(), ntps.load_task(limit=20)
     of_tasks: dict[str, Any] = {"limit": 0, "split": "test", "text_columns": ["a"], "config": "b"}
     for name, value in of_tasks.items():
-        with pytest.raises(InputError, match=f"^{name} has no effect on a task that is loaded already"):
+        with pytest.raises(InputError, match=f"^`{name}` has no effect on a task that is loaded already"):
             ntps.score(task=task, **{name: value})
     of_models: dict[str, Any] = {"device": "cpu", "dtype": "float64", "adapter": "a", "trust_remote_code": True}
     for name, value in of_models.items():
-        with pytest.raises(InputError, match=f"^{name} has no effect on a model that is loaded already"):
+        with pytest.raises(InputError, match=f"^`{name}` has no effect on a model that is loaded already"):
             ntps.score(model, **{name: value})
-    with pytest.raises(InputError, match=r"^model is loaded already, and fine-tuning would change it"):
+    with pytest.raises(InputError, match=r"^`model` is loaded already, and fine-tuning would change it"):
         ntps.finetune(model)  # the type allows it, as for all jobs
 
 
@@ -140,15 +140,15 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limit": 30.5}, "^The limit of texts must be a whole number, not 30.5$"),
-        ({"limit": "30"}, "^The limit of texts must be a finite number, not 30$"),
+        ({"limit": 30.5}, "^`limit` must be a whole number, not 30.5$"),
+        ({"limit": "30"}, "^`limit` must be at least 1, not 30$"),
         ({"seed": None}, "must be a whole number, not None"),
         ({"seed": 1.5}, "must be a whole number, not 1.5$"),
-        ({"max_length": 5.5}, "^--max-length must be a whole number, not 5.5$"),
-        ({"max_length": [5]}, r"^--max-length must be at least 1, not \[5\]$"),
-        ({"tokens_per_batch": True}, "^--tokens-per-batch must be at least 1, not True$"),
-        ({"test": "no"}, "^test must be True or False, not 'no'$"),
-        ({"text_columns": "text"}, r"^text_columns must be a list of names, such as \['text'\], not 'text'\.$"),
+        ({"max_length": 5.5}, "^`max_length` must be a whole number, not 5.5$"),
+        ({"max_length": [5]}, r"^`max_length` must be at least 1, not \[5\]$"),
+        ({"tokens_per_batch": True}, "^`tokens_per_batch` must be at least 1, not True$"),
+        ({"test": "no"}, "^`test` must be True or False, not 'no'$"),
+        ({"text_columns": "text"}, r"^`text_columns` must be a list of names, such as \['text'\], not 'text'\.$"),
     ],
 )
 def test_values_of_the_wrong_type_are_one_sentence(options: dict[str, Any], message: str) -> None:
@@ -163,7 +163,7 @@ def test_annotations_are_those_of_the_keywords(function: Any) -> None:
 
 def test_seeds_of_samples() -> None:
     for seed in (-1, 10**23):
-        with pytest.raises(InputError, match="seed of the sample must be at least 0 and at most 4294967295"):
+        with pytest.raises(InputError, match="`seed` must be at least 0 and at most 4294967295"):
             load_task(seed=seed)
 
 

@@ -28,11 +28,11 @@ def known(name):
 
 importlib.metadata.version = known
 sys.meta_path.insert(0, Blocker())
-from ntps import InputError, finetune, probe, score
+from ntps import AdamWProbe, InputError, LoRA, finetune, probe, score
 model, task = sys.argv[1:]
 score(model, task)
-print("score", probe(model, task, "ols").summary["layer"], probe(model, task, "adamw", epochs=1).summary["layer"])
-for attempt in (lambda: probe(model, task, "logistic"), lambda: finetune(model, task, steps=1)):
+print("score", probe(model, task, "ols").summary["layer"], probe(model, task, AdamWProbe(epochs=1)).summary["layer"])
+for attempt in (lambda: probe(model, task, "logistic"), lambda: finetune(model, task, LoRA(steps=1))):
     try:
         attempt()
     except InputError as error:
@@ -46,5 +46,5 @@ def test_scores_and_most_probes_need_no_extra(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, second, third = done.stdout.splitlines()
     assert first == "score 3 3"
-    assert second == "--kind logistic needs the package scikit-learn: install it with `pip install '.[train]'`"
+    assert second == "`kind` logistic needs the package scikit-learn: install it with `pip install '.[train]'`"
     assert third.startswith("fine-tuning needs the package ") and third.endswith("`pip install '.[train]'`")

@@ -169,7 +169,7 @@ def test_an_empty_out_is_no_folder_in_python_either(inputs: Path) -> None:
         lambda: ntps.rescore(inputs / "first", out=""),
         lambda: ntps.run_study("demo", ""),
     ):
-        with pytest.raises(InputError, match="--out is empty"):
+        with pytest.raises(InputError, match="`out` is empty"):
             call()
 
 
@@ -213,7 +213,9 @@ def test_what_somebody_puts_beside_checkpoints_stays(inputs: Path, tmp_path: Pat
                     (tmp_path / "progress" / name).parent.mkdir(parents=True, exist_ok=True)
                     (tmp_path / "progress" / name).write_text("mine")
 
-    ntps.finetune(inputs / "model", inputs / "first.jsonl", steps=6, save_every=1, out=tmp_path, reporter=Guest())
+    ntps.finetune(
+        inputs / "model", inputs / "first.jsonl", ntps.LoRA(steps=6), save_every=1, out=tmp_path, reporter=Guest()
+    )
     assert (tmp_path / "result.json").exists()
     assert sorted(snapshot(tmp_path / "progress")) == sorted(
         {*mine, *(str(parent) for name in mine for parent in Path(name).parents if parent.name)}

@@ -47,7 +47,7 @@ def calls(inputs: Path) -> dict[str, Call]:
         "from": lambda out: ntps.rescore(inputs / "first", out=out, centered=True),
         "merge": lambda out: ntps.merge([inputs / "first", inputs / "second"], out),
         "probe": lambda out: ntps.probe(model, task, out=out),
-        "lora": lambda out: ntps.finetune(model, task, steps=4, save_every=2, out=out),
+        "lora": lambda out: ntps.finetune(model, task, ntps.LoRA(steps=4), save_every=2, out=out),
     }
 
 

@@ -22,7 +22,7 @@ ROOT = Path(ntps.__file__).parent
 # A module imports from its own room and from floors below; rooms of one floor know nothing of each other.
 FLOORS = (
     ("errors", "lazy", "theory", "version"),
-    ("hub", "files", "limits", "options", "json_files", "distributed"),
+    ("hub", "files", "options", "json_files", "distributed"),
     ("tasks", "models", "moments"),
     ("forward",),
     ("jobs",),
@@ -152,7 +152,7 @@ def test_importing_and_asking_is_light() -> None:
     commands = [[], ["--help"], ["--version"], ["tasks"], ["models"]]
     commands += [[command.callback.__name__, "--help"] for command in app.registered_commands if command.callback]
     code = f"""
-import sys, ntps, ntps.hub, ntps.limits
+import sys, ntps, ntps.hub, ntps.options.limits
 from ntps.cli import main
 for arguments in {commands!r}:
     sys.argv = ["ntps", *arguments]
@@ -163,7 +163,7 @@ for arguments in {commands!r}:
 """
     assert loaded(code) & {*HEAVIER} == set()
     # Typer loads pydantic itself, for every command that it parses; we do not.
-    assert "pydantic" not in loaded("import ntps, ntps.hub, ntps.limits, ntps.cli")
+    assert "pydantic" not in loaded("import ntps, ntps.hub, ntps.options.limits, ntps.cli")
 
 
 def test_what_is_offered_is_light() -> None:
@@ -189,6 +189,6 @@ def test_the_doors_offer_what_editors_see(package: ModuleType) -> None:
 
 
 def test_the_door_offers_what_it_says() -> None:
-    assert len(ntps.__all__) == len(set(ntps.__all__)) <= 21
+    assert len(ntps.__all__) == len(set(ntps.__all__)) <= 26
     for name in ntps.__all__:
         assert getattr(ntps, name).__doc__, name

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from ntps import Moments
-from ntps.moments.kernels import Pooling
+from ntps.options.passes import Pooling
 from ntps.tasks.from_lists import task_from_lists
 from ntps.tasks.task import Task
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ntps.moments.accumulator import Moments
     from ntps.moments.curves import Curves
     from ntps.moments.layer_score import LayerScore, score_moments
+    from ntps.options.finetuning import FullFineTuning, LoRA
+    from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe
     from ntps.tasks.from_lists import task_from_lists
     from ntps.tasks.load import load_task
     from ntps.tasks.task import Task
@@ -31,10 +33,15 @@ else:
     __getattr__, __dir__ = offer(
         __name__,
         {
+            "AdamWProbe": "ntps.options.probing",
             "Curves": "ntps.moments.curves",
             "FinetuneResult": "ntps.api.results",
+            "FullFineTuning": "ntps.options.finetuning",
             "LanguageModel": "ntps.models.model",
             "LayerScore": "ntps.moments.layer_score",
+            "LeastSquares": "ntps.options.probing",
+            "LoRA": "ntps.options.finetuning",
+            "LogisticProbe": "ntps.options.probing",
             "Moments": "ntps.moments.accumulator",
             "ProbeResult": "ntps.api.results",
             "ScoreResult": "ntps.api.results",
@@ -54,11 +61,16 @@ else:
     )
 
 __all__ = [
+    "AdamWProbe",
     "Curves",
     "FinetuneResult",
+    "FullFineTuning",
     "InputError",
     "LanguageModel",
     "LayerScore",
+    "LeastSquares",
+    "LoRA",
+    "LogisticProbe",
     "Moments",
     "NtpsError",
     "NumericalError",

@@ -38,7 +38,7 @@ def folder_path(name: str | Path) -> Path:
         InputError: It has no name: an unset variable of a shell would mean the folder where one stands.
     """
     if not str(name).strip():
-        raise InputError("--out is empty: name a folder, or . for the one that you are in")
+        raise InputError("`out` is empty: name a folder, or . for the one that you are in")
     return Path(name)
 
 
@@ -55,7 +55,7 @@ def writing(path: Path) -> Iterator[None]:
             raise
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"cannot write {path}: {reason}; free the space or choose another folder with --out"
+            f"cannot write {path}: {reason}; free the space or choose another folder with `out`"
         ) from error
 
 
@@ -130,5 +130,5 @@ def _umask() -> int:
 def damaged(path: Path) -> InputError:
     """The error of a file of the progress that is not what was written."""
     return InputError(
-        f"{path} is damaged, so that the run cannot be continued: start again with --overwrite, or choose another --out"
+        f"{path} is damaged, so that the run cannot be continued: start again with `overwrite`, or choose another `out`"
     )

@@ -59,7 +59,7 @@ def hub_refusal(error: BaseException, kind: Kind, repo: str, revision: str | Non
 
 def unreachable(error: BaseException, kind: Kind, repo: str) -> InputError:
     """The sentence for a hub that does not answer."""
-    instead = "a local file or --data-dir" if kind == "dataset" else "a local folder"
+    instead = "a local file or `data_dir`" if kind == "dataset" else "a local folder"
     return InputError(
         f"The hub cannot be reached for the {kind} {repo} ({first_line(error)}): check the network, or give {instead}."
     )

@@ -140,7 +140,7 @@ def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(
 def test_a_budget_is_a_positive_number(model: Path, task: Path, run: Run, command: str, wrong: str) -> None:
     done = run(command, model, task, "--tokens-per-batch", wrong, "-q")
     assert done.status == 2
-    assert re.match("--tokens-per-batch must be (at least 1|a number of padded tokens, such as)", done.sentence)
+    assert "--tokens-per-batch" in done.err
 
 
 def test_from_scores_again_without_the_model(model: Path, task: Path, tmp_path: Path, run: Run) -> None:

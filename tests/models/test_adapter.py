@@ -77,7 +77,7 @@ def test_what_is_trained(kind: str, start: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", [-1, DEPTH])
 def test_there_is_no_such_block(start: int, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"--start-layer must be 0 to {DEPTH - 1} .*, not {start}"):
+    with pytest.raises(InputError, match=f"`start_layer` must be 0 to {DEPTH - 1} .*, not {start}"):
         lora(load_model(save_model(tmp_path)), start)
 
 

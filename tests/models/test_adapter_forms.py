@@ -196,7 +196,7 @@ def test_an_adapter_beside_the_weights_is_told_and_not_applied(tmp_path: Path) -
     alone = load_model(folder)
     assert alone.weights() == plain.weights()
     assert alone.adapter is None
-    assert [note for note in alone.notes if "holds an adapter beside its weights" in note and "--adapter" in note]
+    assert [note for note in alone.notes if "holds an adapter beside its weights" in note and "`adapter`" in note]
     merged = load_model(folder, adapter=folder)
     assert difference(states(merged.base), expected) < 1e-5
     assert merged.notes == plain.notes

@@ -136,7 +136,7 @@ def test_code_in_a_folder_does_not_run_unless_asked_for(own: Path) -> None:
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "custom.OwnConfig", "AutoModel": "custom.OwnModel"}}
     (own / "config.json").write_text(json.dumps(config))
     message = refusal(own)
-    assert "--trust-remote-code" in message and str(own) in message
+    assert "`trust_remote_code`" in message and str(own) in message
     assert not ran.exists()
 
 
@@ -193,7 +193,7 @@ def test_a_path_that_does_not_exist(name: str) -> None:
 
 def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     save_model(tmp_path, "llama", tokenizer=False)
-    assert "--tokenizer" in refusal(tmp_path)
+    assert "`tokenizer`" in refusal(tmp_path)
 
 
 def test_another_tokenizer_can_be_named(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_dtype_that_does_not_exist(qwen2: Path) -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:x"])
 def test_a_device_that_does_not_exist(device: str, qwen2: Path) -> None:
-    assert f"--device {device}" in refusal(qwen2, device=device)
+    assert f"`device` {device}" in refusal(qwen2, device=device)
 
 
 def test_an_encoder_decoder(tmp_path: Path) -> None:

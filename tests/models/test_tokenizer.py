@@ -71,7 +71,7 @@ def test_added_tokens_alone_are_no_tokenizer(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "LlamaTokenizer", "added_tokens_decoder": added})
     )
-    with pytest.raises(InputError, match="--tokenizer"):
+    with pytest.raises(InputError, match="`tokenizer`"):
         load_model(folder)
 
 

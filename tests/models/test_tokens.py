@@ -144,14 +144,14 @@ def test_the_limit_of_the_tokenizer_counts_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [0, -3, CONTEXT + 1])
 def test_a_limit_that_cannot_be(limit: int, models: dict[str, LanguageModel]) -> None:
-    with pytest.raises(InputError, match=f"--max-length.*{limit}"):
+    with pytest.raises(InputError, match=f"`max_length`.*{limit}"):
         tokenize(models["llama"], ["ba"], max_length=limit)
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 def test_a_limit_that_leaves_no_room_beside_special_tokens(limit: int, models: dict[str, LanguageModel]) -> None:
     """Two special tokens a text: a limit of 1 is impossible, and with 2 nothing of the text would be left."""
-    with pytest.raises(InputError, match="--max-length"):
+    with pytest.raises(InputError, match="`max_length`"):
         tokenize(models["bert"], ["ba be bi"], max_length=limit)
 
 

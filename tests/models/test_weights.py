@@ -110,7 +110,7 @@ def test_devices_without_numbers_or_not_there(device: str, folder: Path) -> None
     if device == "mps" and torch.backends.mps.is_available():
         pytest.skip("there is one")
     message = refusal(folder, device=device)
-    assert message.startswith(f"--device {device}") and "cpu" in message
+    assert message.startswith(f"`device` {device}") and "cpu" in message
 
 
 # --- GGUF ------------------------------------------------------------------------------------------------------------

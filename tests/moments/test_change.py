@@ -81,12 +81,12 @@ def test_the_change_is_that_of_two_scores(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", ["3", "a:b", "9:1", "0:0", f"0:{WIDTH + 1}", f"-{DEPTH + 2}:1"])
 def test_places_that_do_not_exist(at: str) -> None:
-    with pytest.raises(InputError, match=f"--at '?{at}"):
+    with pytest.raises(InputError, match=f"`at` '?{at}"):
         parse_place(at, DEPTH, WIDTH)
 
 
 def test_nothing_to_compare(folder: Path) -> None:
-    with pytest.raises(InputError, match="give --adapter with it"):
+    with pytest.raises(InputError, match="give `adapter` with it"):
         score(folder, TASK, at="1:1")
-    with pytest.raises(InputError, match="adapter has no effect on a model that is loaded already"):
+    with pytest.raises(InputError, match="`adapter` has no effect on a model that is loaded already"):
         score(load_model(folder), TASK, adapter="somewhere")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -117,11 +117,11 @@ def test_a_run_may_be_interrupted_after_every_batch(
 
 
 @pytest.mark.parametrize(("phase", "after"), [("closed forms", 0), ("closed forms", 2), ("test texts", 1)])
-@pytest.mark.parametrize("keep_moments", [True, False])
+@pytest.mark.parametrize("moments", ["keep", "drop"])
 def test_the_pass_is_not_run_again_once_it_is_over(
     phase: str,
     after: int,
-    keep_moments: bool,
+    moments: Literal["keep", "drop"],
     model: LanguageModel,
     task: Task,
     whole: Path,
@@ -130,15 +130,15 @@ def test_the_pass_is_not_run_again_once_it_is_over(
 ) -> None:
     # Without a checkpoint at intervals: the end of the pass is one in any case.
     monkeypatch.setattr(checkpoint, "INTERVAL", 1e9)
-    interrupt(model, task, tmp_path / "run", phase, after, keep_moments=keep_moments)
+    interrupt(model, task, tmp_path / "run", phase, after, moments=moments)
     added: list[int] = []
     monkeypatch.setattr(Moments, "add", lambda *_: added.append(1))
-    score(model, task, out=tmp_path / "run", tokens_per_batch=BUDGET, keep_moments=keep_moments)
+    score(model, task, out=tmp_path / "run", tokens_per_batch=BUDGET, moments=moments)
     assert not added
     monkeypatch.undo()
-    if not keep_moments:
-        score(model, task, out=tmp_path / "dropped", tokens_per_batch=BUDGET, keep_moments=False)
-    assert_same(tmp_path / "run", whole if keep_moments else tmp_path / "dropped")
+    if moments == "drop":
+        score(model, task, out=tmp_path / "dropped", tokens_per_batch=BUDGET, moments="drop")
+    assert_same(tmp_path / "run", whole if moments == "keep" else tmp_path / "dropped")
 
 
 def test_the_recorded_plan_is_followed(model: LanguageModel, task: Task, whole: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_other_conditions_are_told(model: LanguageModel, task: Task, tmp_path: P
         ({"max_length": 5}, "max_length"),
         ({"convention": "released"}, r"convention \(paper then, released now\)"),
         ({"tokens_per_batch": 41}, r"tokens_per_batch \(40 then, 41 now\)"),
-        ({"keep_moments": False}, r"moments \(keep then, drop now\)"),
+        ({"moments": "drop"}, r"moments \(keep then, drop now\)"),
         ({"test": False}, "test"),
         ({"task": random_task(81, 3, test=20)}, "texts"),
     ],
@@ -233,7 +233,7 @@ def test_the_progress_of_another_run_is_refused(
     for resume in (True, False):
         with pytest.raises(InputError, match=words) as caught:
             score(model, out=tmp_path, resume=resume, **arguments)
-        assert "--overwrite" in str(caught.value) and "settings_hash" not in str(caught.value)
+        assert "`overwrite`" in str(caught.value) and "settings_hash" not in str(caught.value)
     assert files(tmp_path) == before
     score(model, out=tmp_path, overwrite=True, **arguments)
     assert not (tmp_path / "progress").exists()
@@ -263,7 +263,7 @@ def test_damaged_progress_is_refused(name: str, how: str, model: LanguageModel, 
     if how == "gone":
         path.unlink()
     before = files(tmp_path)
-    with pytest.raises(InputError, match=r"damaged.*--overwrite") as caught:
+    with pytest.raises(InputError, match=r"damaged.*`overwrite`") as caught:
         score(model, task, out=tmp_path, tokens_per_batch=BUDGET)
     assert path.name in str(caught.value)
     assert files(tmp_path) == before

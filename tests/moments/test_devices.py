@@ -49,7 +49,7 @@ def test_layers_that_lie_elsewhere_give_the_same_score(folder: Path, tmp_path: P
 
 def test_without_accelerate_the_remedy_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ntps.models.devices.find_spec", lambda _name: None)
-    with pytest.raises(InputError, match=r"--device auto needs the package accelerate.*pip install accelerate"):
+    with pytest.raises(InputError, match=r"`device` auto needs the package accelerate.*pip install accelerate"):
         load_model(folder, device="auto")
     assert load_model(folder, device="cpu").device.type == "cpu"
 

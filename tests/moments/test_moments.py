@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from ntps import InputError, Moments, NumericalError
-from ntps.moments.kernels import Pooling, symmetric
+from ntps.moments.kernels import symmetric
 from ntps.moments.sums import SUMS
+from ntps.options.passes import Pooling
 from tiny import Array, Side, moments_of, padded
 
 TRIANGLES = ("prefix_gram", "pooled_gram", "target_gram")

@@ -160,7 +160,7 @@ def test_one_text_that_does_not_fit_is_one_sentence(
     model: LanguageModel, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     SmallMemory(monkeypatch, 5, ERRORS[0], first=14)
-    with pytest.raises(InputError, match=r"out of memory in a batch of 1 texts and \d+ tokens: lower --max-length"):
+    with pytest.raises(InputError, match=r"out of memory in a batch of 1 texts and \d+ tokens: lower `max_length`"):
         score(model, task, tokens_per_batch=BUDGET)
 
 

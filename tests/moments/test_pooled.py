@@ -16,7 +16,7 @@ from ntps.forward.stream import Pass
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
-from ntps.moments.kernels import Pooling
+from ntps.options.passes import Pooling
 from tiny import DEPTH, WIDTH, Array, random_task, save_model
 
 LAYERS = (0, 2, DEPTH)

@@ -27,8 +27,8 @@ from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_file import read_sums, write_sums
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import LayerRow, ScoreRecord
-from ntps.scoring.settings import ScoreSettings
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TOP = {
@@ -162,7 +162,7 @@ def test_curves_have_the_columns_of_the_contract(folder: Path) -> None:
 
 
 def test_released_curves_have_fractions_and_no_nan(model: LanguageModel, task: Task, tmp_path: Path) -> None:
-    score(model, task, out=tmp_path / "run", convention="released", layers="1,2", keep_moments=False)
+    score(model, task, out=tmp_path / "run", convention="released", layers="1,2", moments="drop")
     table = pq.read_table(tmp_path / "run" / "curves.parquet")
     assert len(table) == 2 * 19
     assert table["fraction"].to_pylist()[:19] == pytest.approx([0.05 * step for step in range(1, 20)])
@@ -218,9 +218,13 @@ def test_the_hash_follows_what_changes_numbers(model: LanguageModel, task: Task)
 def test_the_hash_of_settings_stays_what_it_was() -> None:
     """Results of earlier versions are still those of the same run."""
     default = "e2557b84c9e74f242dd36c702f198708a0b6a36ccb7ca5daf845bf0aadaa299e"
-    assert ScoreSettings(tokens_per_batch=9).digest((0, 1), a=1) == ScoreSettings().digest((0, 1), a=1) == default
+    assert (
+        ScoreSettings(tokens_per_batch=9).settings_hash((0, 1), a=1)
+        == ScoreSettings().settings_hash((0, 1), a=1)
+        == default
+    )
     other = ScoreSettings(max_length=7, test=False, pooling="sum", convention="released")
-    assert other.digest((0, 1), a=1) == "d011ed3f0e744c738afa2ce83644b577f698fa95f90ca04c89ac9603079ebf2f"
+    assert other.settings_hash((0, 1), a=1) == "d011ed3f0e744c738afa2ce83644b577f698fa95f90ca04c89ac9603079ebf2f"
 
 
 def test_another_tokenizer_is_another_hash_and_is_recorded(tmp_path: Path) -> None:
@@ -255,9 +259,9 @@ def test_claiming_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_an_existing_result_is_kept_unless_it_may_be_replaced(model: LanguageModel, task: Task, folder: Path) -> None:
     before = files(folder)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         score(model, task, out=folder)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         ScoreResult.load(folder).save(folder)
     assert files(folder) == before
 
@@ -269,7 +273,7 @@ def test_an_overwritten_result_leaves_nothing_of_the_old_one(model: LanguageMode
     assert {file.name for file in (tmp_path / "moments").iterdir()} == {
         *("layer.001.safetensors", "targets.safetensors", "index.json")
     }
-    score(model, task, out=tmp_path, test=False, layers="1", overwrite=True, keep_moments=False)
+    score(model, task, out=tmp_path, test=False, layers="1", overwrite=True, moments="drop")
     assert not (tmp_path / "moments").exists()
 
 
@@ -279,7 +283,7 @@ def test_an_overwritten_result_leaves_nothing_of_the_old_one(model: LanguageMode
 def test_a_folder_that_cannot_be_is_refused_before_any_work(where: str, tmp_path: Path, model: LanguageModel) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="`out`"):
         score(model, "a task that does not exist", out=tmp_path / where)
 
 

@@ -17,10 +17,10 @@ from sklearn.metrics import r2_score
 from ntps import InputError, NumericalError, Task, score
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
-from ntps.moments.kernels import Pooling
+from ntps.options.passes import Pooling
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import ScoreRecord
 from ntps.scoring.score_run import run_score
-from ntps.scoring.settings import ScoreSettings
 from ntps.tasks.from_lists import task_from_lists
 from ntps.tasks.task import Split
 from oracle import literal_moments
@@ -169,14 +169,14 @@ def test_some_layers_score_as_among_all(folders: dict[str, Path], task: Task) ->
 
 @pytest.mark.parametrize("text", ["4", "-5", "0:5", "9:12", "", "a", "1-3", "1:2:3", "2:1", "1,,2", "1.5"])
 def test_layers_that_do_not_exist_are_refused(text: str, folders: dict[str, Path], task: Task) -> None:
-    with pytest.raises(InputError, match="--layers"):
+    with pytest.raises(InputError, match="`layers`"):
         run(load_model(folders["llama"]), task, layers=text)
 
 
 @pytest.mark.parametrize("settings", [{"pooling": "max"}, {"convention": "new"}, {"tokens_per_batch": 0}])
 def test_settings_that_do_not_exist_are_refused(settings: dict[str, Any]) -> None:
     (name,) = settings
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}"):
+    with pytest.raises(InputError, match=f"`{name}`"):
         ScoreSettings(**settings)
 
 

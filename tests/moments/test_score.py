@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from ntps import InputError, LayerScore, Moments, score_moments
-from ntps.moments.layer_score import Convention
+from ntps.options.scoring import Convention
 from ntps.theory import factorize
 from oracle import RandomTask, excess_losses, make_task, tasks
 from tiny import Array, moments_of, padded

@@ -60,7 +60,7 @@ def test_the_same_labels_give_the_same_result_bit_for_bit(
 ) -> None:
     again, direct = rescore(kept, **options), score(model, task, tokens_per_batch=60, **options)
     found, expected = told(again), told(direct)
-    # The text of --layers is not kept, the layers are.
+    # The text of `layers` is not kept, the layers are.
     assert found == expected
     assert again.to_frame().equals(direct.to_frame())
     assert again.to_dict()["rescored"]["from"] == str(kept)
@@ -141,15 +141,15 @@ def test_other_test_texts_cost_the_held_out_figures_only(kept: Path, task: Task)
 
 
 def test_what_is_missing_is_one_sentence(model: LanguageModel, task: Task, kept: Path, tmp_path: Path) -> None:
-    score(model, task, out=tmp_path / "bare", keep_moments=False)
+    score(model, task, out=tmp_path / "bare", moments="drop")
     with pytest.raises(InputError, match="no statistics"):
         rescore(tmp_path / "bare")
     score(model, task, out=tmp_path / "moments", layers="1")
-    with pytest.raises(InputError, match="--keep-pooled"):
+    with pytest.raises(InputError, match="`keep_pooled`"):
         rescore(tmp_path / "moments", task)
     with pytest.raises(InputError, match="layer 3, only of 1"):
         rescore(tmp_path / "moments", layers="3")
-    with pytest.raises(InputError, match="another --out"):
+    with pytest.raises(InputError, match="another `out`"):
         rescore(kept, out=kept, overwrite=True)
     copy = tmp_path / "copy"
     shutil.copytree(tmp_path / "moments", copy)
@@ -174,7 +174,7 @@ def test_the_files_are_those_of_a_score(kept: Path, tmp_path: Path) -> None:
     result = rescore(kept, out=tmp_path / "again", centered=True)
     assert {path.name for path in (tmp_path / "again").iterdir()} == {".ntps.json", "result.json", "curves.parquet"}
     assert json.loads((tmp_path / "again" / "result.json").read_text()) == result.to_dict()
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         rescore(kept, out=tmp_path / "again")
     rescore(kept, out=tmp_path / "again", overwrite=True)
 
@@ -217,12 +217,12 @@ def test_pooled_texts_that_went_missing_are_noticed(
         score(model, task, out=tmp_path, keep_pooled=True, tokens_per_batch=60)
     monkeypatch.undo()
     (tmp_path / "pooled" / "train" / "layer.001.npy.part").unlink()
-    with pytest.raises(InputError, match=r"layer\.001.*--overwrite"):
+    with pytest.raises(InputError, match=r"layer\.001.*`overwrite`"):
         score(model, task, out=tmp_path, keep_pooled=True, tokens_per_batch=60)
     score(model, task, out=tmp_path, tokens_per_batch=60, overwrite=True)
     assert not (tmp_path / "pooled").exists()
 
 
 def test_keeping_pooled_texts_needs_a_folder(model: LanguageModel, task: Task) -> None:
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="`out`"):
         score(model, task, keep_pooled=True)

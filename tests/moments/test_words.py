@@ -17,9 +17,9 @@ from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.spectra import Spectra
 from ntps.moments.sums_folder import read_layer_moments
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import ScoreRecord
 from ntps.scoring.score_run import run_score
-from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.word_planes import WordSettings, run_words, turned
 from tiny import DEPTH, WORDS, Array, random_task, save_model
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_measured_is_said(model: LanguageModel, tmp_path: Path) -
     for file in (folder / "moments").iterdir():
         file.unlink()
     (folder / "moments").rmdir()
-    with pytest.raises(InputError, match="--moments keep"):
+    with pytest.raises(InputError, match="`moments` keep"):
         run_words(folder, model, WordSettings(LISTS))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ntps import FinetuneResult, InputError, finetune, load_model, probe, score
+from ntps import FinetuneResult, FullFineTuning, InputError, LoRA, finetune, load_model, probe, score
 from ntps.display.finetune import comparison, finetune_words, read_compared
 from tiny import random_task, save_model
 
@@ -23,8 +23,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         probe(model, TASK, kind, out=out / kind)
     probe(model, random_task(30, seed=5, test=20), out=out / "other")
     score(model, TASK, out=out / "score")
-    finetune(folder, TASK, steps=3, out=out / "lora")
-    finetune(folder, TASK, "full", from_scratch=True, steps=3, out=out / "scratch")
+    finetune(folder, TASK, LoRA(steps=3), out=out / "lora")
+    finetune(folder, TASK, FullFineTuning(from_scratch=True, steps=3), out=out / "scratch")
     return out
 
 

@@ -71,7 +71,7 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"score": {"max_length": True}}), 8, ("max_length", "True")),
         (define(measurements={"score": {"tokens_per_batch": 0}}), 8, ("measurements.score", "at least 1")),
         (define(measurements={"score": {"layers": "zz"}}), 8, ("score.layers", "cannot be read")),
-        (define(measurements={"scratch": {"rank": 3}}), 8, ("scratch.rank", "means nothing to --method full")),
+        (define(measurements={"scratch": {"rank": 3}}), 8, ("scratch.rank", "no such key")),
         (define(measurements={"lora": {"decay_rate": ".nan"}}), 8, ("lora.decay_rate",)),
         (define(measurements={"lora": {"weight_decay": -5}}), 8, ("lora.weight_decay", "at least 0", "-5")),
         (define(measurements={"lora": {"alpha": 10**400}}), 8, ("lora.alpha", "a number")),
@@ -88,7 +88,7 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"score": [1]}), 7, ("a mapping",)),
         (define(measurements={"score-after-lora": None}), 7, ("continues score", "listed too")),
         (define(measurements={"score": None, "lora": None, "score-after-lora": {"layers": "0"}}), 10, ("of score",)),
-        (define(measurements={"ols": {"epochs": 3}}), 8, ("measurements.ols", "--epochs means nothing to --kind ols")),
+        (define(measurements={"ols": {"epochs": 3}}), 8, ("measurements.ols", "no such key")),
         (define(measurements={"ols": {"kind": "adamw"}}), 8, ("no such key",)),
         (define(measurements={"lora": {"learning_rate": "fast"}}), 8, ("'fast' is not a number",)),
         (define(measurements={"lora": {"epsilons": [1]}}), 8, ("a list of 2, each entry a number",)),
@@ -102,7 +102,7 @@ def test_short_and_long_names_of_a_model_share_a_folder() -> None:
         (define(measurements={"score": None, "words": {"lists": ["a"]}}), 9, ("a mapping of names, each to a list",)),
         (define(measurements={"score": None, "words": {"lists": {"a": [True]}}}), 9, ("each entry a text",)),
         (define(measurements=None), 6, ("no measurement", "score")),
-        (define(models=[]), 2, ("--model",)),
+        (define(models=[]), 2, ("`model`",)),
         (define(models="demo"), 2, ("a list",)),
         (define(models=["demo", "demo"]), 4, ("two models are called demo", "name")),
         (define(models=[{"name": "x"}]), 3, ("the key id is missing",)),
@@ -188,8 +188,8 @@ def test_numbers_with_an_exponent_are_numbers() -> None:
     """YAML 1.1 reads 1e-4 as a text."""
     assert Document("x: 1e-4", "g").data == {"x": "1e-4"}
     study = parse_study(define(measurements={"lora": {"learning_rate": "2e-3", "alpha": 8}}), "g")
-    assert study.measurements["lora"].learning_rate == 2e-3
-    assert study.measurements["lora"].alpha == 8.0
+    assert study.measurements["lora"].recipe.learning_rate == 2e-3
+    assert study.measurements["lora"].recipe.alpha == 8.0
 
 
 def test_a_measurement_that_compares_takes_over_the_settings() -> None:
@@ -227,7 +227,7 @@ def test_the_studies_that_come_along_are_sound(name: str) -> None:
 
 
 def test_a_study_without_a_model_asks_for_one() -> None:
-    with pytest.raises(InputError, match="--model"):
+    with pytest.raises(InputError, match="`model`"):
         load_study("small")
 
 

@@ -189,7 +189,7 @@ def test_two_studies_share_results(grid: Path, tmp_path: Path) -> None:
     for out in (tmp_path / "a", tmp_path / "b"):
         for row in study_json(out)["runs"]:
             assert (out / row["folder"] / "result.json").exists() and row["status"] == "done"
-    with pytest.raises(InputError, match=r"belongs to the study grid.*--results"):
+    with pytest.raises(InputError, match=r"belongs to the study grid.*`results`"):
         begin(other, tmp_path / "a")
 
 

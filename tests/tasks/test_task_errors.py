@@ -79,8 +79,8 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "NUL bytes": ("a.csv", b"text,label\na,0\nb\0,1\n", ("line 3", "NUL")),
     "column missing on a line": ("a.jsonl", json_lines(*GOOD, {"text": "x"}), ("line 5", "'label'")),
     "text missing on a line": ("a.jsonl", json_lines(*GOOD, {"label": 1}), ("line 5", "'text'")),
-    "no label column": ("a.csv", b"text,other\na,b\nc,d\n", ("--label-column", "'text', 'other'")),
-    "no text column": ("a.csv", b"label,size\n0,1\n1,2\n", ("--text-column", "'size'")),
+    "no label column": ("a.csv", b"text,other\na,b\nc,d\n", ("`label_column`", "'text', 'other'")),
+    "no text column": ("a.csv", b"label,size\n0,1\n1,2\n", ("`text_columns`", "'size'")),
     "all labels missing": ("a.csv", b"text,label\na,\nb,\n", ("no row can be used", "2 with missing label")),
     "all texts empty": ("a.csv", b"text,label\n,1\n  ,0\n", ("no column of texts",)),
     "one class": ("a.csv", b"text,label\na,1\nb,1\n", ("one class", "'1'")),
@@ -95,7 +95,7 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "labels that are texts": (
         "a.jsonl",
         json_lines(*({"text": "same", "label": f"text {i}"} for i in range(150))),
-        ("150 distinct values", "--label-column"),
+        ("150 distinct values", "`label_column`"),
     ),
     "label beyond float64": (
         "a.jsonl",
@@ -141,12 +141,12 @@ MALFORMED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "two texts": (
         "a.jsonl",
         json_lines({"premise": "a", "hypothesis": "b", "label": 0}),
-        ("'premise', 'hypothesis'", "--text-column"),
+        ("'premise', 'hypothesis'", "`text_columns`"),
     ),
     "two labels": (
         "a.jsonl",
         json_lines({"text": "a", "emotion": "x", "intent": "y"}),
-        ("'emotion', 'intent'", "--label-column"),
+        ("'emotion', 'intent'", "`label_column`"),
     ),
 }
 
@@ -248,8 +248,8 @@ def test_splits_without_a_common_class_are_refused(tmp_path: Path) -> None:
         ({"text_columns": ["text", "text"]}, "named twice"),
         ({"split": "test"}, "no split 'test'"),
         ({"limit": 0}, "at least 1"),
-        ({"limit": 1}, "raise --limit"),
-        ({"limit": 2, "limit_first": True}, "leave out --limit-first"),
+        ({"limit": 1}, "raise `limit`"),
+        ({"limit": 2, "limit_first": True}, "leave out `limit_first`"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, object], expected: str, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_anyones_dataset_with_another_shape(hub: HubServer, client: Client) -> N
     )
     assert (stars["kind"], stars["names"]) == ("regression", ["stars"])
     assert (other["source"], len(other["train"])) == ("hub: my/two other", 5)
-    assert "--config" in error_of(neither)
+    assert "`config`" in error_of(neither)
 
 
 def test_each_failure_is_one_sentence(hub: HubServer, client: Client) -> None:
@@ -236,7 +236,7 @@ def test_each_failure_is_one_sentence(hub: HubServer, client: Client) -> None:
     found = client.load(*expected, ("some/data", {"split": "test"}))
     for part, task in zip(expected.values(), found, strict=False):
         assert part in error_of(task)
-    assert "choose --split from train" in error_of(found[-1])
+    assert "choose `split` from train" in error_of(found[-1])
 
 
 def test_a_server_error_is_one_sentence(hub: HubServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ntps import load_model
 from ntps.models.tokenizing.tokens import tokenize
+from ntps.options.finetuning import FinetuneSettings
 from ntps.training.finetuning.batches import Collator, text_order
 from ntps.training.finetuning.classifier import new_classifier
-from ntps.training.finetuning.recipe import FinetuneSettings
 from tiny import WIDTH, random_task, save_model
 
 

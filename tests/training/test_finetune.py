@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,30 @@ from torch import nn
 
 from ntps import FinetuneResult, InputError, NumericalError, finetune, load_model, task_from_lists
 from ntps.models.adapters.files import WEIGHTS
+from ntps.options.finetuning import METHODS, FinetuneSettings, FullFineTuning, LoRA, Method
 from ntps.training.finetuning import finetune_run as module
 from ntps.training.finetuning import tuner
 from ntps.training.finetuning.batches import Collator
 from ntps.training.finetuning.classifier import Classifier
 from ntps.training.finetuning.finetune_run import run_finetune
-from ntps.training.finetuning.recipe import FinetuneSettings
 from ntps.training.finetuning.saved import load_classifier
 from ntps.training.records import FinetuneRecord
 from openelm import save_openelm
 from tiny import random_task, random_texts, save_model, tokenizer_of
 
-QUICK = FinetuneSettings(steps=12, batch_size=4, learning_rate=1e-2, eval_every=5, save_every=4, tokens_per_batch=30)
+QUICK = FinetuneSettings(
+    method=LoRA(steps=12, batch_size=4, learning_rate=1e-2), eval_every=5, save_every=4, tokens_per_batch=30
+)
 TASK = random_task(30, test=11)
+
+
+def with_numbers(settings: FinetuneSettings, method: Method | None = None, **given: Any) -> FinetuneSettings:
+    """Settings with other numbers, of the run or of its method."""
+    then = settings.recipe
+    kind = type(then) if method is None else METHODS[method]
+    names = [each.name for each in fields(kind)]
+    numbers = {name: given.pop(name, getattr(then, name, None)) for name in names}
+    return replace(settings, method=kind(**numbers), **given)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +104,7 @@ def test_lora_and_the_head_are_trained_and_nothing_else(kind: str, tmp_path: Pat
     words = tokenizer_of("llama")
     model = save_openelm(tmp_path, words, len(words)) if kind == "openelm" else save_model(tmp_path, kind)
     base = load_model(model)
-    record = run_finetune(model, TASK, replace(QUICK, steps=4))
+    record = run_finetune(model, TASK, with_numbers(QUICK, steps=4))
     [made] = spied
     after = dict(made.model.named_parameters())
     changed = {name for name, weight in after.items() if not torch.equal(weight, made.before[name])}
@@ -112,7 +123,7 @@ def test_lora_and_the_head_are_trained_and_nothing_else(kind: str, tmp_path: Pat
 
 
 def test_the_optimizer_is_the_papers(folder: Path, spied: list[Any]) -> None:
-    run_finetune(folder, TASK, FinetuneSettings(steps=2, test=False))
+    run_finetune(folder, TASK, FinetuneSettings(method=LoRA(steps=2), test=False))
     [made] = spied
     [group] = made.optimizer.param_groups
     assert type(made.optimizer.optimizer).__name__ == "Adafactor"
@@ -127,12 +138,12 @@ def test_the_optimizer_is_the_papers(folder: Path, spied: list[Any]) -> None:
     assert (lora.r, lora.lora_alpha, lora.lora_dropout, lora.bias) == (32, 32, 0.05, "none")
     assert made.model.dropout.p == 0.05
     defaults = FinetuneSettings()
-    assert (defaults.total_steps, defaults.batch_size, defaults.eval_every) == (5000, 1, 500)
-    assert FinetuneSettings(method="full", from_scratch=True).total_steps == 10_000
+    assert (defaults.recipe.total_steps, defaults.recipe.batch_size, defaults.eval_every) == (5000, 1, 500)
+    assert FullFineTuning(from_scratch=True).total_steps == 10_000
 
 
 def test_the_schedule_is_a_cosine_after_a_rise(folder: Path) -> None:
-    settings = replace(QUICK, steps=40, learning_rate=0.5, warmup=0.25, clip_threshold=1e-9, test=False)
+    settings = with_numbers(QUICK, steps=40, learning_rate=0.5, warmup=0.25, clip_threshold=1e-9, test=False)
     curves = run_finetune(folder, TASK, settings).curves
     assert curves["step"].tolist()[-1] == 40
     for step, rate in zip(curves["step"].tolist(), curves["learning_rate"].tolist(), strict=True):
@@ -146,7 +157,7 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
     """Whatever the budget of tokens: the figures are those of the logits of single texts."""
     out: dict[int, Any] = {}
     for budget in (1, 17, 10_000):
-        settings = replace(QUICK, tokens_per_batch=budget, lora_dropout=0.0, head_dropout=0.0)
+        settings = with_numbers(QUICK, tokens_per_batch=budget, lora_dropout=0.0, head_dropout=0.0)
         out[budget] = run_finetune(folder, TASK, settings)
     figures = [
         {name: value for name, value in record.result.to_dict()["summary"]["test"].items() if value is not None}
@@ -165,7 +176,7 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
 @pytest.mark.parametrize("method", ["lora", "full"])
 @pytest.mark.parametrize("steps", [1, 6, 12])
 def test_an_interrupted_run_ends_like_any_other(method: Any, steps: int, folder: Path, tmp_path: Path) -> None:
-    settings = replace(QUICK, method=method, from_scratch=method == "full")
+    settings = with_numbers(QUICK, method, **({"from_scratch": True} if method == "full" else {}))
     expected = run_finetune(folder, TASK, settings, out=tmp_path / "whole")
     out = tmp_path / "out"
     with pytest.raises(Interrupted):
@@ -245,7 +256,7 @@ def test_what_the_machine_refuses(
         raise error
 
     monkeypatch.setattr(tuner.Tuner, "save_model", refuse)
-    sentence = r"cannot write .*(No space|iostream).*; free|out of memory in step 5: .* --accumulate"
+    sentence = r"cannot write .*(No space|iostream).*; free|out of memory in step 5: .* `accumulate`"
     with pytest.raises(InputError, match=sentence):
         run_finetune(folder, TASK, QUICK, out=tmp_path)
 
@@ -253,14 +264,14 @@ def test_what_the_machine_refuses(
 @pytest.mark.parametrize("tracker", ["nothing", "wandb"])
 def test_trackers_that_are_not_there(tracker: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.integrations.integration_utils.is_wandb_available", lambda: False)
-    with pytest.raises(InputError, match=f"--report-to {tracker} cannot be used: "):
+    with pytest.raises(InputError, match=f"`report_to` {tracker} cannot be used: "):
         run_finetune(folder, TASK, QUICK, report_to=[tracker])
 
 
 def test_progress_of_another_run(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run_finetune(folder, TASK, QUICK, out=tmp_path, reporter=After(9))
-    other = replace(QUICK, rank=8)
+    other = with_numbers(QUICK, rank=8)
     with pytest.raises(InputError, match=r"progress of another run, which differs in rank \(32 then, 8 now\)"):
         run_finetune(folder, TASK, other, out=tmp_path)
     reporter = After(1000)
@@ -278,7 +289,7 @@ def test_no_resume_begins_again(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_it_reloads_to_the_same_logits(method: Any, folder: Path, tmp_path: Path, spied: list[Any]) -> None:
-    record = run_finetune(folder, TASK, replace(QUICK, method=method), out=tmp_path)
+    record = run_finetune(folder, TASK, with_numbers(QUICK, method=method), out=tmp_path)
     [made] = spied
     assert TASK.test is not None
     model = load_model(folder if method == "lora" else tmp_path / "model")
@@ -295,7 +306,7 @@ def test_it_reloads_to_the_same_logits(method: Any, folder: Path, tmp_path: Path
 
 
 def test_a_classifier_of_another_model(folder: Path, tmp_path: Path) -> None:
-    run_finetune(folder, TASK, replace(QUICK, steps=1), out=tmp_path / "out")
+    run_finetune(folder, TASK, with_numbers(QUICK, steps=1), out=tmp_path / "out")
     other = load_model(save_model(tmp_path / "other", seed=1))
     with pytest.raises(InputError, match=r"was trained on .*, whose weights differ"):
         load_classifier(other, tmp_path / "out")
@@ -307,9 +318,9 @@ def test_a_classifier_of_another_model(folder: Path, tmp_path: Path) -> None:
 
 
 def test_from_scratch_begins_with_the_seeds_weights(folder: Path, tmp_path: Path, spied: list[Any]) -> None:
-    settings = replace(QUICK, method="full", from_scratch=True, steps=2)
+    settings = with_numbers(QUICK, method="full", from_scratch=True, steps=2)
     for seed in (0, 0, 1):
-        run_finetune(folder, TASK, replace(settings, seed=seed))
+        run_finetune(folder, TASK, with_numbers(settings, seed=seed))
     first, again, other = (made.before for made in spied)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["base.embed_tokens.weight"], other["base.embed_tokens.weight"])
@@ -321,16 +332,16 @@ def test_from_scratch_begins_with_the_seeds_weights(folder: Path, tmp_path: Path
 
 
 def test_full_training_begins_with_the_models_weights(folder: Path, spied: list[Any]) -> None:
-    run_finetune(folder, TASK, replace(QUICK, method="full", steps=2))
+    run_finetune(folder, TASK, with_numbers(QUICK, method="full", steps=2))
     pretrained = load_model(folder).base.state_dict()
     assert all(torch.equal(spied[0].before[f"base.{name}"], weight) for name, weight in pretrained.items())
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_a_step_in_parts_is_the_same_step(accumulate: int, folder: Path, tmp_path: Path) -> None:
-    still = replace(QUICK, lora_dropout=0.0, head_dropout=0.0)
+    still = with_numbers(QUICK, lora_dropout=0.0, head_dropout=0.0)
     whole = run_finetune(folder, TASK, still, out=tmp_path / "whole")
-    parts = run_finetune(folder, TASK, replace(still, accumulate=accumulate), out=tmp_path / "parts")
+    parts = run_finetune(folder, TASK, with_numbers(still, accumulate=accumulate), out=tmp_path / "parts")
     first, second = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("whole", "parts"))
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-5)
@@ -349,7 +360,7 @@ def test_other_targets(labels: list[Any], kind: str, figures: set[str], folder: 
     texts = random_texts(20)
     task = task_from_lists(texts, labels, test_texts=texts, test_labels=labels)
     assert task.kind == kind
-    record = run_finetune(folder, task, replace(QUICK, steps=6))
+    record = run_finetune(folder, task, with_numbers(QUICK, steps=6))
     found = record.result.to_dict()["summary"]["test"]
     assert {name for name, value in found.items() if value is not None} == figures
     curves = record.curves
@@ -370,34 +381,38 @@ def test_without_test_texts_the_training_texts_are_measured(folder: Path) -> Non
 
 def test_a_loss_that_is_lost_ends_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuner, "loss_function", lambda _task: lambda logits, _labels: logits.sum() * float("nan"))
-    with pytest.raises(NumericalError, match="no finite number at step 10: lower --learning-rate"):
+    with pytest.raises(NumericalError, match="no finite number at step 10: lower `learning_rate`"):
         run_finetune(folder, TASK, QUICK)
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"from_scratch": True}, "give --method full"),
-        ({"method": "adapters"}, "--method must be one of lora, full"),
-        ({"steps": 0}, "--steps must be at least 1"),
-        ({"batch_size": 0}, "--batch-size must be at least 1"),
-        ({"lora_dropout": 1.0}, "--lora-dropout must be at least 0 and below 1"),
-        ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
-        ({"precision": "float16"}, "--precision must be one of"),
-        ({"pooling": "last"}, "--pooling must be one of mean"),
-        ({"batch_size": 3, "accumulate": 2}, "--batch-size 3 cannot be divided .* a multiple of 2"),
-        ({"start_layer": 3}, "--start-layer must be 0 to 2"),
+        ({"steps": 0}, "`steps` must be at least 1"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"lora_dropout": 1.0}, "`lora_dropout` must be at least 0 and below 1"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be above 0"),
+        ({"precision": "float16"}, "`precision` must be one of"),
+        ({"batch_size": 3, "accumulate": 2}, "`batch_size` 3 cannot be divided .* a multiple of 2"),
+        ({"start_layer": 3}, "`start_layer` must be 0 to 2"),
     ],
 )
 def test_bad_options(options: dict[str, Any], sentence: str, folder: Path) -> None:
     with pytest.raises(InputError, match=sentence):
-        run_finetune(folder, TASK, replace(QUICK, **options))
+        run_finetune(folder, TASK, with_numbers(QUICK, **options))
+
+
+def test_methods_that_do_not_exist() -> None:
+    method: Any = "adapters"
+    sentence = r"^`method` must be one of LoRA\(\), FullFineTuning\(\), or of lora, full, not 'adapters'$"
+    with pytest.raises(InputError, match=sentence):
+        FinetuneSettings(method=method)
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda:1", "cuda"])
 def test_bad_devices(device: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=f"--device {device} "):
+    with pytest.raises(InputError, match=f"`device` {device} "):
         run_finetune(folder, TASK, QUICK, device=device)
 
 
@@ -411,7 +426,7 @@ def test_a_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_bfloat16_trains_float32_weights(folder: Path, spied: list[Any]) -> None:
-    record = run_finetune(folder, TASK, replace(QUICK, precision="bfloat16"))
+    record = run_finetune(folder, TASK, with_numbers(QUICK, precision="bfloat16"))
     assert record.result.to_dict()["settings"]["precision"] == "bfloat16"
     [made] = spied
     assert {weight.dtype for weight in made.model.parameters() if weight.requires_grad} == {torch.float32}
@@ -422,7 +437,7 @@ def test_bfloat16_trains_float32_weights(folder: Path, spied: list[Any]) -> None
 
 def test_the_function_and_its_result(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rows = random_task(30, test=10)
-    result = finetune(folder, rows, steps=10, batch_size=2, eval_every=5, out=tmp_path / "out")
+    result = finetune(folder, rows, LoRA(steps=10, batch_size=2), eval_every=5, out=tmp_path / "out")
     noise = capfd.readouterr()
     assert (noise.out, noise.err) == ("", "")
     again = FinetuneResult.load(tmp_path / "out")
@@ -433,4 +448,4 @@ def test_the_function_and_its_result(folder: Path, tmp_path: Path, capfd: pytest
     assert (tmp_path / "losses.png").stat().st_size > 1000
     assert "LoRA, 10 steps of 2" in repr(result)
     with pytest.raises(InputError, match="already holds a result"):
-        finetune(folder, rows, steps=10, out=tmp_path / "out")
+        finetune(folder, rows, LoRA(steps=10), out=tmp_path / "out")

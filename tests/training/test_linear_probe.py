@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from ntps import InputError, LanguageModel, ProbeResult, Task, load_model, probe
 from ntps.display.probe import probe_words
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.session import RunSession
-from ntps.jobs.settings import PassSettings
+from ntps.options.keywords import method_of
+from ntps.options.passes import PassSettings
+from ntps.options.probing import PROBES, AdamWProbe, LeastSquares, LogisticProbe, Probe, ProbeSettings
 from ntps.training.probes.probe_run import run_probe
-from ntps.training.probes.settings import ProbeSettings
 from ntps.training.records import ProbeRecord
 from tiny import DEPTH, WIDTH, Array, random_task, random_texts, save_model
 
@@ -57,7 +59,7 @@ def labels_of(task: Task) -> dict[str, Any]:
 
 @pytest.mark.parametrize("intercept", [True, False])
 def test_least_squares(model: LanguageModel, task: Task, pooled: Any, intercept: bool) -> None:
-    rows = run_probe(model, task, ProbeSettings(intercept=intercept)).result.to_dict()["layers"]
+    rows = run_probe(model, task, ProbeSettings(kind=LeastSquares(intercept=intercept))).result.to_dict()["layers"]
     assert [row["layer"] for row in rows] == list(range(DEPTH + 1))
     labels = labels_of(task)
     for row in rows:
@@ -74,7 +76,7 @@ def test_least_squares(model: LanguageModel, task: Task, pooled: Any, intercept:
 
 
 def test_logistic_regression(model: LanguageModel, task: Task, pooled: Any) -> None:
-    rows = run_probe(model, task, ProbeSettings(kind="logistic", solver="saga", seed=3)).result.to_dict()["layers"]
+    rows = run_probe(model, task, ProbeSettings(kind=LogisticProbe(solver="saga"), seed=3)).result.to_dict()["layers"]
     labels = labels_of(task)
     assert len(rows) == DEPTH + 1
     for row in rows:
@@ -94,7 +96,7 @@ def test_logistic_regression(model: LanguageModel, task: Task, pooled: Any) -> N
 
 
 def test_adamw_on_the_last_layer(model: LanguageModel, task: Task) -> None:
-    record = run_probe(model, task, ProbeSettings(kind="adamw", epochs=3, batch_size=32, learning_rate=1e-2))
+    record = run_probe(model, task, ProbeSettings(kind=AdamWProbe(epochs=3, batch_size=32, learning_rate=1e-2)))
     (row,) = record.result.to_dict()["layers"]
     assert row["layer"] == DEPTH and row["steps"] == 3 * 7
     curves = record.curves
@@ -164,7 +166,7 @@ def test_label_sets(model: LanguageModel, kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
 def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None:
-    settings = ProbeSettings(kind=kind, test=False, epochs=1 if kind == "adamw" else None)
+    settings = ProbeSettings(kind=AdamWProbe(epochs=1) if kind == "adamw" else kind, test=False)
     result = ProbeResult(run_probe(model, task, settings))
     assert all(row["test"] is None for row in result.to_dict()["layers"])
     assert (
@@ -178,15 +180,16 @@ def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None
 
 
 def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, task: Task) -> None:
-    def run(**settings: Any) -> Any:
-        return run_probe(model, task, ProbeSettings(layers="-1", **settings)).result.to_dict()
+    def run(kind: Probe | None = None, **settings: Any) -> Any:
+        return run_probe(model, task, ProbeSettings(kind=kind or "ols", layers="-1", **settings)).result.to_dict()
 
-    first = run(kind="adamw", epochs=1)
+    once = AdamWProbe(epochs=1)
+    first = run(once)
     assert first["settings"]["kind"] == "adamw" and first["settings"]["epochs"] == 1
     assert first["settings"]["learning_rate"] == 1e-4
     assert not {"solver", "intercept", "recipe"} & first["settings"].keys()
     assert run()["settings"]["intercept"] is True
-    others = (run(kind="adamw", epochs=2), run(kind="adamw", epochs=1, seed=1), run(), run(intercept=False))
+    others = (run(AdamWProbe(epochs=2)), run(once, seed=1), run(), run(LeastSquares(intercept=False)))
     hashes = {each["settings_hash"] for each in (first, *others)}
     assert len(hashes) == 5
     assert run(tokens_per_batch=64)["settings_hash"] == run()["settings_hash"]
@@ -194,7 +197,7 @@ def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, t
 
 def test_a_run_can_be_repeated_bit_for_bit_whatever_the_threads(model: LanguageModel, task: Task) -> None:
     threads = torch.get_num_threads()
-    for settings in (ProbeSettings(kind="logistic"), ProbeSettings(kind="adamw", epochs=2)):
+    for settings in (ProbeSettings(kind="logistic"), ProbeSettings(kind=AdamWProbe(epochs=2))):
         found = []
         try:
             for count in (1, 2):
@@ -238,7 +241,7 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 
 @pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
-    result = probe(model, task, kind, out=tmp_path / "run", epochs=2 if kind == "adamw" else None)
+    result = probe(model, task, AdamWProbe(epochs=2) if kind == "adamw" else kind, out=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".ntps.json", "curves.parquet", "result.json"]
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())
@@ -267,7 +270,7 @@ def test_a_result_is_not_overwritten_unasked(model: LanguageModel, task: Task, t
 def test_a_score_is_not_a_probe(model: LanguageModel, task: Task, tmp_path: Path) -> None:
     from ntps import ScoreResult, score
 
-    score(model, task, out=tmp_path / "score", keep_moments=False)
+    score(model, task, out=tmp_path / "score", moments="drop")
     with pytest.raises(InputError, match="not a probe"):
         ProbeRecord.read(tmp_path / "score")
     probe(model, task, out=tmp_path / "probe", layers="0")
@@ -278,21 +281,35 @@ def test_a_score_is_not_a_probe(model: LanguageModel, task: Task, tmp_path: Path
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
+def given(name: str) -> Any:
+    """What a user who checks no types may give."""
+    return name
+
+
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("make", "words"),
     [
-        ({"kind": "ridge"}, "--kind must be one of ols, logistic, adamw, not 'ridge'"),
-        ({"kind": "logistic", "solver": "sag"}, "--solver must be one of newton-cg, saga"),
-        ({"kind": "logistic", "intercept": False}, "--intercept means nothing to --kind logistic: .*ols"),
-        ({"kind": "ols", "batch_size": 3}, "--batch-size means nothing to --kind ols: .*adamw"),
-        ({"kind": "adamw", "epochs": 0}, "--epochs must be at least 1, not 0"),
-        ({"kind": "adamw", "batch_size": 0}, "--batch-size must be at least 1"),
-        ({"kind": "adamw", "learning_rate": 0.0}, "--learning-rate must be above 0"),
-        ({"kind": "adamw", "weight_decay": -1.0}, "--weight-decay must be at least 0"),
-        ({"kind": "adamw", "dropout": 1.0}, "--dropout must be at least 0 and below 1"),
-        ({"pooling": "median"}, "--pooling"),
+        (lambda: LogisticProbe(solver=given("sag")), "`solver` must be one of newton-cg, saga"),
+        (lambda: AdamWProbe(epochs=0), "`epochs` must be at least 1, not 0"),
+        (lambda: AdamWProbe(batch_size=0), "`batch_size` must be at least 1"),
+        (lambda: AdamWProbe(learning_rate=0.0), "`learning_rate` must be above 0"),
+        (lambda: AdamWProbe(weight_decay=-1.0), "`weight_decay` must be at least 0"),
+        (lambda: AdamWProbe(dropout=1.0), "`dropout` must be at least 0 and below 1"),
+        (lambda: ProbeSettings(pooling=given("median")), "`pooling` must be one of"),
+        (
+            lambda: ProbeSettings(kind=given("ridge")),
+            r"`kind` must be one of LeastSquares\(\), .*, or of ols, logistic, adamw, not 'ridge'",
+        ),
+        (
+            lambda: method_of("kind", "logistic", PROBES, {"intercept": False}),
+            "means nothing to `kind` logistic: .*ols",
+        ),
+        (
+            lambda: method_of("kind", "ols", PROBES, {"batch_size": 3}),
+            "`batch_size` means nothing to `kind` ols: .*adamw",
+        ),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> None:
+def test_settings_that_make_no_sense(make: Callable[[], object], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        ProbeSettings(**settings)
+        make()

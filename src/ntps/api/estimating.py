@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from ntps.api.loading import open_inputs
-from ntps.api.scoring import ScoreOptions
+from ntps.api.scoring import ScoreJob
 from ntps.distributed.world import join_world
 from ntps.models.adapters.adapter import check_adapter
-from ntps.options import takes, values
+from ntps.options.keywords import takes, values
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.dry_run import estimate_score
-from ntps.scoring.settings import ScoreSettings
 
 
-@takes(ScoreOptions)
-def estimate(options: ScoreOptions) -> dict[str, Any]:
+@takes(ScoreJob)
+def estimate(options: ScoreJob) -> dict[str, Any]:
     """Says what :func:`ntps.score` with the same options would take; a few batches run, and nothing is written.
 
     Returns:
@@ -40,7 +40,7 @@ def estimate(options: ScoreOptions) -> dict[str, Any]:
             settings,
             processes=world.size,
             runs=1 if adapter is None else 2,
-            keep_moments=options.keep_moments,
+            keep_moments=options.moments == "keep",
             keep_pooled=options.keep_pooled,
             reporter=options.reporter,
         )

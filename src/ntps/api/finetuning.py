@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ntps.api.loading import JobOptions, open_inputs
+from ntps.api.loading import Job, open_inputs
 from ntps.api.results import FinetuneResult
 from ntps.checkpoint.owned_files import PARTS, RESULTS
 from ntps.distributed.world import join_world
 from ntps.errors import InputError
-from ntps.jobs.settings import Layers
 from ntps.models.model import LanguageModel
-from ntps.moments.kernels import Pooling
-from ntps.options import ModelOptions, takes, values
+from ntps.options.finetuning import FinetuneOptions, FinetuneSettings, FullFineTuning, LoRA, Method
+from ntps.options.keywords import takes, values
+from ntps.options.shared import ModelOptions
 from ntps.training.finetuning.finetune_run import run_finetune
-from ntps.training.finetuning.recipe import FinetuneSettings, Method
 from ntps.training.finetuning.saved import files_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneOptions(FinetuneSettings, JobOptions):
+class FinetuneJob(FinetuneOptions, Job):
     """What fine-tuning takes.
 
     Attributes:
         model: Folder, hub id or ``id@revision``; the embedded model by default. It is loaded anew: training changes it.
-        device: ``cpu`` or ``cuda``; CUDA if there is one by default.
-        out: Folder for ``result.json``, ``curves.parquet`` and the weights; nothing is kept by default.
-        report_to: Trackers that transformers knows, such as ``tensorboard``.
-        resume: Whether an interrupted run of the same call is continued from its checkpoint in ``out``.
     """
 
-    method: Method = field(default="lora", kw_only=False)
-    layers: Layers = field(default="-1", init=False)
-    pooling: Pooling = field(default="mean", init=False)
-    report_to: Sequence[str] = ()
-    resume: bool = True
+    method: LoRA | FullFineTuning | Method = field(default="lora", kw_only=False)
 
 
-@takes(FinetuneOptions)
-def finetune(options: FinetuneOptions) -> FinetuneResult:
+@takes(FinetuneJob)
+def finetune(options: FinetuneJob) -> FinetuneResult:
     """Trains a classifier by the paper's recipe, and measures it on the test texts.
 
     Returns:
@@ -51,14 +41,14 @@ def finetune(options: FinetuneOptions) -> FinetuneResult:
         NumericalError: Hidden states or the loss are not finite.
 
     Examples:
-        >>> result = ntps.finetune(limit=20, steps=2, batch_size=4, rank=4, test=False)
+        >>> result = ntps.finetune(limit=20, method=ntps.LoRA(rank=4, steps=2, batch_size=4), test=False)
         >>> result.summary["steps"]
         2
     """
     settings = FinetuneSettings(**values(options, FinetuneSettings))
     if isinstance(options.model, LanguageModel):
-        raise InputError("model is loaded already, and fine-tuning would change it: give its folder or its id")
-    own = files_of(settings.method, None if options.out is None else Path(options.out))
+        raise InputError("`model` is loaded already, and fine-tuning would change it: give its folder or its id")
+    own = files_of(settings.recipe.name, None if options.out is None else Path(options.out))
     with (
         join_world() as world,
         open_inputs(options, test=options.test, writes=(*RESULTS, *PARTS, *own), world=world) as (task, folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ntps.checkpoint.lock import claim_folder
@@ -15,7 +15,8 @@ from ntps.files import folder_path
 from ntps.jobs.progress import Reporter
 from ntps.models.load import find_model, load_model
 from ntps.models.model import LanguageModel
-from ntps.options import ModelOptions, OutputOptions, TaskOptions, values
+from ntps.options.keywords import values
+from ntps.options.shared import FrozenModelOptions, ModelOptions, OutputOptions, TaskOptions
 from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 
@@ -27,46 +28,36 @@ class Inputs:
     Attributes:
         model: Folder, hub id, ``id@revision`` or a loaded model; the embedded model by default.
         task: Name, hub id, file, folder or a loaded task; the embedded task by default.
+        reporter: Learns about progress.
     """
 
     model: str | Path | LanguageModel | None = None
     task: str | Path | Task | None = None
+    reporter: Reporter | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions(OutputOptions, ModelOptions, TaskOptions, Inputs):
-    """What every job takes.
-
-    Attributes:
-        reporter: Learns about progress.
-    """
-
-    reporter: Reporter | None = None
+class Job(OutputOptions, ModelOptions, TaskOptions, Inputs):
+    """What every job takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenModelOptions(JobOptions):
-    """What a job takes that leaves the model as it is.
-
-    Attributes:
-        dtype: Dtype of the forward pass; statistics are float64 in any case.
-    """
-
-    dtype: str = "float32"
+class FrozenModelJob(Job, FrozenModelOptions):
+    """What a job takes that leaves the model as it is."""
 
     def load(self, world: World | None = None, adapter: str | Path | None = None) -> LanguageModel:
         """The model, which may be loaded already, with an adapter merged into it if one is given."""
         if isinstance(self.model, LanguageModel):
             return self.model
-        given = values(self, ModelOptions)
+        given = values(self, FrozenModelOptions)
         if world is not None and self.device is None:
             given["device"] = world.default_device()
-        return load_model(self.model, dtype=self.dtype, adapter=adapter, **given)
+        return load_model(self.model, adapter=adapter, **given)
 
 
 @contextmanager
 def open_inputs(
-    options: JobOptions,
+    options: Job,
     *,
     test: bool,
     adapter: str | Path | None = None,
@@ -110,7 +101,7 @@ def open_inputs(
         yield task, folder
 
 
-def _refuse_late(what: str, options: JobOptions, kind: type) -> None:
+def _refuse_late(what: str, options: Job, kind: type) -> None:
     """Options of loading come too late for what is loaded; leaving them out silently would be a wrong result."""
     if not isinstance(options, kind):
         return
@@ -123,4 +114,4 @@ def _refuse_late(what: str, options: JobOptions, kind: type) -> None:
 
 
 def _too_late(option: str, what: str) -> str:
-    return f"{option} has no effect on a {what} that is loaded already: give it to load_{what}"
+    return f"`{option}` has no effect on a {what} that is loaded already: give it to load_{what}"

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ntps.api.loading import FrozenModelOptions, open_inputs
+from ntps.api.loading import FrozenModelJob, open_inputs
 from ntps.api.results import ProbeResult
-from ntps.options import takes, values
+from ntps.options.keywords import takes, values
+from ntps.options.probing import Kind, Probe, ProbeOptions, ProbeSettings
 from ntps.training.probes.probe_run import run_probe
-from ntps.training.probes.settings import Kind, ProbeSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeOptions(ProbeSettings, FrozenModelOptions):
-    """What a probe takes.
+class ProbeJob(ProbeOptions, FrozenModelJob):
+    """What a probe takes."""
 
-    Attributes:
-        layers: Layers such as ``0,3,-1``, ``0:12`` or ``[0, 3]``; all by default, for ``adamw`` the last.
-        out: Folder for ``result.json`` and ``curves.parquet``; nothing is written by default.
-    """
-
-    kind: Kind = field(default="ols", kw_only=False)
+    kind: Probe | Kind = field(default="ols", kw_only=False)
 
 
-@takes(ProbeOptions)
-def probe(options: ProbeOptions) -> ProbeResult:
+@takes(ProbeJob)
+def probe(options: ProbeJob) -> ProbeResult:
     """Fits a linear probe to pooled texts of a frozen model, layer by layer, and measures it on the test texts.
 
     Returns:

@@ -60,10 +60,10 @@ def claim_folder(
     try:
         _acquire(lock, folder)
     except Timeout as error:
-        raise FolderInUse(f"another run is writing to {folder}: wait until it ends, or choose another --out") from error
+        raise FolderInUse(f"another run is writing to {folder}: wait until it ends, or choose another `out`") from error
     except OSError as error:
         _remove_empty(made)
-        raise InputError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
+        raise InputError(f"cannot write to {folder}: {error.strerror}; choose another folder with `out`") from error
     ended = False
     try:
         account = read_account(folder)
@@ -101,7 +101,7 @@ def _acquire(lock: FileLock, folder: Path) -> None:
 
 def occupied(folder: Path) -> InputError:
     """The error of a result that may not be replaced."""
-    return InputError(f"{folder} already holds a result: use --overwrite to replace it, or another --out")
+    return InputError(f"{folder} already holds a result: use `overwrite` to replace it, or another `out`")
 
 
 def clear_folder(folder: Path, run: Mapping[str, Any] | None = None) -> None:

@@ -118,7 +118,7 @@ def require_same_run(folder: Path, found: Manifest, fresh: Manifest, asked: int 
         raise InputError(
             f"{folder} holds the progress of another run, which differs in "
             f"{', '.join(_difference(name, *pair) for name, pair in pairs.items())}: continue that run with its own "
-            "command, discard it with --overwrite, or choose another --out"
+            "command, discard it with `overwrite`, or choose another `out`"
         )
 
 

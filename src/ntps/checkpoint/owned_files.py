@@ -36,7 +36,7 @@ PASS = (*(f"progress/{name}" for name in PROCESS), *(f"progress/rank.[0-9]*/{nam
 """The progress of a pass, that of all processes."""
 
 
-ANOTHER = "choose another --out"
+ANOTHER = "choose another `out`"
 
 
 @dataclass(frozen=True)

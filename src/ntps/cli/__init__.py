@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from ntps.cli.console import err, out, say
+from ntps.cli.console import err, flags_of, out, say
 from ntps.cli.finetune import finetune
 from ntps.cli.merge import merge
 from ntps.cli.models import doctor, models, tasks
@@ -24,16 +24,23 @@ from ntps.distributed.launch import process_rank
 from ntps.errors import InputError, NtpsError
 
 
-class OnceEach(TyperCommand):
-    """A command that refuses two values for an option that takes one, of which the first would be forgotten."""
+class Command(TyperCommand):
+    """A command whose errors name its flags, and that refuses two values for an option that takes one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the command line."""
-        given = self.make_parser(ctx).parse_args(list(args))[2]
-        for option in given:
-            if isinstance(option, TyperOption) and not (option.multiple or option.is_flag) and given.count(option) > 1:
-                raise InputError(f"{option.opts[0]} is given {given.count(option)} times: it takes one value")
-        return super().parse_args(ctx, args)
+        with flags_of(each for each in self.params if isinstance(each, TyperOption)):
+            given = self.make_parser(ctx).parse_args(list(args))[2]
+            for option in given:
+                several = isinstance(option, TyperOption) and (option.multiple or option.is_flag)
+                if isinstance(option, TyperOption) and not several and given.count(option) > 1:
+                    raise InputError(f"{option.opts[0]} is given {given.count(option)} times: it takes one value")
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        with flags_of(each for each in self.params if isinstance(each, TyperOption)):
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -44,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (score, probe, finetune, words, merge, study, report, tasks, models, paper, doctor):
-    app.command(cls=OnceEach)(command)
+    app.command(cls=Command)(command)
 
 
 def _show_version(wanted: bool) -> None:

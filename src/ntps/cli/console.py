@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from typer.core import TyperOption
+
+from ntps.errors import NtpsError
 
 if TYPE_CHECKING:
     from ntps.jobs.progress import Reporter
@@ -16,6 +22,29 @@ if TYPE_CHECKING:
 # No markup and no emoji codes: paths, labels and messages may hold square brackets and colons.
 out = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_flags: ContextVar[Mapping[str, str]] = ContextVar("flags", default=MappingProxyType({}))
+
+
+@contextmanager
+def flags_of(options: Iterable[TyperOption]) -> Iterator[None]:
+    """Where functions name a parameter, `so` written, a command says which of its flags that is."""
+    found: dict[str, str] = {}
+    for option in options:
+        flag = max(option.opts, key=len)
+        found |= dict.fromkeys((str(option.name), flag.removeprefix("--").replace("-", "_")), flag)
+    token = _flags.set(found)
+    try:
+        yield
+    except NtpsError as error:
+        error.args = (with_flags(str(error)),)
+        raise
+    finally:
+        _flags.reset(token)
+
+
+def with_flags(sentence: str) -> str:
+    """A sentence about parameters, with the flags of the command that runs."""
+    return re.sub(r"`(\w+)`", lambda named: _flags.get().get(named[1], named[0]), sentence)
 
 
 def say(kind: str, colour: str, sentence: str) -> None:

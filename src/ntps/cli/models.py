@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import build_options as options
+from ntps.cli.arguments import DataDir, ModelArgument, TaskArgument, Verbose
 from ntps.cli.console import err, out
+from ntps.cli.from_options import flat
 from ntps.models.registry import EMBEDDED, LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
+from ntps.options.keywords import values
+from ntps.options.shared import SELECTION, FrozenModelOptions, TaskOptions
 
 if TYPE_CHECKING:
     from ntps.tasks.catalogue import KnownTask
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(FrozenModelOptions, TaskOptions):
+    """What is measured on.
+
+    Attributes:
+        limit: Largest number of texts.
+    """
+
+    panel: ClassVar[str] = SELECTION
+
+    limit: int | None = 200
+
+
+@flat
 def doctor(
-    model: options.ModelArgument = None,
-    task: options.TaskArgument = None,
-    text_column: options.TextColumns = None,
-    label_column: options.LabelColumn = None,
-    split: options.Split = "train",
-    limit: options.Limit = 200,
-    data_dir: options.DataDir = None,
-    config: options.DatasetConfig = None,
-    dtype: options.Dtype = options.DtypeName.float32,
-    device: options.Device = None,
-    tokenizer: options.Tokenizer = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    verbose: options.Verbose = False,
+    options: DoctorOptions, model: ModelArgument = None, task: TaskArgument = None, verbose: Verbose = False
 ) -> None:
     """Show versions, device and threads, and measure what batching changes in hidden states and scores."""
     import threadpoolctl
@@ -47,21 +53,11 @@ def doctor(
     out.print(f"{'torch threads':14} {torch.get_num_threads()}")
     for pool in threadpoolctl.threadpool_info():
         out.print(f"{'thread pool':14} {pool['internal_api']}, {pool['num_threads']} threads")
-    loaded = load_model(
-        model, dtype=dtype.value, device=device, tokenizer=tokenizer, trust_remote_code=trust_remote_code
-    )
-    texts = load_task(
-        task,
-        text_columns=text_column or (),
-        label_column=label_column,
-        split=split,
-        limit=limit,
-        data_dir=data_dir,
-        config=config,
-    )
+    loaded = load_model(model, **values(options, FrozenModelOptions))
+    texts = load_task(task, **values(options, TaskOptions))
     err.print(f"Scoring {len(texts.train)} texts one by one, and in batches …")
     check, moved = check_rescoring(loaded, texts)
-    table = Table(title=f"{loaded.id} in {dtype.value}: one by one against batches")
+    table = Table(title=f"{loaded.id} in {options.dtype}: one by one against batches")
     table.add_column("what")
     table.add_column("largest change", justify="right")
     table.add_row("hidden states (relative)", f"{check.deviation:.1e}")
@@ -82,7 +78,7 @@ CAPTION = (
 )
 
 
-def models(verbose: options.Verbose = False) -> None:
+def models(verbose: Verbose = False) -> None:
     """List the models that are known by name, what is at hand locally, and what each needs."""
     from ntps.models.files import is_cached
 
@@ -118,7 +114,7 @@ LEGEND = (
 )
 
 
-def tasks(data_dir: options.DataDir = None, verbose: options.Verbose = False) -> None:
+def tasks(data_dir: DataDir = None, verbose: Verbose = False) -> None:
     """List the tasks that are known by name, what is at hand locally, and what each needs."""
     from ntps.tasks.catalogue import known_tasks
 

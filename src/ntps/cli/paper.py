@@ -9,7 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import build_options as options
+from ntps.cli.arguments import FOLDER
 from ntps.cli.console import out
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def paper(
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for figures 1 to 3 and all tables.", show_default=False, **options.FOLDER),
+        typer.Option("--out", help="Folder for figures 1 to 3 and all tables.", show_default=False, **FOLDER),
     ] = None,
     study: Annotated[
         Path | None,

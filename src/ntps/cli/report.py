@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ntps.cli import build_options as options
+from ntps.cli.arguments import FOLDER, Quiet, Verbose
 from ntps.cli.console import out, say
+from ntps.options.shared import OUTPUT
 
 
 class ProbeLayerName(StrEnum):
@@ -28,8 +29,8 @@ def report(
         typer.Option(
             "--out",
             help="Folder for the report; DIR/report by default.",
-            rich_help_panel=options.OUTPUT,
-            **options.FOLDER,
+            rich_help_panel=OUTPUT,
+            **FOLDER,
         ),
     ] = None,
     figures: Annotated[
@@ -38,8 +39,8 @@ def report(
     probe_layer: Annotated[
         ProbeLayerName, typer.Option(help="Figure 2's probe: of the layer that is scored, or of the last one.")
     ] = ProbeLayerName.same,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write tables, figures and report.html about the results in DIR.
 

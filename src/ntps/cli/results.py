@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from ntps.cli.console import err, out, say
+from ntps.cli.console import err, out, say, with_flags
 from ntps.jobs.unused_rows import unused_rows
+from ntps.options.shared import OUTPUT
 
 if TYPE_CHECKING:
     from ntps.api.results import Result
@@ -16,14 +18,28 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Result")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Showing:
+    """What a command prints.
+
+    Attributes:
+        as_json: Print result.json instead of a table.
+        quiet: Only the result and warnings.
+        verbose: Say more, and show where an error comes from.
+    """
+
+    panel: ClassVar[str] = OUTPUT
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
 def show(
     result: R,
     body: Callable[[R], None],
-    *,
-    folder: Path | None,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    folder: str | Path | None,
+    showing: Showing,
 ) -> None:
     """Prints a result.
 
@@ -31,18 +47,16 @@ def show(
         result: The result.
         body: Prints what is particular about its kind.
         folder: Where it was written to.
-        as_json: Whether to print ``result.json`` instead.
-        quiet: Whether to leave out notes about the task.
-        verbose: Whether to say where the seconds went.
+        showing: What is printed.
     """
     record = result.record.result
     # What was noticed about the parts of a merger was said when they were made.
-    if not quiet and not getattr(record, "merged", None):
+    if not showing.quiet and not getattr(record, "merged", None):
         for note in record.task.notes:
-            err.print(note, soft_wrap=True)
+            err.print(with_flags(note), soft_wrap=True)
     for warning in result.warnings:
-        say("Warning", "yellow", warning)
-    if as_json:
+        say("Warning", "yellow", with_flags(warning))
+    if showing.as_json:
         out.print_json(json.dumps(result.to_dict()))
         return
     block = record.task
@@ -53,7 +67,7 @@ def show(
         if sentence not in result.warnings:
             out.print(f"{sentence}.", soft_wrap=True)
     body(result)
-    if verbose:
+    if showing.verbose:
         out.print(record.timing)
     if folder is not None:
         out.print(f"Results are in {folder}")

@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from ntps import api
-from ntps.cli import build_options as options
+from ntps.cli.arguments import DryRun, From, ModelArgument, TaskArgument
 from ntps.cli.console import err, out, progress_bars
-from ntps.cli.rescore import other_labels
-from ntps.cli.results import show
+from ntps.cli.from_options import flat
+from ntps.cli.results import Showing, show
 from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
 from ntps.display.tables import change_table, layer_table
+from ntps.errors import InputError
 from ntps.models.registry import EMBEDDED
+from ntps.options.keywords import values
+from ntps.options.scoring import CurveOptions, ScoreOptions
+from ntps.options.shared import TaskOptions
+
+if TYPE_CHECKING:
+    from ntps.tasks.task import Task
 
 if TYPE_CHECKING:
     from ntps.api.results import ScoreResult
 
 
+OF_RESCORING = ("model", "from_folder", "layers", "test", "out", "overwrite")
+"""What has a meaning with ``--from``, besides curves and what is shown."""
+
+
+@flat
 def score(
     context: typer.Context,
-    model: options.ModelArgument = None,
-    task: options.TaskArgument = None,
-    text_column: options.TextColumns = None,
-    label_column: options.LabelColumn = None,
-    split: options.Split = "train",
-    limit: options.Limit = None,
-    limit_first: options.LimitFirst = False,
-    seed: options.Seed = 0,
-    layers: options.Layers = None,
-    data_dir: options.DataDir = None,
-    config: options.DatasetConfig = None,
-    test: options.Test = True,
-    from_folder: options.From = None,
-    pooling: options.Pooling = options.PoolingName.mean,
-    convention: options.Convention = options.ConventionName.paper,
-    centered: options.Centered = False,
-    dtype: options.Dtype = options.DtypeName.float32,
-    device: options.Device = None,
-    max_length: options.MaxLength = None,
-    tokens_per_batch: options.TokensPerBatch = None,
-    tokenizer: options.Tokenizer = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    adapter: options.Adapter = None,
-    at: options.At = None,
-    out_folder: options.Out = None,
-    moments: options.MomentsOption = options.KeepOrDrop.keep,
-    keep_pooled: options.KeepPooled = False,
-    resume: options.Resume = True,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    options: ScoreOptions,
+    showing: Showing,
+    model: ModelArgument = None,
+    task: TaskArgument = None,
+    from_folder: From = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Score how well what MODEL learned by predicting the next token fits TASK.
 
@@ -64,55 +51,27 @@ def score(
     if from_folder is not None:
         result = api.rescore(
             from_folder,
-            other_labels(context, from_folder),
-            out=out_folder,
-            layers=layers,
-            convention=convention.value,
-            centered=centered,
-            test=test,
-            overwrite=overwrite,
+            _other_labels(context, from_folder, options),
+            out=options.out,
+            layers=options.layers,
+            **values(options, CurveOptions),
+            test=options.test,
+            overwrite=options.overwrite,
         )
-        show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
+        show(result, print_scores, options.out, showing)
         return
-    if not quiet:
+    if not showing.quiet:
         doing = "Trying" if dry_run else "Scoring"
         err.print(f"{doing} {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
-    given: dict[str, Any] = {
-        "text_columns": text_column or (),
-        "label_column": label_column,
-        "split": split,
-        "limit": limit,
-        "limit_first": limit_first,
-        "seed": seed,
-        "data_dir": data_dir,
-        "config": config,
-        "layers": layers,
-        "pooling": pooling.value,
-        "dtype": dtype.value,
-        "device": device,
-        "tokenizer": tokenizer,
-        "trust_remote_code": trust_remote_code,
-        "adapter": adapter,
-        "max_length": max_length,
-        "tokens_per_batch": tokens_per_batch,
-        "test": test,
-        "keep_moments": moments is options.KeepOrDrop.keep,
-        "keep_pooled": keep_pooled,
-        "out": out_folder,
-        "convention": convention.value,
-        "centered": centered,
-        "at": at,
-        "resume": resume,
-        "overwrite": overwrite,
-    }
-    with progress_bars(quiet) as reporter:
+    given = values(options, ScoreOptions)
+    with progress_bars(showing.quiet) as reporter:
         if dry_run:
             estimate = api.estimate(model, task, **given, reporter=reporter)
         else:
             result = api.score(model, task, **given, reporter=reporter)
     if not dry_run:
-        show(result, print_scores, folder=out_folder, as_json=as_json, quiet=quiet, verbose=verbose)
-    elif as_json:
+        show(result, print_scores, options.out, showing)
+    elif showing.as_json:
         out.print_json(json.dumps(estimate))
     else:
         for line in estimate_lines(estimate):
@@ -127,3 +86,32 @@ def print_scores(scored: ScoreResult) -> None:
         out.print(line, soft_wrap=True)
     if result.change is not None:
         out.print(change_table(result.change))
+
+
+def _other_labels(context: typer.Context, folder: Path, options: ScoreOptions) -> Task | None:
+    """The task with other labels that stands in the model's place, if one does.
+
+    Args:
+        context: The command line.
+        folder: What ``--from`` names.
+        options: The options.
+
+    Raises:
+        InputError: Something is given that has no effect without a model, or no task can be loaded.
+    """
+    task, more = context.params["model"], context.params["task"]
+    if more is not None:
+        raise InputError(f"--from {folder} runs no model: give a TASK with other labels alone, or nothing")
+    of_labels = values(options, TaskOptions)
+    allowed = {*OF_RESCORING, *(of_labels if task else ())}
+    allowed |= {each.name for kind in (CurveOptions, Showing) for each in fields(kind)}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:
+            needs = "without a TASK" if parameter.name in of_labels else "which runs no model"
+            raise InputError(f"{parameter.opts[0]} has no effect with --from, {needs}: leave it out")
+    if task is None:
+        return None
+    from ntps.tasks.load import load_task
+
+    return load_task(task, test=options.test, **of_labels)

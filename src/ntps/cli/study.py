@@ -12,9 +12,10 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli import build_options as options
+from ntps.cli.arguments import FOLDER, DataDir, Quiet, Verbose
 from ntps.cli.console import err, out, progress_bars, say
 from ntps.errors import FailedRuns
+from ntps.options.shared import OUTPUT, SELECTION
 from ntps.study.names import STUDIES, file_name
 from ntps.study.status import Overwrite, Status
 
@@ -38,9 +39,9 @@ def study(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Model instead of the study's; may be repeated.", rich_help_panel=options.SELECTION),
+        typer.Option(help="Model instead of the study's; may be repeated.", rich_help_panel=SELECTION),
     ] = None,
-    data_dir: options.DataDir = None,
+    data_dir: DataDir = None,
     engine: Annotated[
         EngineName, typer.Option(help="This machine, or a Ray cluster.", rich_help_panel=ENGINE)
     ] = EngineName.local,
@@ -57,22 +58,22 @@ def study(
         typer.Option(
             "--out",
             help="Folder of the study; study-NAME by default.",
-            rich_help_panel=options.OUTPUT,
-            **options.FOLDER,
+            rich_help_panel=OUTPUT,
+            **FOLDER,
         ),
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="Folder of the runs, if studies share it.", rich_help_panel=options.OUTPUT, **options.FOLDER),
+        typer.Option(help="Folder of the runs, if studies share it.", rich_help_panel=OUTPUT, **FOLDER),
     ] = None,
     overwrite: Annotated[
-        Overwrite, typer.Option(help="Which runs are made.", rich_help_panel=options.OUTPUT)
+        Overwrite, typer.Option(help="Which runs are made.", rich_help_panel=OUTPUT)
     ] = Overwrite.only_missing,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print study.json instead of words.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--json", help="Print study.json instead of words.", rich_help_panel=OUTPUT)
     ] = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Make every measurement of every model on every task that STUDY names.
 

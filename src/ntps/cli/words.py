@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ntps.cli import build_options as options
+from ntps.cli.arguments import FOLDER, Verbose
 from ntps.cli.console import out
 from ntps.errors import InputError
 from ntps.files import RESULT
+from ntps.options.shared import COMPUTING, OUTPUT
 
 
 def words(
@@ -22,18 +23,22 @@ def words(
         typer.Option("--list", help="Words of a list, such as Joy=lovely,amazing; repeat it.", show_default=False),
     ],
     layer: Annotated[int | None, typer.Option(help="Layer; that of the score's summary by default.")] = None,
-    device: options.Device = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 …; CUDA if there is one.", rich_help_panel=COMPUTING)
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Let code from the hub run.", rich_help_panel=COMPUTING)
+    ] = False,
     out_folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
             help="Folder for the result; DIR/words by default.",
-            rich_help_panel=options.OUTPUT,
-            **options.FOLDER,
+            rich_help_panel=OUTPUT,
+            **FOLDER,
         ),
     ] = None,
-    verbose: options.Verbose = False,
+    verbose: Verbose = False,
 ) -> None:
     """Project words on the leading directions of U and V of a layer in DIR: what figure 1 of the paper shows.
 

@@ -51,7 +51,7 @@ def read_compared(folders: Sequence[Path]) -> list[ProbeFile | FinetuneFile]:
     for folder in folders:
         result = read_result(folder)
         if not isinstance(result, ProbeFile | FinetuneFile):
-            raise InputError(f"{folder} holds no probe and no fine-tuning run: give such folders with --compare")
+            raise InputError(f"{folder} holds no probe and no fine-tuning run: give such folders with `compare`")
         found.append(result)
     return found
 

@@ -56,7 +56,7 @@ class World:
         if local >= devices:
             raise InputError(
                 f"{socket.gethostname()} has {devices} CUDA devices for more processes than that: lower "
-                "--nproc-per-node, or name one with --device"
+                "--nproc-per-node, or name one with `device`"
             )
         return f"cuda:{local}"
 

@@ -72,5 +72,5 @@ class NonFiniteMonitor:
             except NonFiniteStates as error:
                 raise NumericalError(
                     f"hidden states of layer {sight.layer} ({self.names[sight.layer]}) are not finite for text "
-                    f"{sight.texts[error.row]} in {error.dtype}: check the weights, or use a wider --dtype"
+                    f"{sight.texts[error.row]} in {error.dtype}: check the weights, or use a wider `dtype`"
                 ) from error

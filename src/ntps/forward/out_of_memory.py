@@ -25,10 +25,10 @@ class OutOfMemory(InputError):
     """
 
     def __init__(self, texts: int, tokens: int) -> None:
-        smaller = "--tokens-per-batch" if texts > 1 else "--max-length"
+        smaller = "`tokens_per_batch`" if texts > 1 else "`max_length`"
         super().__init__(
-            f"out of memory in a batch of {texts} texts and {tokens} tokens: lower {smaller}, choose fewer --layers, "
-            "or spread the model with --device auto"
+            f"out of memory in a batch of {texts} texts and {tokens} tokens: lower {smaller}, choose fewer `layers`, "
+            "or spread the model with `device` auto"
         )
         self.texts, self.tokens = texts, tokens
 

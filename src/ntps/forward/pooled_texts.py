@@ -146,7 +146,7 @@ def read_pooled(folder: Path) -> PooledArrays:
     Raises:
         InputError: They are missing or damaged.
     """
-    remedy = "score the model again with --keep-pooled"
+    remedy = "score the model again with `keep_pooled`"
     index = read_json(folder / INDEX, PooledIndex, remedy)
     arrays = {}
     for layer in index.layers:

@@ -21,8 +21,9 @@ from ntps.forward.stopwatch import Stopwatch
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.moments.buffers import Workspace
-from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch
+from ntps.moments.kernels import RaggedBatch, ragged_batch
 from ntps.moments.packed_layout import Layout
+from ntps.options.passes import Pooling
 
 Array = NDArray[np.float64]
 

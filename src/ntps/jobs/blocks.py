@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ntps.json_files import Block, Figure, Items
-from ntps.moments.kernels import Pooling
+from ntps.options.passes import Pooling
 
 
 class ModelBlock(Block):

@@ -15,10 +15,12 @@ from ntps.jobs.clock import PHASES, Clock
 from ntps.jobs.progress import NullReporter, Reporter
 from ntps.jobs.provenance import describe_model, describe_task, identity, versions
 from ntps.jobs.record import Provenance
-from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH, PassSettings
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
+from ntps.options.passes import PassSettings
 from ntps.tasks.task import Split, Task
+
+DEFAULT_TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
 
 
 class RunSession:
@@ -61,7 +63,7 @@ class RunSession:
     @cached_property
     def settings_hash(self) -> str:
         """Not where model and task came from: the same weights and texts give the same numbers from any place."""
-        return self.settings.digest(self.layers, **identity(self.described, self.described_task, self.dtype))
+        return self.settings.settings_hash(self.layers, **identity(self.described, self.described_task, self.dtype))
 
     @cached_property
     def described_task(self) -> TaskBlock:
@@ -117,7 +119,7 @@ class RunSession:
         """The blocks of a result that say what was measured with what."""
         settings = SettingsBlock.model_validate(
             {
-                **self.settings.described(),
+                **self.settings.to_dict(),
                 "layers": self.layers,
                 "tokens_per_batch": self.tokens_per_batch,
                 "dtype": self.dtype,
@@ -138,7 +140,7 @@ class RunSession:
         if not self.check.passes:
             yield (
                 f"batching changes hidden states by up to {self.check.deviation:.1e} (rounding explains "
-                f"{self.check.tolerance:.0e}): score with --tokens-per-batch 1 to take texts one by one"
+                f"{self.check.tolerance:.0e}): score with `tokens_per_batch` 1 to take texts one by one"
             )
         if self.test is not None and (shared := self.task.shared_texts):
             yield (

@@ -27,7 +27,7 @@ def check_device_name(name: str | None) -> None:
         kind = "meta"
     # Tensors on `meta` have shapes and no numbers.
     if kind == "meta":
-        raise InputError(f"--device {name} is no device: write cpu, cuda, cuda:1 and the like, or {SPREAD}")
+        raise InputError(f"`device` {name} is no device: write cpu, cuda, cuda:1 and the like, or {SPREAD}")
 
 
 def find_device(name: str | None) -> torch.device | None:
@@ -40,7 +40,7 @@ def find_device(name: str | None) -> torch.device | None:
     if name == SPREAD:
         if find_spec("accelerate") is None:
             raise InputError(
-                f"--device {SPREAD} needs the package accelerate, which is not installed: run `pip install "
+                f"`device` {SPREAD} needs the package accelerate, which is not installed: run `pip install "
                 "accelerate`, or name one device"
             )
         return None
@@ -51,7 +51,7 @@ def find_device(name: str | None) -> torch.device | None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"--device {name} cannot be used here ({first_line(error).partition('. ')[0]}): give {_there()}"
+            f"`device` {name} cannot be used here ({first_line(error).partition('. ')[0]}): give {_there()}"
         ) from error
     return device
 

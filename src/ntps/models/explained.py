@@ -34,7 +34,7 @@ def _sentence(files: ModelFiles, what: str, reason: str) -> str:
     if "trust_remote_code" in reason:
         return (
             f"the {what} of {name} needs code that comes with it: read that code, and let it run with "
-            "--trust-remote-code if you trust it"
+            "`trust_remote_code` if you trust it"
         )
     if pointers := [file for file in sorted(files.names) if _is_pointer(files.folder / file)]:
         return (

@@ -62,7 +62,7 @@ def load_model(
         (5, 128)
     """
     if dtype not in DTYPES:
-        raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        raise InputError(f"`dtype` must be one of {', '.join(DTYPES)}, not {dtype!r}")
     target = find_device(device)
     # Transformers takes seconds to import, and `import ntps` should not.
     from ntps.models.openelm import register

@@ -144,5 +144,5 @@ def require_finite(base: nn.Module, name: str, dtype: torch.dtype) -> None:
         if weight.device.type != "meta" and not bool(torch.isfinite(weight).all()):
             raise NumericalError(
                 f"the weights {parameter} of {name} are not finite in {dtype}: download or train the model again, or "
-                "use a wider --dtype"
+                "use a wider `dtype`"
             )

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from ntps.errors import InputError, NumericalError
 from ntps.moments.buffers import Workspace
-from ntps.moments.kernels import Pooling, RaggedBatch, ragged_batch, symmetric
+from ntps.moments.kernels import RaggedBatch, ragged_batch, symmetric
 from ntps.moments.means import Means
 from ntps.moments.packed_layout import Layout
 from ntps.moments.products import add_gram, add_product
 from ntps.moments.sums import SUMS, _shapes
 from ntps.moments.sums_file import SYMMETRIC, read_sums, write_sums
+from ntps.options.passes import Pooling
 from ntps.theory import EPS
 
 Array = NDArray[np.float64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,9 +12,9 @@ from torch import Tensor
 
 from ntps.moments.buffers import Workspace
 from ntps.moments.packed_layout import Layout
+from ntps.options.passes import Pooling
 
 Array = NDArray[np.float64]
-Pooling = Literal["mean", "sum", "last"]
 
 
 @dataclass(frozen=True)

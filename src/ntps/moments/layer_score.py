@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from ntps.moments.cautions import cautions
 from ntps.moments.curves import Curves, paper_curves, released_curves
 from ntps.moments.means import Means
 from ntps.moments.spectra import Spectra
+from ntps.options.scoring import Convention
 from ntps.theory import LinearProbe
 
 THREADED_WIDTH = 1024
@@ -51,9 +52,6 @@ def score_layers(
 
 
 Array = NDArray[np.float64]
-
-
-Convention = Literal["paper", "released"]
 
 
 @dataclass(frozen=True, repr=False)

@@ -19,10 +19,10 @@ def parse_place(text: str, num_layers: int, hidden_size: int) -> tuple[int, int]
     try:
         layer, k = int(first), int(second)
     except ValueError as error:
-        raise InputError(f"--at {text!r} cannot be read: write a layer and a k, such as 4:100") from error
+        raise InputError(f"`at` {text!r} cannot be read: write a layer and a k, such as 4:100") from error
     if not -num_layers - 1 <= layer <= num_layers or not 1 <= k <= hidden_size:
         raise InputError(
-            f"--at {text} does not exist: the model has layers 0 to {num_layers}, and k is 1 to {hidden_size}"
+            f"`at` {text} does not exist: the model has layers 0 to {num_layers}, and k is 1 to {hidden_size}"
         )
     return layer % (num_layers + 1), k
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ntps.forward.causality import BatchingCheck, check_batching
-from ntps.jobs.settings import DEFAULT_TOKENS_PER_BATCH
+from ntps.jobs.session import DEFAULT_TOKENS_PER_BATCH
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.score_run import run_score
-from ntps.scoring.settings import ScoreSettings
 from ntps.tasks.task import Task
 
 COMPARED = ("r2", "area", "chance_area", "ntps_share95")

@@ -22,7 +22,7 @@ from ntps.models.model import LanguageModel
 from ntps.moments.layer_score import score_moments
 from ntps.moments.means import Means
 from ntps.moments.sums import FLOAT, packed_bytes, statistics_bytes
-from ntps.scoring.settings import ScoreSettings
+from ntps.options.scoring import ScoreSettings
 from ntps.tasks.task import Task
 
 SMALL = 256

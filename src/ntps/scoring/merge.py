@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from ntps.files import MOMENTS
 from ntps.jobs.blocks import TaskBlock
 from ntps.jobs.provenance import identity
 from ntps.moments.accumulator import Moments
-from ntps.moments.layer_score import Convention
 from ntps.moments.sums_folder import write_moments
+from ntps.options.scoring import CurveOptions, ScoreSettings
 from ntps.scoring.record import MergedPart, ScoreFile, ScoreRecord
 from ntps.scoring.rescore import rescore_run
-from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.stored_run import StoredRun
 
 EQUAL = {
@@ -31,16 +31,13 @@ EQUAL = {
 FINGERPRINTS = ("fingerprint", "texts_fingerprint", "tokens_fingerprint")
 
 
-def merge_runs(
-    folders: Sequence[Path], out: Path, *, convention: Convention = "paper", centered: bool = False
-) -> ScoreRecord:
+def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> ScoreRecord:
     """Adds up the statistics of several runs and scores the sum, layer by layer in memory.
 
     Args:
         folders: Folders of the runs.
         out: Folder for the result, which the caller has claimed.
-        convention: Whose curves to report.
-        centered: Whether both problems get an intercept.
+        curves: Which curves to report.
 
     Raises:
         InputError: They do not belong together, or texts are in two of them.
@@ -57,17 +54,16 @@ def merge_runs(
         pooling=first.settings.pooling,
         max_length=first.settings.max_length,
         test=False,
-        convention=convention,
-        centered=centered,
+        **asdict(curves),
     )
     task, layers = _merged_task(runs), list(first.layers)
     index = {
-        "settings_hash": settings.digest(tuple(layers), **identity(first.model, task, first.settings.dtype)),
+        "settings_hash": settings.settings_hash(tuple(layers), **identity(first.model, task, first.settings.dtype)),
         "model": first.model.to_dict(),
         "task": task.to_dict(),
         "settings": {
             **_common([run.index.settings.to_dict() for run in runs]),
-            **settings.described(),
+            **settings.to_dict(),
             "layers": layers,
         },
         "warnings": [
@@ -81,7 +77,7 @@ def merge_runs(
         return ScoreRecord.read(out)
     clear_folder(out, whole)
     write_moments(out / MOMENTS, _sums(runs, layers), index)
-    scored = rescore_run(out, convention=convention, centered=centered, test=False)
+    scored = rescore_run(out, curves=curves, test=False)
     result = {name: value for name, value in scored.result.to_dict().items() if name != "rescored"}
     return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves)
 

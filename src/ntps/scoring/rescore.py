@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +13,11 @@ from ntps.jobs.clock import Clock
 from ntps.jobs.provenance import envelope, identity
 from ntps.jobs.record import Provenance, Rescored
 from ntps.jobs.session import group_warnings
-from ntps.jobs.settings import Layers
 from ntps.jobs.unused_rows import unused_rows
-from ntps.moments.layer_score import Convention, score_layers
+from ntps.moments.layer_score import score_layers
+from ntps.options.layers import Layers
+from ntps.options.scoring import CurveOptions, ScoreSettings
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
-from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.stored_run import RelabelledRun, StoredRun
 from ntps.tasks.task import Task
 
@@ -24,10 +25,9 @@ from ntps.tasks.task import Task
 def rescore_run(
     folder: Path,
     task: Task | None = None,
+    curves: CurveOptions | None = None,
     *,
     layers: Layers = None,
-    convention: Convention = "paper",
-    centered: bool = False,
     test: bool = True,
 ) -> ScoreRecord:
     """Scores layers from what a run left, one after the other in memory.
@@ -35,9 +35,8 @@ def rescore_run(
     Args:
         folder: Folder of the run.
         task: The same texts with other labels, which needs the run's pooled texts; the labels of the run by default.
+        curves: Which curves to report.
         layers: Layers such as ``0,3,-1``; all that were kept by default.
-        convention: Whose curves to report.
-        centered: Whether both problems get an intercept.
         test: Whether to give held-out figures.
 
     Returns:
@@ -48,6 +47,7 @@ def rescore_run(
         InputError: Statistics or pooled texts are missing or damaged, or the task has other texts.
     """
     clock = Clock(("statistics", "theory"))
+    chosen_curves = asdict(curves or CurveOptions())
     run = StoredRun.open(folder, test)
     then, model = run.index.settings, run.index.model
     settings = ScoreSettings(
@@ -55,8 +55,7 @@ def rescore_run(
         pooling=then.pooling,
         max_length=then.max_length,
         test=then.test and test,
-        convention=convention,
-        centered=centered,
+        **chosen_curves,
     )
     chosen = _chosen(run, settings)
     labelled = run if task is None else RelabelledRun(run, task)
@@ -65,12 +64,12 @@ def rescore_run(
         with clock.phase("statistics"):
             moments = labelled.moments(layer)
         with clock.phase("theory"):
-            (score,) = score_layers({layer: moments}, model.layer_names, convention, centered)
+            (score,) = score_layers({layer: moments}, model.layer_names, **chosen_curves)
         scores.append(labelled.with_held_out(score))
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
-    changed = {"layers": tuple(chosen), "convention": convention, "centered": centered, "test": settings.test}
+    changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test}
     provenance = Provenance(
-        settings_hash=settings.digest(tuple(chosen), **identity(model, labelled.task, then.dtype)),
+        settings_hash=settings.settings_hash(tuple(chosen), **identity(model, labelled.task, then.dtype)),
         model=model,
         task=labelled.task,
         settings=then.model_copy(update=changed),
@@ -101,6 +100,6 @@ def _chosen(run: StoredRun, settings: ScoreSettings) -> list[int]:
     if missing := sorted({*wanted} - {*kept}):
         raise InputError(
             f"{run.folder} holds no statistics of layer {missing[0]}, only of {', '.join(map(str, kept))}: choose "
-            "among them with --layers"
+            "among them with `layers`"
         )
     return list(wanted)

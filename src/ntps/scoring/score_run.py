@@ -33,11 +33,11 @@ from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore, score_layers
 from ntps.moments.products import products_library
 from ntps.moments.sums_folder import write_moments
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.adapter_change import change_block
 from ntps.scoring.exchange import join_moments, join_tallies, require_equal_across_processes, share_probes, share_record
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
 from ntps.scoring.reductions import collect_moments, evaluate_probes, with_held_out
-from ntps.scoring.settings import ScoreSettings
 from ntps.tasks.task import Split, Task
 
 Result = TypeVar("Result")
@@ -80,7 +80,7 @@ def run_score(
         NumericalError: Hidden states are not finite.
     """
     if keep_pooled and (out is None or (world and not world.alone)):
-        raise InputError("--keep-pooled needs --out, and a single process")
+        raise InputError("`keep_pooled` needs `out`, and a single process")
     run = _ScoreRun(model, task, settings, reporter, world or World())
     run.baseline, run.place = baseline, place
     run.pooled = out / POOLED if out and keep_pooled else None
@@ -212,7 +212,7 @@ class _ScoreRun(RunSession):
         if self.largest is not None:
             notes.append(
                 f"a batch did not fit the memory: batches were cut to {self.largest} padded tokens, which moves "
-                "results by no more than another --tokens-per-batch does"
+                "results by no more than another `tokens_per_batch` does"
             )
         said = [note for each in self.world.all_gather_object(notes) for note in each]
         self.notes = tuple(dict.fromkeys(said))
@@ -243,7 +243,7 @@ class _ScoreRun(RunSession):
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        settings = {n: value for n, value in self.settings.described().items() if n not in self.settings.not_hashed}
+        settings = {n: value for n, value in self.settings.to_dict().items() if n not in self.settings.not_hashed}
         return {
             **{f"model {name}": value for name, value in self.described.to_dict().items()},
             "dtype": self.dtype,

@@ -59,7 +59,7 @@ class StoredRun:
         path = folder / MOMENTS / INDEX
         if not path.exists():
             raise InputError(
-                f"{folder} holds no statistics: give a folder that `ntps score --out` wrote, without --moments drop"
+                f"{folder} holds no statistics: give a folder that `ntps score --out` wrote, without `moments` drop"
             )
         index = read_json(path, StoredIndex, REMEDY)
         names, layers = index.model.layer_names, index.layers
@@ -113,9 +113,9 @@ class StoredRun:
         if not (place / INDEX).exists():
             raise InputError(
                 f"{self.folder} holds no pooled {part} texts, which other labels need: score the model again with "
-                "--keep-pooled"
+                "`keep_pooled`"
             )
-        remedy = "score the model again with --keep-pooled"
+        remedy = "score the model again with `keep_pooled`"
         if read_json(place / INDEX, PooledIndex, remedy).settings_hash != self.index.settings_hash:
             raise InputError(f"{place} belongs to another run than {MOMENTS}: {remedy}")
         arrays = read_pooled(place)
@@ -162,7 +162,7 @@ class RelabelledRun:
         if pooled.shape != (moments.texts, len(total)) or not (np.abs(pooled.sum(axis=0) - total) <= slack).all():
             raise InputError(
                 f"the pooled texts of layer {layer} in {self._run.folder} do not belong to its statistics: score the "
-                "model again with --keep-pooled"
+                "model again with `keep_pooled`"
             )
         return relabelled(moments, pooled, self._targets)
 
@@ -198,5 +198,5 @@ def _require_same_texts(run: StoredRun, split: Split, block: TaskBlock) -> None:
     counts = "" if len(split) == block.texts else f" ({len(split)} texts here, {block.texts} there)"
     raise InputError(
         f"the labels do not belong to the texts that {run.folder} was computed from{counts}: give the same texts in "
-        "the same order, each with its label, and the same --split, --limit and --seed"
+        "the same order, each with its label, and the same `split`, `limit` and `seed`"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,9 @@ from ntps.jobs.record import Provenance, ResultFile
 from ntps.json_files import Block, Items
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import tokenize
-from ntps.moments.kernels import Pooling
 from ntps.moments.spectra import Spectra
 from ntps.moments.sums_folder import read_layer_moments
+from ntps.options.passes import Pooling
 from ntps.scoring.record import ScoreRecord
 
 Array = NDArray[np.float64]
@@ -58,6 +58,10 @@ class WordSettings:
         for name, words in self.lists.items():
             if not words or not all(word.strip() for word in words):
                 raise InputError(f"the word list {name!r} is empty, or one of its words is: name at least one word")
+
+    def identity(self) -> dict[str, Any]:
+        """What a study compares."""
+        return asdict(self)
 
 
 class WordsSettingsBlock(Block):
@@ -119,7 +123,7 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
     """
     clock, score = Clock(), ScoreRecord.read(scored).result
     if out is not None and out.resolve() == scored.resolve():
-        raise InputError(f"{out} holds the score that the words are of: choose another --out")
+        raise InputError(f"{out} holds the score that the words are of: choose another `out`")
     if model.weights() != score.model.weights:
         raise InputError(f"{scored} holds the score of other weights than those of {model.id}: score this model first")
     names = {row.layer: row.name for row in score.layers}
@@ -127,7 +131,7 @@ def run_words(scored: Path, model: LanguageModel, settings: WordSettings, *, out
     if layer not in names:
         raise InputError(f"{scored} holds no score of layer {layer}: choose one of {', '.join(map(str, names))}")
     if not (scored / MOMENTS).is_dir():
-        raise InputError(f"{scored} holds no moments, which define the planes: score again with --moments keep")
+        raise InputError(f"{scored} holds no moments, which define the planes: score again with `moments` keep")
     with clock.phase("theory"):
         spectra = Spectra.of(read_layer_moments(scored / MOMENTS, layer).means())
     with clock.phase("forward"):

@@ -15,7 +15,8 @@ import torch
 from ntps.errors import InputError
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import EMBEDDED, known_model
-from ntps.scoring.settings import ScoreSettings
+from ntps.options.finetuning import FinetuneSettings, FullFineTuning
+from ntps.options.scoring import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.plan import local_task
 from ntps.study.runs import Run
@@ -99,7 +100,7 @@ def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cos
         # Sums of float64 products, and factorizations of each layer.
         operations += 6.0 * width**2 * seen * layers + 60.0 * width**3 * layers
         weights += 8 * 4 * width**2 * layers
-    elif getattr(run.settings, "method", None) == "full":
+    elif isinstance(run.settings, FinetuneSettings) and isinstance(run.settings.recipe, FullFineTuning):
         # With gradients and the optimizer's state.
         weights *= 3
     return Cost(round(seen + trained), steps, operations / speed, weights / 1e9 + RUNTIME_GB)

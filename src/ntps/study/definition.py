@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from ntps.errors import InputError
 from ntps.files import existing
-from ntps.limits import check_number
 from ntps.models.registry import EMBEDDED
-from ntps.study.measurements import MEASUREMENTS
+from ntps.options.limits import check_number
+from ntps.study.measurements import MEASUREMENTS, Measurement
 from ntps.study.names import STUDIES, file_name, short_name
 from ntps.study.specs import TASKS, ModelSpec, Resources, S, Study, TaskSpec
 from ntps.study.yaml_document import Document
@@ -66,7 +66,7 @@ def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
     top = document.build(_File, document.data, ())
     listed = [ModelSpec(each) for each in models] or _specs(document, ModelSpec, top.models, "models", {})
     if not listed:
-        raise document.error(("models",), "no model is named: list models there, or give one with --model")
+        raise document.error(("models",), "no model is named: list models there, or give one with `model`")
     limits = {"train_texts": top.train_texts, "test_texts": top.test_texts}
     tasks = _specs(document, TaskSpec, top.tasks, "tasks", limits)
     if not tasks:
@@ -143,7 +143,7 @@ def _measurements(
             if needed not in asked:
                 raise document.error(place, f"{name} continues {needed}, which must be listed too")
         if measurement.like is None:
-            found[name] = document.build(measurement.settings, settings, place, measurement.fixed)
+            found[name] = _settings(document, measurement, settings, place)
             continue
         for key in settings:
             raise document.error(
@@ -151,6 +151,21 @@ def _measurements(
             )
         found[name] = found[measurement.like]
     return found, only
+
+
+def _settings(document: Document, measurement: Measurement, given: Mapping[str, Any], place: tuple[str, ...]) -> Any:
+    """Settings from one mapping, of which some keys may be those of a method."""
+    if measurement.method is None:
+        return document.build(measurement.settings, given, place)
+    option, method = measurement.method
+    own = {each.name for each in fields(method)}
+    for key in given:
+        document.known(
+            key, {*own, *(each.name for each in fields(measurement.settings) if each.init)} - {option}, place
+        )
+    built = document.build(method, {k: v for k, v in given.items() if k in own}, place, measurement.fixed)
+    rest = {key: value for key, value in given.items() if key not in own}
+    return document.build(measurement.settings, rest, place, {option: built})
 
 
 def _some_of(document: Document, chosen: Any, tasks: Sequence[str], place: tuple[str, ...]) -> tuple[str, ...]:

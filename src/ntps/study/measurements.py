@@ -11,16 +11,16 @@ from ntps.jobs.progress import Reporter
 from ntps.models.adapters.files import ADAPTER
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
+from ntps.options.finetuning import FinetuneSettings, FullFineTuning, LoRA
+from ntps.options.probing import PROBES, ProbeSettings
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import ScoreRecord
 from ntps.scoring.score_run import run_score
-from ntps.scoring.settings import ScoreSettings
 from ntps.scoring.word_planes import WordSettings, run_words
 from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 from ntps.training.finetuning.finetune_run import run_finetune
-from ntps.training.finetuning.recipe import FinetuneSettings
 from ntps.training.probes.probe_run import run_probe
-from ntps.training.probes.settings import ProbeSettings
 
 
 class ModelTaskCache:
@@ -83,7 +83,8 @@ class Measurement:
     Attributes:
         settings: Dataclass of its settings.
         measure: Makes it: bench, run, reporter.
-        fixed: Settings that make the measurement what it is.
+        method: The field of the settings that holds a method, and the method's dataclass.
+        fixed: What of the method makes the measurement what it is.
         after: The measurements that it continues.
         like: The measurement whose settings it takes over; it has none of its own then.
         on_moments: Whether, instead of texts, it reads the statistics of the score that it continues.
@@ -92,6 +93,7 @@ class Measurement:
 
     settings: type[Any]
     measure: Callable[[ModelTaskCache, Any, Reporter | None], object]
+    method: tuple[str, type[Any]] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     like: str | None = None
@@ -147,18 +149,17 @@ def _score_after(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> 
 
 
 def _training(settings: FinetuneSettings) -> tuple[int, int]:
-    return settings.total_steps, settings.batch_size
+    return settings.recipe.total_steps, settings.recipe.batch_size
 
 
-SCRATCH = {"method": "full", "from_scratch": True}
 MEASUREMENTS: Mapping[str, Measurement] = {
     "score": Measurement(ScoreSettings, _score),
     "words": Measurement(WordSettings, _words, after=("score",), on_moments=True),
-    "ols": Measurement(ProbeSettings, _probe, {"kind": "ols"}),
-    "logistic": Measurement(ProbeSettings, _probe, {"kind": "logistic"}),
-    "adamw": Measurement(ProbeSettings, _probe, {"kind": "adamw"}),
-    "lora": Measurement(FinetuneSettings, _finetune, {"method": "lora", "from_scratch": False}, training=_training),
-    "scratch": Measurement(FinetuneSettings, _finetune, SCRATCH, training=_training),
+    **{name: Measurement(ProbeSettings, _probe, ("kind", probe)) for name, probe in PROBES.items()},
+    "lora": Measurement(FinetuneSettings, _finetune, ("method", LoRA), training=_training),
+    "scratch": Measurement(
+        FinetuneSettings, _finetune, ("method", FullFineTuning), {"from_scratch": True}, training=_training
+    ),
     "score-after-lora": Measurement(ScoreSettings, _score_after, after=("score", "lora"), like="score"),
 }
 """Every measurement by the name of its folder, in the order in which they run."""

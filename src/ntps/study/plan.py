@@ -51,7 +51,7 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
     read = {needed for name in measured if MEASUREMENTS[name].on_moments for needed in MEASUREMENTS[name].after}
     for name, settings in measured.items():
         needs = tuple(made[needed] for needed in MEASUREMENTS[name].after)
-        numbers = {key: value for key, value in asdict(settings).items() if key not in settings.not_hashed}
+        numbers = {key: value for key, value in settings.identity().items() if key not in settings.not_hashed}
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = {run.measurement: run.digest for run in needs}

@@ -119,7 +119,7 @@ def run_state(run: Run) -> State:
 
 def skip_reason(state: State, overwrite: Overwrite, folder: Path) -> str | None:
     """Why a run is not made; None if it is."""
-    refuse = {Status.other: f"{state.cause}: --overwrite always replaces it, another --out leaves it"}
+    refuse = {Status.other: f"{state.cause}: `overwrite` always replaces it, another `out` leaves it"}
     match overwrite:
         case Overwrite.always:
             return None
@@ -127,7 +127,7 @@ def skip_reason(state: State, overwrite: Overwrite, folder: Path) -> str | None:
             empty = not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir())
             return None if empty else refuse.get(state.status, "its folder holds something already")
         case Overwrite.only_missing:
-            refuse |= {Status.failed: f"failed before ({state.cause}): --overwrite failed tries again"}
+            refuse |= {Status.failed: f"failed before ({state.cause}): `overwrite` failed tries again"}
     return (refuse | {Status.done: "done before"}).get(state.status)
 
 
@@ -186,7 +186,7 @@ def _claimed(run: Run) -> Iterator[None]:
     if not direct(results, run.folder):
         raise InputError(
             f"{run.folder} leads to {run.folder.resolve()}, and no run writes outside of {results}: remove the link, "
-            "or choose another --out"
+            "or choose another `out`"
         )
     with claim_folder(run.folder, overwrite=True, writes=()):
         yield
@@ -197,7 +197,7 @@ def _prepare(run: Run, fresh: bool) -> None:
     if fresh and (found := strangers(run.folder)):
         raise InputError(
             f"{run.folder} holds {found[0].relative_to(run.folder)}, something that no study wrote: move it away, or "
-            "choose another --out"
+            "choose another `out`"
         )
     take(run.folder, OWN, (run.model.id, run.model.tokenizer, run.task.id))
     erase(run.folder, (FAILURE,))

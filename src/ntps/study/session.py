@@ -117,9 +117,9 @@ class StudySession:
             InputError: The engine cannot be used, or ``out`` cannot be written.
         """
         if engine not in ("local", "ray"):
-            raise InputError(f"--engine must be local or ray, not {engine!r}")
+            raise InputError(f"`engine` must be local or ray, not {engine!r}")
         if jobs < 1:
-            raise InputError(f"--jobs must be at least 1, not {jobs}")
+            raise InputError(f"`jobs` must be at least 1, not {jobs}")
         notes = _Notes(self, listener)
         notes.write()
         job = Job(self.runs, self.overwrite, self.data_dir)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ntps.files import existing
-from ntps.jobs.settings import check_choice
-from ntps.limits import check_number, check_seed
 from ntps.models.devices import check_device_name
 from ntps.models.load import DTYPES
 from ntps.models.registry import EMBEDDED
+from ntps.options.limits import check_choice, check_number, check_seed
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.names import file_name
 

@@ -82,8 +82,8 @@ def refuse_other_study(out: Path, study: Study) -> None:
         return
     if name != study.name:
         raise InputError(
-            f"{out} belongs to the study {name}: give another --out to {study.name}, and share runs with "
-            f"--results {out / 'results'}"
+            f"{out} belongs to the study {name}: give another `out` to {study.name}, and share runs with "
+            f"`results` {out / 'results'}"
         )
 
 

@@ -86,7 +86,8 @@ class Document:
             InputError: A key is unknown or missing, or a value is of the wrong type or refused by the dataclass.
         """
         entries = self.mapping(value, path)
-        own = {field.name: field for field in cast(Iterable[Field[Any]], fields(kind)) if field.name not in fixed}  # type: ignore[arg-type]
+        every = cast(Iterable[Field[Any]], fields(kind))  # type: ignore[arg-type]
+        own = {field.name: field for field in every if field.init and field.name not in fixed}
         hints = get_type_hints(kind)
         for key in entries:
             self.known(key, own, path)
@@ -97,7 +98,7 @@ class Document:
         try:
             return kind(**given, **fixed)
         except InputError as error:
-            culprit = [key for key in given if str(error).startswith((f"--{key.replace('_', '-')} ", f"{key} "))]
+            culprit = [key for key in given if str(error).startswith(f"`{key}` ")]
             raise self.error((*path, *culprit), str(error)) from error
 
     def _fit(self, value: Any, hint: Any, path: Place) -> Any:

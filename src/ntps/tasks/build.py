@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ntps.errors import InputError
-from ntps.limits import check_number, check_seed
-from ntps.options import TaskOptions, values
+from ntps.options.keywords import values
+from ntps.options.limits import check_number, check_seed
+from ntps.options.shared import TaskOptions
 from ntps.tasks.labels.encode import encode_labels
 from ntps.tasks.labels.labels import EncodedLabels
 from ntps.tasks.sources.columns import Columns, choose_columns
@@ -49,13 +50,11 @@ class LoadOptions(TaskOptions):
         return {**chosen, "text_columns": list(self.text_columns), "available": available}
 
     def __post_init__(self) -> None:
-        check_seed("The seed of the sample", self.seed)
+        check_seed("seed", self.seed)
         if isinstance(self.text_columns, str):
-            raise InputError(f"text_columns must be a list of names, such as ['text'], not {self.text_columns!r}.")
-        for limit in (self.limit, self.limit_test):
-            check_number("The limit of texts", limit, whole=True)
-            if limit is not None and limit < 1:
-                raise InputError(f"The limit is {limit} texts: give a number of at least 1, or leave --limit out.")
+            raise InputError(f"`text_columns` must be a list of names, such as ['text'], not {self.text_columns!r}.")
+        for name in ("limit", "limit_test"):
+            check_number(name, getattr(self, name), whole=True, at_least=1)
 
 
 def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
@@ -66,7 +65,7 @@ def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
     """
     offered = source.splits if not source.hold_out else ("train", "test")
     if options.split not in offered:
-        raise InputError(f"{task_id} has no split '{options.split}': choose --split from {', '.join(offered)}.")
+        raise InputError(f"{task_id} has no split '{options.split}': choose `split` from {', '.join(offered)}.")
     table = source.read(source.splits[0] if source.hold_out else options.split)
     columns = choose_columns(table, options.text_columns or source.text, options.label_column or source.label)
     encoded, notes = _encode(usable_rows(table, columns), source, columns, options)
@@ -142,7 +141,7 @@ def _check(scored: Split, test: Split | None, encoded: EncodedLabels, origin: st
     """Refuses a scored split without labels or of one class, and a test split that has none of its classes."""
     dropped = ", ".join(f"{count} with {reason}" for reason, count in scored.dropped.items())
     if not len(scored):
-        raise InputError(f"{origin}: no row can be used ({dropped}): check --text-column and --label-column.")
+        raise InputError(f"{origin}: no row can be used ({dropped}): check `text_columns` and `label_column`.")
     if encoded.kind != "classes":
         return
     present = np.unique(scored.labels)
@@ -174,8 +173,8 @@ def _limited(task: Task, options: LoadOptions) -> Task:
     taught = set(train.labels.tolist())
     if len(taught) < 2:
         raise InputError(
-            f"{task.id}: the {len(train)} texts that --limit leaves are all of one class; raise --limit"
-            f"{', or leave out --limit-first' if options.limit_first else ''}."
+            f"{task.id}: the {len(train)} texts that `limit` leaves are all of one class; raise `limit`"
+            f"{', or leave out `limit_first`' if options.limit_first else ''}."
         )
     absent = set(range(task.outputs)) - taught
     tested = absent & set(test.labels.tolist()) if test else set()

@@ -66,7 +66,7 @@ def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
         return None
     folder = existing(named)
     if folder is None or not folder.is_dir():
-        raise InputError(f"The data folder {named} does not exist: correct --data-dir or {DATA_VARIABLE}.")
+        raise InputError(f"The data folder {named} does not exist: correct `data_dir` or {DATA_VARIABLE}.")
     copy = folder / entry.name
     return copy if copy.is_dir() and holds_task(copy) else None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ntps.errors import InputError
 from ntps.files import existing
 from ntps.hub import holds_results_only
-from ntps.options import takes
+from ntps.options.keywords import takes
 from ntps.tasks.build import LoadOptions, build_task
 from ntps.tasks.catalogue import local_copy
 from ntps.tasks.embedded.docstrings import docstring_source
@@ -134,7 +134,7 @@ def _embedded(options: LoadOptions) -> Task:
     if options.text_columns or options.label_column or options.split != "train":
         raise InputError(
             "The embedded task has one text column, one label column and is scored on its train split: leave out "
-            "--text-column, --label-column and --split."
+            "`text_columns`, `label_column` and `split`."
         )
     task = build_task(EMBEDDED, docstring_source(), options)
     # Results of earlier versions name no columns here.

@@ -122,7 +122,7 @@ def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[dict[str, A
     if (now := vocabulary(base)) != before:
         notes.append(
             f"the adapter comes with a vocabulary of {now} tokens where the model has {before}: the tokenizer must "
-            "be the one that it was trained with (--tokenizer)"
+            "be the one that it was trained with (`tokenizer`)"
         )
     return described, tuple(notes)
 

@@ -32,5 +32,5 @@ def in_dtype(base: Any, dtype: torch.dtype, device: torch.device | None) -> Any:
         loaded, report = type(base).from_pretrained(None, **options)
     lost = sorted({*report["missing_keys"], *report["unexpected_keys"]})
     if lost:
-        raise InputError(f"{type(base).__name__} loses {lost[0]} on its way to {dtype}: use --dtype float32")
+        raise InputError(f"{type(base).__name__} loses {lost[0]} on its way to {dtype}: use `dtype` float32")
     return (loaded.to(device) if device else loaded).eval()

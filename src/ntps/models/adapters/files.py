@@ -51,13 +51,13 @@ def read_adapter(folder: Path) -> AdapterFiles:
         InputError: There is no adapter, or none that can be read, or one of another kind than LoRA.
     """
     if not folder.is_dir():
-        raise InputError(f"--adapter {folder} is not a folder: give the one that holds {CONFIG}")
+        raise InputError(f"`adapter` {folder} is not a folder: give the one that holds {CONFIG}")
     if (folder / ADAPTER / CONFIG).is_file():
         folder /= ADAPTER
     weights = folder / (PICKLED if (folder / PICKLED).is_file() and not (folder / WEIGHTS).is_file() else WEIGHTS)
     for file in (folder / CONFIG, weights):
         if not file.is_file():
-            raise InputError(f"--adapter {folder} has no {file.name}: give a folder that ntps finetune or PEFT wrote")
+            raise InputError(f"`adapter` {folder} has no {file.name}: give a folder that ntps finetune or PEFT wrote")
     try:
         settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         kind = settings["peft_type"]
@@ -96,7 +96,7 @@ def adapter_beside(folder: Path, name: str) -> tuple[str, ...]:
         return ()
     return (
         f"{name} holds an adapter beside its weights ({CONFIG}), which was not added to them: name its folder with "
-        "--adapter to have it merged",
+        "`adapter` to have it merged",
     )
 
 

@@ -43,7 +43,7 @@ def add_lora(model: LanguageModel, *, rank: int, alpha: float, dropout: float, s
     from peft import LoraConfig, get_peft_model
 
     if not 0 <= start_layer < model.num_layers:
-        raise InputError(f"--start-layer must be 0 to {model.num_layers - 1} for {model.id}, not {start_layer}")
+        raise InputError(f"`start_layer` must be 0 to {model.num_layers - 1} for {model.id}, not {start_layer}")
     targets = _targets(model)
     config = LoraConfig(
         r=rank,
@@ -78,7 +78,7 @@ def _targets(model: LanguageModel) -> tuple[str, ...]:
             return targets
     raise InputError(
         f"the query, key and value projections of {model.id} ({model.architecture}) have unknown names: LoRA knows "
-        f"{'; '.join(', '.join(targets) for targets in TARGETS)}; use --method full"
+        f"{'; '.join(', '.join(targets) for targets in TARGETS)}; use `method` full"
     )
 
 

@@ -41,7 +41,7 @@ def load_tokenizer(files: ModelFiles, model_type: str, trust_remote_code: bool) 
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     hint = f", such as {LLAMA2_TOKENIZER} (gated on the hub)" if model_type == "openelm" else ""
-    missing = InputError(f"{files.name} comes without a tokenizer: name a folder or hub id with --tokenizer{hint}")
+    missing = InputError(f"{files.name} comes without a tokenizer: name a folder or hub id with `tokenizer`{hint}")
     named = any("token" in name or name.startswith("vocab") or name.endswith(".model") for name in files.names)
     if not named and not files.gguf:
         raise missing

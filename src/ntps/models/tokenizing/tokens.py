@@ -89,7 +89,7 @@ def tokenize(
     if len(tokens.ids) and (largest := int(tokens.ids.max())) >= model.vocabulary:
         raise InputError(
             f"the tokenizer has the id {largest}, but {model.id} knows only {model.vocabulary} tokens: they do not "
-            "belong together, so name the model's own with --tokenizer"
+            "belong together, so name the model's own with `tokenizer`"
         )
     return tokens
 
@@ -98,13 +98,13 @@ def _limit(model: LanguageModel, max_length: int | None) -> int | None:
     if max_length is None:
         return model.context
     if max_length < 1:
-        raise InputError(f"--max-length must be at least 1, not {max_length}")
+        raise InputError(f"`max_length` must be at least 1, not {max_length}")
     if model.context is not None and max_length > model.context:
-        raise InputError(f"--max-length {max_length} exceeds the context of {model.id}, {model.context} tokens")
+        raise InputError(f"`max_length` {max_length} exceeds the context of {model.id}, {model.context} tokens")
     special = model.tokenizer.num_special_tokens_to_add()
     if max_length <= special:
         raise InputError(
-            f"--max-length {max_length} leaves no room for the text beside {special} special tokens: give at least "
+            f"`max_length` {max_length} leaves no room for the text beside {special} special tokens: give at least "
             f"{special + 1}"
         )
     return max_length

@@ -78,7 +78,7 @@ def _bench(data_dir: str | None) -> ModelTaskCache:
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     if find_spec("ray") is None:
-        raise InputError("--engine ray needs Ray, which is not installed: run `pip install ntps[ray]`")
+        raise InputError("`engine` ray needs Ray, which is not installed: run `pip install ntps[ray]`")
     # Nothing is sent to anybody unless the user says so.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -105,7 +105,7 @@ def _require_answer(address: str | None) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         except OSError as error:
-            raise InputError(f"no Ray cluster answers at {address} ({error}): correct --address") from error
+            raise InputError(f"no Ray cluster answers at {address} ({error}): correct `address`") from error
 
 
 def _refusal(ray: Any, needs: Resources) -> str | None:

@@ -103,7 +103,7 @@ def run_in_workers(job: Job, listener: Listener, jobs: int) -> None:
                         listener.waiting(run, f"{how}: it is tried again")
                         queue.put_back(run)
                         continue
-                    outcome = give_up(run, f"{how} {TRIES} times: often the memory is too small; try fewer --jobs")
+                    outcome = give_up(run, f"{how} {TRIES} times: often the memory is too small; try fewer `jobs`")
                 queue.settle(outcome, listener)
     finally:
         for worker in workers:

@@ -58,7 +58,7 @@ def check_class_numbers(labels: Labels) -> None:
         if any(abs(number) >= LARGEST_NUMBER for number in numbers):
             raise InputError(
                 f"{labels.at(index)}: a number of more than 300 digits in label column '{labels.column}' is no class; "
-                f"correct it, or choose another --label-column."
+                f"correct it, or choose another `label_column`."
             )
 
 

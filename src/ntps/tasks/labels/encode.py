@@ -80,6 +80,6 @@ def _believable(found: EncodedLabels, labels: Labels, named: bool) -> list[str]:
     if named:
         return [f"Label c{counted}: a class has two texts or fewer on average."]
     raise InputError(
-        f"{labels.origin}: c{counted}, so it does not look like labels; choose another --label-column, or name this "
+        f"{labels.origin}: c{counted}, so it does not look like labels; choose another `label_column`, or name this "
         f"one there if it is right."
     )

@@ -30,7 +30,7 @@ def label_type(labels: Labels) -> LabelType:
         if found is None:
             raise InputError(
                 f"{labels.at(index)}: label column '{labels.column}' holds {short(value)} ({type(value).__name__}), "
-                f"which is no label; use numbers, texts or lists, or choose another --label-column."
+                f"which is no label; use numbers, texts or lists, or choose another `label_column`."
             )
         first.setdefault(found, index)
     if first.keys() == {"whole number", "decimal"}:

@@ -83,7 +83,7 @@ def _require_header(table: Table) -> None:
     if any(name in SeenValues(table.values(name, PEEK)) for name in names):
         raise InputError(
             f"{table.origin}: the first line, {_listed(names)}, looks like a row and not like names of columns; put a "
-            f"line of names above it, or choose columns with --text-column and --label-column."
+            f"line of names above it, or choose columns with `text_columns` and `label_column`."
         )
 
 
@@ -98,7 +98,7 @@ def _find_label(table: Table, text: Sequence[str], texts: Sequence[str]) -> str:
     candidates = classes or known or rest
     if len(candidates) != 1:
         trouble = f"has labels in {_listed(candidates)}, perhaps" if candidates else "has no column of labels by name"
-        raise InputError(f"{table.origin} {trouble}: choose one of {_listed(names)} with --label-column.")
+        raise InputError(f"{table.origin} {trouble}: choose one of {_listed(names)} with `label_column`.")
     return candidates[0]
 
 
@@ -112,14 +112,14 @@ def _find_text(table: Table, label: str, candidates: Sequence[str]) -> str:
     if candidates:
         raise InputError(
             f"{table.origin} has several columns that could be the text, {_listed(candidates)}: choose one with "
-            f"--text-column, or a pair by giving it twice."
+            f"`text_columns`, or a pair by giving it twice."
         )
     for name in table.columns:
         if isinstance(next(iter(_present(table, name)), None), bytes):
             raise InputError(f"{table.origin}: column '{name}' holds bytes; write its texts as strings.")
     raise InputError(
         f"{table.origin} has no column of texts beside the label column '{label}': choose one of "
-        f"{_listed(table.columns)} with --text-column, or another --label-column."
+        f"{_listed(table.columns)} with `text_columns`, or another `label_column`."
     )
 
 

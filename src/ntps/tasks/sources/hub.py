@@ -121,7 +121,7 @@ def _explained(error: Exception, repo: str, revision: str | None, config: str | 
     if "scripts are no longer supported" in message:
         return InputError(f"{what} is a loading script, which is not run: try {repo}@refs/convert/parquet.")
     if isinstance(error, ValueError) and "config" in message.lower():
-        return InputError(f"{what} does not load with configuration {config!r} ({first_line(error)}): use --config.")
+        return InputError(f"{what} does not load with configuration {config!r} ({first_line(error)}): use `config`.")
     if has(FileNotFoundError, EntryNotFoundError):
         return InputError(
             f"{what} lacks the data files that it should have ({first_line(error)}): choose another revision, for "

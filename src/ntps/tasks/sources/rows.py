@@ -96,5 +96,5 @@ def _text(table: Table, row: int, column: str, value: object) -> str:
         return " ".join(f"({index}) {choice}" for index, choice in enumerate(choices))
     raise InputError(
         f"{table.at(row)}: column '{column}' holds {str(value)[:40]!r} ({type(value).__name__}) instead of a text; "
-        f"write it as a string, or choose another --text-column."
+        f"write it as a string, or choose another `text_columns`."
     )

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ntps.models.adapters.lora import add_lora
 from ntps.models.model import LanguageModel
+from ntps.options.finetuning import FinetuneSettings, LoRA
 from ntps.tasks.task import Task
-from ntps.training.finetuning.recipe import FinetuneSettings
 
 
 class Classifier(nn.Module):
@@ -62,16 +62,17 @@ def new_classifier(model: LanguageModel, task: Task, settings: FinetuneSettings,
 
     Everything else is frozen. The same seed gives the same beginning.
     """
+    recipe = settings.recipe
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         base = model.base
-        if settings.method == "lora":
+        if isinstance(recipe, LoRA):
             base = add_lora(
                 model,
-                rank=settings.rank,
-                alpha=settings.alpha,
-                dropout=settings.lora_dropout,
-                start_layer=settings.start_layer,
+                rank=recipe.rank,
+                alpha=recipe.alpha,
+                dropout=recipe.lora_dropout,
+                start_layer=recipe.start_layer,
             )
-        classifier = Classifier(base, model.hidden_size, task.outputs, dropout=settings.head_dropout, masked=masked)
+        classifier = Classifier(base, model.hidden_size, task.outputs, dropout=recipe.head_dropout, masked=masked)
     return classifier.to(model.device)

@@ -25,11 +25,11 @@ from ntps.models.adapters.adapter import require_training
 from ntps.models.devices import check_device_name
 from ntps.models.load import load_model
 from ntps.models.quiet import quiet_transformers
+from ntps.options.finetuning import FinetuneSettings, LoRA, Precision
 from ntps.tasks.task import Task
 from ntps.training.finetuning.batches import Collator, text_order
 from ntps.training.finetuning.classifier import new_classifier
 from ntps.training.finetuning.curves import training_curves
-from ntps.training.finetuning.recipe import FinetuneSettings, Precision
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
 from ntps.training.records import FinetuneFile, FinetuneRecord
@@ -84,7 +84,8 @@ def run_finetune(
 
     cpu, bfloat16 = _device(device, settings)
     precision: Precision = "bfloat16" if bfloat16 else "float32"
-    settings = replace(settings, steps=settings.total_steps, precision=precision)
+    recipe = replace(settings.recipe, steps=settings.recipe.total_steps)
+    settings = replace(settings, method=recipe, precision=precision)
     with _folder(out) as folder, quiet_transformers():
         arguments = training_arguments(
             folder, settings, cpu=cpu, bfloat16=bfloat16, save=out is not None, report_to=report_to
@@ -92,11 +93,11 @@ def run_finetune(
         loaded = load_model(
             model,
             # LoRA does not train the base, which may then be kept in the smaller dtype.
-            dtype="bfloat16" if bfloat16 and settings.method == "lora" else "float32",
+            dtype="bfloat16" if bfloat16 and isinstance(recipe, LoRA) else "float32",
             device=str(arguments.device),
             tokenizer=tokenizer,
             trust_remote_code=trust_remote_code,
-            fresh=settings.seed if settings.from_scratch else None,
+            fresh=settings.seed if recipe.from_scratch else None,
         )
         run = _FinetuneRun(loaded, task, settings, reporter, PHASES)
         return run.finetune(arguments, folder, out, resume, overwrite)
@@ -111,7 +112,7 @@ class _FinetuneRun(RunSession):
     ) -> FinetuneRecord:
         from ntps.training.finetuning.tuner import Tuner, last_checkpoint
 
-        settings, task = self.settings, self.task
+        settings, recipe, task = self.settings, self.settings.recipe, self.task
         fallback = TOKENS_PER_BATCH.get(self.model.device.type, self.tokens_per_batch)
         self.tokens_per_batch = settings.tokens_per_batch or fallback
         run = {"kind": FinetuneRecord.kind, **self.identity()}
@@ -133,8 +134,8 @@ class _FinetuneRun(RunSession):
         test = None if self.test is None or self.test_tokens is None else collator(self.test.labels, self.test_tokens)
         classifier = new_classifier(self.model, task, settings, masked=not self.check.causal)
         parameters = list(classifier.parameters())
-        order = text_order(len(task.train), settings.total_steps * settings.batch_size, settings.seed)
-        advance = self.reporter.start("training", settings.total_steps, "steps")
+        order = text_order(len(task.train), recipe.total_steps * recipe.batch_size, settings.seed)
+        advance = self.reporter.start("training", recipe.total_steps, "steps")
         tuner = Tuner(classifier, arguments, settings, order, train, test, advance)
         found = last_checkpoint(folder)
         with self.clock.phase("training"), writing(folder):
@@ -143,7 +144,7 @@ class _FinetuneRun(RunSession):
             except torch.OutOfMemoryError as error:
                 raise InputError(
                     f"out of memory in step {tuner.state.global_step + 1}: take a step in more parts with a higher "
-                    "--accumulate, or lower --max-length"
+                    "`accumulate`, or lower `max_length`"
                 ) from error
         with self.clock.phase("evaluation"):
             figures: dict[str, Metrics | None] = {"train": None, "test": None}
@@ -157,7 +158,7 @@ class _FinetuneRun(RunSession):
                 "train": majority_accuracy(task.train.labels, task.train.labels, task),
                 "test": None if test is None else majority_accuracy(task.train.labels, test.labels, task),
             },
-            "steps": settings.total_steps,
+            "steps": recipe.total_steps,
             "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
             "total_parameters": sum(each.numel() for each in parameters),
         }
@@ -176,7 +177,7 @@ class _FinetuneRun(RunSession):
         fresh = Manifest(self.identity(), _conditions(arguments), self.tokens_per_batch)
         if not arguments.should_save:
             return
-        take(out, files_of(self.settings.method, out))
+        take(out, files_of(self.settings.recipe.name, out))
         refuse_strangers(out)
         found = None if overwrite else read_manifest(folder / MANIFEST)
         if found is not None:
@@ -191,7 +192,7 @@ class _FinetuneRun(RunSession):
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        same = self.run_identity(self.settings.described(), "peft", "accelerate")
+        same = self.run_identity(self.settings.to_dict(), "peft", "accelerate")
         return {"model weights": self.described.weights, **same}
 
     def result(self, arguments: TrainingArguments, summary: Mapping[str, object]) -> FinetuneFile:
@@ -208,9 +209,10 @@ class _FinetuneRun(RunSession):
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know."""
-        if self.settings.method == "lora" and self.settings.rank > self.model.hidden_size:
+        recipe = self.settings.recipe
+        if isinstance(recipe, LoRA) and recipe.rank > self.model.hidden_size:
             yield (
-                f"a LoRA of rank {self.settings.rank} in a model of width {self.model.hidden_size} has no more than "
+                f"a LoRA of rank {recipe.rank} in a model of width {self.model.hidden_size} has no more than "
                 f"{self.model.hidden_size} directions: the rest of its weights is wasted"
             )
         if self.test is None:
@@ -223,12 +225,12 @@ def _device(name: str | None, settings: FinetuneSettings) -> tuple[bool, bool]:
     if name not in (None, "cpu", "cuda"):
         check_device_name(name)
         raise InputError(
-            f"--device {name} is for scoring: choose cpu or cuda; torchrun uses several devices, and "
+            f"`device` {name} is for scoring: choose cpu or cuda; torchrun uses several devices, and "
             "CUDA_VISIBLE_DEVICES says which"
         )
     cpu = name == "cpu" or not torch.cuda.is_available()
     if name == "cuda" and cpu:
-        raise InputError("--device cuda cannot be used here: there is no CUDA device")
+        raise InputError("`device` cuda cannot be used here: there is no CUDA device")
     if settings.precision == "auto":
         return cpu, not cpu and torch.cuda.is_bf16_supported(including_emulation=False)
     return cpu, settings.precision == "bfloat16"

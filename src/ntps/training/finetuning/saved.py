@@ -18,9 +18,9 @@ from ntps.models.adapters.files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
 from ntps.models.adapters.lora import adapter_tensors
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
+from ntps.options.finetuning import FinetuneSettings, Method
 from ntps.tasks.task import Task
 from ntps.training.finetuning.classifier import Classifier
-from ntps.training.finetuning.recipe import FinetuneSettings, Method
 
 MODEL = "model"
 """Folder of a model that was trained as a whole."""
@@ -73,8 +73,8 @@ def save_classifier(
     Returns:
         The folder that was written.
     """
-    folder = out / (ADAPTER if settings.method == "lora" else MODEL)
-    take(out, files_of(settings.method, out))
+    folder = out / (ADAPTER if settings.recipe.name == "lora" else MODEL)
+    take(out, files_of(settings.recipe.name, out))
     remove_classifier(out)
     temporary = folder.with_name(f".{folder.name}.tmp")
     content = {
@@ -90,13 +90,13 @@ def save_classifier(
         "label_names": list(task.label_names),
         "pooling": settings.pooling,
         "attention_mask": "passed" if classifier.masked else "omitted",
-        "head_dropout": settings.head_dropout,
+        "head_dropout": settings.recipe.head_dropout,
         "max_length": settings.max_length,
     }
     base: Any = classifier.base
     with writing(folder):
         temporary.mkdir(parents=True)
-        if settings.method == "lora":
+        if settings.recipe.name == "lora":
             tensors, config = adapter_tensors(base)
             save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
             write_text(temporary / CONFIG, json.dumps(config, indent=1) + "\n")
@@ -119,7 +119,7 @@ def refuse_strangers(out: Path) -> None:
         if account.owns(name) and (found := strangers(out, name)):
             raise InputError(
                 f"{found[0]} was not written by ntps, and stands where its {name}/ would be replaced: move it away, or "
-                "choose another --out"
+                "choose another `out`"
             )
 
 

@@ -32,9 +32,9 @@ from ntps.checkpoint.owned_files import erase
 from ntps.errors import InputError, NumericalError
 from ntps.forward.batch_plan import plan_batches
 from ntps.hub import first_line
+from ntps.options.finetuning import FinetuneSettings, FullFineTuning
 from ntps.training.finetuning.batches import Collator
 from ntps.training.finetuning.classifier import Classifier
-from ntps.training.finetuning.recipe import FinetuneSettings
 from ntps.training.finetuning.saved import CHECKPOINT, COMPLETE, TRAINED
 from ntps.training.loss import loss_function
 from ntps.training.metrics import figures_of_logits
@@ -65,7 +65,7 @@ def training_arguments(
     _require_trackers(report_to)
     arguments = TrainingArguments(
         output_dir=str(folder),
-        max_steps=settings.total_steps,
+        max_steps=settings.recipe.total_steps,
         gradient_accumulation_steps=settings.accumulate,
         train_sampling_strategy="sequential",
         # The only limit on a step is Adafactor's own.
@@ -83,16 +83,17 @@ def training_arguments(
         report_to=list(report_to) or "none",
         remove_unused_columns=False,
         # All of LoRA is used; of a whole model, some heads may not be.
-        ddp_find_unused_parameters=settings.method == "full",
+        ddp_find_unused_parameters=isinstance(settings.recipe, FullFineTuning),
         seed=settings.seed,
     )
     parts = arguments.world_size * settings.accumulate
-    if settings.batch_size % parts:
+    texts = settings.recipe.batch_size
+    if texts % parts:
         raise InputError(
-            f"--batch-size {settings.batch_size} cannot be divided among {arguments.world_size} processes with "
-            f"--accumulate {settings.accumulate}: give a multiple of {parts}"
+            f"`batch_size` {texts} cannot be divided among {arguments.world_size} processes with "
+            f"`accumulate` {settings.accumulate}: give a multiple of {parts}"
         )
-    arguments.per_device_train_batch_size = settings.batch_size // parts
+    arguments.per_device_train_batch_size = texts // parts
     # Each process needs dropout of its own.
     arguments.seed += arguments.process_index
     # Without torchrun, one process uses one device: the Trainer would spread a step over all that it sees.
@@ -105,7 +106,7 @@ def _require_trackers(names: Sequence[str]) -> None:
         for callback in get_reporting_integration_callbacks(list(names)):
             callback()
     except (ValueError, RuntimeError, ImportError) as error:
-        raise InputError(f"--report-to {' '.join(names)} cannot be used: {first_line(error)}") from error
+        raise InputError(f"`report_to` {' '.join(names)} cannot be used: {first_line(error)}") from error
 
 
 class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
@@ -132,9 +133,9 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         advance: Callable[[int], None],
     ) -> None:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-        optimizer = Adafactor(trained, **settings.optimizer_options)
+        optimizer = Adafactor(trained, **settings.recipe.optimizer_options)
         # Stepped by the Trainer, once a step: prepared by accelerate, it would step once for every process.
-        schedule = get_cosine_schedule_with_warmup(optimizer, settings.warmup_steps, settings.total_steps)
+        schedule = get_cosine_schedule_with_warmup(optimizer, settings.recipe.warmup_steps, settings.recipe.total_steps)
         if test is None:
             arguments.eval_strategy = "no"
         super().__init__(
@@ -213,7 +214,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         except RuntimeError as error:
             raise InputError(
                 f"cannot write a checkpoint to {self.args.output_dir}: {first_line(error)}; free the space or choose "
-                "another folder with --out"
+                "another folder with `out`"
             ) from error
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -221,7 +222,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         weights = load_file(Path(resume_from_checkpoint) / TRAINED)
         result = self._classifier.load_state_dict(weights, strict=False)
         if result.unexpected_keys or set(trained_weights(self._classifier)) != set(weights):
-            raise InputError(f"{resume_from_checkpoint} is damaged: start again with --overwrite")
+            raise InputError(f"{resume_from_checkpoint} is damaged: start again with `overwrite`")
 
 
 def trained_weights(classifier: nn.Module) -> dict[str, Tensor]:
@@ -258,7 +259,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
         """Looks at the loss."""
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             raise NumericalError(
-                f"the training loss is no finite number at step {state.global_step}: lower --learning-rate"
+                f"the training loss is no finite number at step {state.global_step}: lower `learning_rate`"
             )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

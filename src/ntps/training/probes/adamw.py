@@ -9,9 +9,9 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ntps.options.probing import AdamWProbe
 from ntps.tasks.task import Task
 from ntps.training.loss import label_tensor, loss_function
-from ntps.training.probes.settings import AdamwRecipe
 
 Features = Callable[[Int64[Tensor, " batch"]], Float32[Tensor, "batch dims"]]
 """Pooled texts of the training texts with some indices."""
@@ -23,32 +23,34 @@ def train_head(
     features: Features,
     width: int,
     task: Task,
-    recipe: AdamwRecipe,
+    probe: AdamWProbe,
+    seed: int,
     after_epoch: AfterEpoch = lambda _epoch, _head, _order, _logits: None,
 ) -> nn.Linear:
     """Trains a linear head with bias.
 
-    The same recipe gives the same head on the same machine, and random numbers elsewhere are left alone.
+    The same seed gives the same head on the same machine, and random numbers elsewhere are left alone.
 
     Args:
         features: Pooled texts; computed once they cost nothing here, from the frozen model they cost a pass an epoch.
         width: Width d of the pooled texts.
         task: The task, whose training labels are learned.
-        recipe: The options.
+        probe: The options.
+        seed: Seed of the first weights, the batches and the dropout.
         after_epoch: Learns about progress.
     """
     targets, loss = label_tensor(task.train.labels, task), loss_function(task)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(seed)
         head = nn.Linear(width, task.outputs)
         optimizer = torch.optim.AdamW(
-            head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+            head.parameters(), lr=probe.learning_rate, weight_decay=probe.weight_decay, fused=True
         )
-        for epoch in range(1, recipe.epochs + 1):
+        for epoch in range(1, probe.epochs + 1):
             order = torch.randperm(len(targets))
             seen = []
-            for batch in torch.split(order, recipe.batch_size):
-                logits = head(functional.dropout(features(batch), recipe.dropout))
+            for batch in torch.split(order, probe.batch_size):
+                logits = head(functional.dropout(features(batch), probe.dropout))
                 optimizer.zero_grad()
                 torch.autograd.backward(loss(logits, targets[batch]))
                 optimizer.step()

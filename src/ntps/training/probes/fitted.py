@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
+from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe
 from ntps.tasks.task import Split, Task
 from ntps.theory import EPS, factorize
 from ntps.training.metrics import Array, Metrics, figures_of_logits, figures_of_values
 from ntps.training.probes.adamw import train_head
 from ntps.training.probes.logistic import fit_logistic
 from ntps.training.probes.ols import ols_of_pooled
-from ntps.training.probes.settings import AdamwRecipe, LogisticRecipe, OlsRecipe
 
 CURVES = ["layer", "epoch", "step", "split", "cross_entropy", "accuracy", "mse"]
 
@@ -74,19 +74,19 @@ class ProbeFit:
     curve: tuple[Mapping[str, Any], ...] = ()
 
 
-def probe_ols(splits: PooledSplits, recipe: OlsRecipe, advance: Callable[[int], None]) -> ProbeFit:
+def probe_ols(splits: PooledSplits, probe: LeastSquares, advance: Callable[[int], None]) -> ProbeFit:
     """Least squares in closed form; ``advance`` is told when it is done."""
     task = splits.task
     targets = task.targets(task.train.labels)
-    fit = ols_of_pooled(splits.train, targets, intercept=recipe.intercept, resolution=splits.resolution)
+    fit = ols_of_pooled(splits.train, targets, intercept=probe.intercept, resolution=splits.resolution)
     figures = splits.figures(fit.probe.predict, figures_of_values)
     advance(1)
     return ProbeFit(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
 
 
-def probe_logistic(splits: PooledSplits, recipe: LogisticRecipe, advance: Callable[[int], None]) -> ProbeFit:
+def probe_logistic(splits: PooledSplits, probe: LogisticProbe, seed: int, advance: Callable[[int], None]) -> ProbeFit:
     """Logistic regression; ``advance`` is told when it is done."""
-    fit = fit_logistic(splits.train, splits.task, recipe, splits.resolution)
+    fit = fit_logistic(splits.train, splits.task, probe, seed, splits.resolution)
     figures = splits.figures(fit.logits, figures_of_logits)
     advance(1)
     return ProbeFit(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))
@@ -98,10 +98,10 @@ def _logistic_warnings(warnings: tuple[str, ...], test: Metrics | None) -> Itera
         yield "some test text has a class that no training text has: its cross entropy is undefined"
 
 
-def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[int], None]) -> ProbeFit:
+def probe_adamw(splits: PooledSplits, probe: AdamWProbe, seed: int, advance: Callable[[int], None]) -> ProbeFit:
     """The paper's linear probe; ``advance`` is told of each epoch."""
     task, rows = splits.task, torch.as_tensor(splits.train, dtype=torch.float32)
-    steps = -(-len(rows) // recipe.batch_size)
+    steps = -(-len(rows) // probe.batch_size)
     curve: list[Mapping[str, Any]] = []
 
     def after_epoch(
@@ -115,9 +115,9 @@ def probe_adamw(splits: PooledSplits, recipe: AdamwRecipe, advance: Callable[[in
             curve.append(_curve_row(epoch, epoch * steps, "test", held_out))
         advance(1)
 
-    head = train_head(lambda batch: rows[batch], rows.shape[1], task, recipe, after_epoch)
+    head = train_head(lambda batch: rows[batch], rows.shape[1], task, probe, seed, after_epoch)
     figures = splits.figures(lambda pooled: _logits(head, pooled), figures_of_logits)
-    return ProbeFit(*figures, {"steps": recipe.epochs * steps}, curve=tuple(curve))
+    return ProbeFit(*figures, {"steps": probe.epochs * steps}, curve=tuple(curve))
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
+from ntps.options.probing import LogisticProbe, Solver
 from ntps.tasks.task import Task
 from ntps.theory import EPS, carries
 from ntps.training.metrics import Array, Labels
-from ntps.training.probes.settings import LogisticRecipe, Solver
 
 LIMITS: dict[Solver, tuple[int, float]] = {"newton-cg": (1000, 1e-4), "saga": (1000, 0.01)}
 """Most iterations, and tolerance, of each solver."""
@@ -45,14 +45,15 @@ class Logistic:
 
 
 def fit_logistic(
-    pooled: Float64[Array, "texts dims"], task: Task, recipe: LogisticRecipe, resolution: float = EPS
+    pooled: Float64[Array, "texts dims"], task: Task, probe: LogisticProbe, seed: int, resolution: float = EPS
 ) -> Logistic:
     """Fits to the training texts of a task: all classes at once, or one label after the other.
 
     Args:
         pooled: Pooled training texts.
         task: A task of classes or of label sets.
-        recipe: The options.
+        probe: The options.
+        seed: Seed of ``saga``.
         resolution: Relative rounding of the hidden states that were pooled.
     """
     mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
@@ -66,7 +67,7 @@ def fit_logistic(
         if len(np.unique(chosen)) < 2:
             intercept[columns] = np.inf if chosen[0] else -np.inf
             continue
-        model = _solve(rows, chosen, recipe)
+        model = _solve(rows, chosen, probe.solver, seed)
         iterations = max(iterations, int(np.max(model.n_iter_)))
         if len(model.classes_) > 2:
             coefficients[:, model.classes_], intercept[model.classes_] = model.coef_.T, model.intercept_
@@ -75,8 +76,8 @@ def fit_logistic(
         else:
             # Of two classes scikit-learn keeps the logit of the second against the first.
             coefficients[:, model.classes_[1]], intercept[model.classes_] = model.coef_[0], (0.0, model.intercept_[0])
-    limit = LIMITS[recipe.solver][0]
-    notes = () if iterations < limit else (f"{recipe.solver} did not converge in {limit} iterations",)
+    limit = LIMITS[probe.solver][0]
+    notes = () if iterations < limit else (f"{probe.solver} did not converge in {limit} iterations",)
     return Logistic(mean, scale, coefficients, intercept, iterations, notes)
 
 
@@ -90,10 +91,10 @@ def _problems(labels: Labels, task: Task) -> Iterator[tuple[list[int], Int64[NDA
 
 
 def _solve(
-    rows: Float64[Array, "texts dims"], labels: Int64[NDArray[np.int64], " texts"], recipe: LogisticRecipe
+    rows: Float64[Array, "texts dims"], labels: Int64[NDArray[np.int64], " texts"], solver: Solver, seed: int
 ) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    iterations, tolerance = LIMITS[recipe.solver]
-    model = LogisticRegression(solver=recipe.solver, max_iter=iterations, tol=tolerance, random_state=recipe.seed)
+    iterations, tolerance = LIMITS[solver]
+    model = LogisticRegression(solver=solver, max_iter=iterations, tol=tolerance, random_state=seed)
     return model.fit(rows, labels)

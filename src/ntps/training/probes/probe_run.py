@@ -22,11 +22,11 @@ from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_package
 from ntps.models.model import LanguageModel
 from ntps.moments.kernels import resolution_of
+from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, ProbeSettings
 from ntps.tasks.task import Task
 from ntps.theory import few_texts
 from ntps.training.metrics import majority_accuracy
 from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
-from ntps.training.probes.settings import AdamwRecipe, LogisticRecipe, OlsRecipe, ProbeSettings
 from ntps.training.records import ProbeFile, ProbeRecord, ProbeRow
 
 PHASES = ("tokenize", "forward", "training")
@@ -55,10 +55,10 @@ def run_probe(
         InputError: An option does not fit the model or the task, or a file cannot be written.
         NumericalError: Hidden states are not finite.
     """
-    if task.kind == "regression" and isinstance(settings.recipe, LogisticRecipe):
-        raise InputError(f"a logistic probe needs classes, and {task.id} has real targets: use --kind ols or adamw")
-    for package in settings.recipe.packages:
-        require_package(package, f"--kind {settings.kind}")
+    if task.kind == "regression" and isinstance(settings.probe, LogisticProbe):
+        raise InputError(f"a logistic probe needs classes, and {task.id} has real targets: use `kind` ols or adamw")
+    for package in settings.probe.packages:
+        require_package(package, f"`kind` {settings.probe.name}")
     ready = RunSession(model, task, settings, reporter, PHASES)
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
@@ -70,7 +70,7 @@ def run_probe(
     last = rows[-1]
     labels = {"train": task.train.labels, "test": ready.test.labels if ready.test else None}
     content = {
-        **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, *settings.recipe.packages),
+        **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, *settings.probe.packages),
         "layers": rows,
         "summary": {
             "layer": last.layer,
@@ -117,14 +117,14 @@ def _fit_layers(
     ready: RunSession, settings: ProbeSettings, pooled: Mapping[int, PooledSplits]
 ) -> tuple[dict[int, ProbeFit], list[str]]:
     """Probes by layer, and what scikit-learn had to say."""
-    match settings.recipe:
-        case OlsRecipe() as ols:
+    match settings.probe:
+        case LeastSquares() as ols:
             advance = ready.reporter.start("probes", len(pooled), "layers")
             return {layer: probe_ols(splits, ols, advance) for layer, splits in pooled.items()}, []
-        case AdamwRecipe() as adamw:
+        case AdamWProbe() as adamw:
             advance = ready.reporter.start("probes", adamw.epochs * len(pooled), "epochs")
-            return {layer: probe_adamw(splits, adamw, advance) for layer, splits in pooled.items()}, []
-        case LogisticRecipe() as logistic:
+            return {layer: probe_adamw(splits, adamw, settings.seed, advance) for layer, splits in pooled.items()}, []
+        case LogisticProbe() as logistic:
             advance = ready.reporter.start("probes", len(pooled), "layers")
             # One thread a layer, and none within: small products gain nothing from more, and results then depend on
             # the number of threads.
@@ -134,7 +134,9 @@ def _fit_layers(
                 ThreadPoolExecutor(torch.get_num_threads()) as pool,
             ):
                 warnings.simplefilter("always")
-                found = pool.map(lambda splits: probe_logistic(splits, logistic, advance), pooled.values())
+                found = pool.map(
+                    lambda splits: probe_logistic(splits, logistic, settings.seed, advance), pooled.values()
+                )
                 fitted = dict(zip(pooled, found, strict=True))
             return fitted, sorted({f"scikit-learn: {warning.message}" for warning in caught})
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import cast
+from typing import Any, cast
 
 from ntps.errors import InputError
 
@@ -12,6 +13,19 @@ LARGEST_SEED = 2**32 - 1
 """What every library beneath takes."""
 LARGEST = 1e6
 """No rate and no weight of a recipe is larger: beyond it, training only loses its numbers."""
+
+
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuses what an option does not allow."""
+    if value not in allowed:
+        raise InputError(f"`{option}` must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def check_method(option: str, method: object, known: Mapping[Any, type]) -> None:
+    """Refuses what is neither an object of a known class nor the name of one."""
+    if not isinstance(method, tuple(known.values())) and method not in known:
+        objects = ", ".join(f"{each.__name__}()" for each in known.values())
+        raise InputError(f"`{option}` must be one of {objects}, or of {', '.join(known)}, not {method!r}")
 
 
 def check_number(
@@ -27,7 +41,7 @@ def check_number(
     """Refuses a number out of its range; what is infinite, NaN or a text is out of every range, and None goes by.
 
     Args:
-        name: What the user calls the number, such as ``--rank``.
+        name: What the user calls the number, such as ``rank``.
         value: The number.
         whole: Whether it must be a whole number.
         at_least: Smallest value, if it is allowed itself.
@@ -42,19 +56,19 @@ def check_number(
         return
     if not isinstance(value, bool) and isinstance(value, Real):
         if whole and not isinstance(value, Integral):
-            raise InputError(f"{name} must be a whole number, not {value}")
+            raise InputError(f"`{name}` must be a whole number, not {value}")
         number = cast(float, value)
         if at_least <= number <= at_most and above < number < below:
             return
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     words = " and ".join(f"{word} {_shown(bound)}" for word, bound in bounds.items() if math.isfinite(bound))
-    raise InputError(f"{name} must be {words or 'a finite number'}, not {value}")
+    raise InputError(f"`{name}` must be {words or 'a finite number'}, not {value}")
 
 
 def check_seed(name: str, seed: int | None) -> None:
     """Refuses a seed that some library does not take; arguments and errors as for :func:`check_number`."""
     if seed is None:
-        raise InputError(f"{name} must be a whole number, not None: without one, no result repeats")
+        raise InputError(f"`{name}` must be a whole number, not None: without one, no result repeats")
     check_number(name, seed, whole=True, at_least=0, at_most=LARGEST_SEED)
 
 

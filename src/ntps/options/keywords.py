@@ -1,16 +1,13 @@
-"""Options of whole jobs by what they concern, and how a function takes them as keywords."""
+"""How a function takes the fields of a dataclass of options as keywords, with their documentation."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from functools import wraps
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, get_type_hints
-
-import numpy as np
+from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
 from ntps.errors import InputError
 
@@ -19,62 +16,9 @@ O = TypeVar("O")  # noqa: E741
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskOptions:
-    """Which texts, with which labels.
-
-    Attributes:
-        text_columns: Columns that hold the text; two are joined as a pair; detected by default.
-        label_column: Column that holds the label; detected by default.
-        split: Split to take for training texts.
-        limit: Largest number of texts per split.
-        limit_first: Takes the first texts instead of a seeded sample.
-        seed: Seed of that sample, and of whatever else is random.
-        data_dir: Folder with local copies of named tasks.
-        config: Configuration of a hub dataset.
-    """
-
-    text_columns: Sequence[str] = ()
-    label_column: str | None = None
-    split: str = "train"
-    limit: int | None = None
-    limit_first: bool = False
-    seed: int = 0
-    data_dir: str | Path | None = None
-    config: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """How a model is loaded.
-
-    Attributes:
-        device: Where the model runs; CUDA if there is one by default.
-        tokenizer: Tokenizer to use instead of the model's own.
-        trust_remote_code: Whether code from the hub may run.
-    """
-
-    device: str | None = None
-    tokenizer: str | Path | None = None
-    trust_remote_code: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """Where results go.
-
-    Attributes:
-        out: Folder for the results; nothing is written by default.
-        overwrite: Whether a result in ``out``, or progress, may be replaced.
-    """
-
-    out: str | Path | None = None
-    overwrite: bool = False
-
-
 def values(options: object, kind: type[Any]) -> dict[str, Any]:
     """The fields of one concern, by name, of options that hold several."""
-    return {each.name: getattr(options, each.name) for each in fields(kind)}
+    return {each.name: getattr(options, each.name) for each in fields(kind) if each.init}
 
 
 def takes(options: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R]]:
@@ -101,7 +45,7 @@ def takes(options: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R
         returns = inspect.signature(function).return_annotation
         vars(call)["__signature__"] = signature.replace(return_annotation=returns)
         call.__annotations__ = {name: hints[name] for name in signature.parameters} | {"return": returns}
-        call.__doc__ = _documented(inspect.getdoc(function) or "", inspect.getmro(options), signature)  # type: ignore[arg-type]
+        call.__doc__ = _documented(inspect.getdoc(function) or "", meanings(options), signature)  # type: ignore[arg-type]
         return call
 
     return decorate
@@ -113,20 +57,46 @@ def _plain(name: str, value: object, signature: inspect.Signature) -> object:
     Raises:
         InputError: A switch is given something else than true or false.
     """
+    import numpy as np
+
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(signature.parameters[name].default, bool) and not isinstance(value, bool):
-        raise InputError(f"{name} must be True or False, not {value!r}")
+        raise InputError(f"`{name}` must be True or False, not {value!r}")
     return value
 
 
-def _documented(text: str, kinds: Sequence[type], signature: inspect.Signature) -> str:
-    """The docstring of a function with what the docstrings of its options say, the nearest class first."""
+def meanings(options: type) -> dict[str, str]:
+    """What the docstrings of a dataclass of options, and of what it inherits from, say of each field."""
     meaning: dict[str, str] = {}
-    for kind in reversed(kinds):
+    for kind in reversed(inspect.getmro(options)):
         _, _, attributes = (kind.__doc__ or "").partition("Attributes:\n")
         meaning |= re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", attributes, re.MULTILINE)
+    return meaning
+
+
+def _documented(text: str, meaning: Mapping[str, str], signature: inspect.Signature) -> str:
+    """The docstring of a function with what its options mean."""
     explained = [name for name in signature.parameters if name in meaning]
     entries = [f"    {name}: {meaning[name]}".replace("\n    ", "\n") for name in explained]
     head, returns, rest = text.partition("\nReturns:")
     return "\n".join([f"{head}\nArgs:", *entries]) + f"\n{returns}{rest}"
+
+
+def methods_of(hint: object) -> dict[str, type[Any]]:
+    """The classes of methods among which an option chooses, by the names that the command line has for them."""
+    classes: list[type[Any]] = [each for each in get_args(hint) if isinstance(each, type) and is_dataclass(each)]
+    return {each.name: each for each in classes}
+
+
+def method_of(option: str, name: str, methods: Mapping[Any, type[Any]], given: Mapping[str, Any]) -> Any:
+    """A method with the numbers that were given for it.
+
+    Raises:
+        InputError: A number is of another method.
+    """
+    known = {each.name for each in fields(methods[name])}
+    for number in given.keys() - known:
+        fitting = [other for other, kind in methods.items() if number in {each.name for each in fields(kind)}]
+        raise InputError(f"`{number}` means nothing to `{option}` {name}: it is an option of {fitting[0]}")
+    return methods[name](**given)

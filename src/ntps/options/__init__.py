@@ -1,0 +1,1 @@
+"""Every option once: its type, default, meaning and limits."""

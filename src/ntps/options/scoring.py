@@ -1,0 +1,79 @@
+"""The options of a scoring run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from ntps.errors import InputError
+from ntps.options.limits import check_choice
+from ntps.options.passes import PassSettings
+from ntps.options.shared import COMPUTING, OUTPUT, SELECTION, FrozenModelOptions, OutputOptions, TaskOptions
+
+Convention = Literal["paper", "released"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveOptions:
+    """Which curves are made of the statistics.
+
+    Attributes:
+        convention: ``paper`` (Algorithm 1) or ``released`` (the authors' sweep).
+        centered: Whether both problems get an intercept: covariances instead of second moments.
+    """
+
+    panel: ClassVar[str] = COMPUTING
+
+    convention: Convention = "paper"
+    centered: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(CurveOptions, PassSettings):
+    """What a scoring run can be asked for."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("convention", self.convention, get_args(Convention))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterOptions:
+    """An adapter whose effect is measured.
+
+    Attributes:
+        adapter: Folder of a LoRA adapter to merge into the model. The model without it is scored too, and the result
+            says what changed.
+        at: Layer and k, such as ``4:100``, at which the change of NTPS is reported besides.
+    """
+
+    panel: ClassVar[str] = SELECTION
+
+    adapter: str | Path | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(AdapterOptions, ScoreSettings, OutputOptions, FrozenModelOptions, TaskOptions):
+    """What a score takes besides a model and a task.
+
+    Attributes:
+        out: Folder for ``result.json``, ``curves.parquet`` and ``moments/``; nothing is written by default.
+        moments: Whether statistics stay in ``out``: ``keep`` or ``drop``.
+        keep_pooled: Whether the pooled texts of every layer are written to ``out`` too: with them, other labels can be
+            scored without the model.
+        resume: Whether an interrupted run of the same call is continued from its progress in ``out``.
+    """
+
+    panel: ClassVar[str] = OUTPUT
+
+    moments: Literal["keep", "drop"] = "keep"
+    keep_pooled: bool = False
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("moments", self.moments, ("keep", "drop"))
+        if self.at is not None and self.adapter is None:
+            raise InputError("`at` compares before with after: give `adapter` with it")
