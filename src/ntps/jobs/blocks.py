@@ -83,7 +83,7 @@ class TaskBlock(SplitBlock, LabelsBlock):
 
 class SettingsBlock(Block):
     """The options of a run, and what was used where they leave it open; null where merged runs differ;
-    see :class:`~ntps.jobs.settings.PassSettings`.
+    see :class:`~ntps.options.passes.PassSettings`.
 
     Attributes:
         layers: Indices of the layers.
