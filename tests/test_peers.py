@@ -20,8 +20,8 @@ from ntps.distributed import peers
 from ntps.distributed.peers import PeerFailed, Peers
 from ntps.distributed.world import World
 from ntps.models.load import load_model
+from ntps.options.scoring import ScoreSettings
 from ntps.scoring.score_run import run_score
-from ntps.scoring.settings import ScoreSettings
 from tiny import random_task, save_model
 
 Found = TypeVar("Found")
