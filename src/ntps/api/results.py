@@ -121,7 +121,7 @@ class FinetuneResult(Result):
         record: Everything that is or would be on disk but the weights.
 
     Examples:
-        >>> result = ntps.finetune(limit=20, steps=2, batch_size=4, rank=4, test=False)
+        >>> result = ntps.finetune(limit=20, method=ntps.LoRA(rank=4, steps=2, batch_size=4), test=False)
         >>> folder = result.save("tuned")
         >>> ntps.FinetuneResult.load("tuned").summary == result.summary
         True
@@ -168,7 +168,7 @@ class ProbeResult(Result):
         record: Everything that is or would be on disk.
 
     Examples:
-        >>> result = ntps.probe(limit=50, kind="adamw", epochs=2, test=False)
+        >>> result = ntps.probe(limit=50, kind=ntps.AdamWProbe(epochs=2), test=False)
         >>> result.to_frame()["epoch"].unique().tolist()
         [1, 2]
     """
