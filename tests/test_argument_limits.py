@@ -137,6 +137,16 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     assert ntps.ScoreResult.load(tmp_path / "scored").summary == plain.summary
 
 
+def test_numbers_of_numpy_are_numbers_of_methods_too() -> None:
+    given: Any = {"epochs": np.int64(2), "learning_rate": np.float32(0.5)}
+    settings = ntps.probe(kind=ntps.AdamWProbe(**given), limit=30).to_dict()["settings"]
+    assert (settings["epochs"], settings["learning_rate"]) == (2, 0.5)
+    assert isinstance(settings["epochs"], int)
+    switch: Any = "no"
+    with pytest.raises(InputError, match=r"^`intercept` must be True or False, not 'no'$"):
+        ntps.probe(kind=ntps.LeastSquares(intercept=switch))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
@@ -39,7 +39,10 @@ def takes(options: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None
-            plain = {name: _plain(name, value, signature) for name, value in bound.arguments.items()}
+            plain = {
+                name: _plain(name, value, signature.parameters[name].default, methods_of(hints[name]))
+                for name, value in bound.arguments.items()
+            }
             return function(construct(**plain))
 
         returns = inspect.signature(function).return_annotation
@@ -51,17 +54,20 @@ def takes(options: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R
     return decorate
 
 
-def _plain(name: str, value: object, signature: inspect.Signature) -> object:
-    """A value as results write it: of NumPy's numbers, Python's.
+def _plain(name: str, value: Any, default: object, methods: Mapping[str, type[Any]]) -> Any:
+    """A value, or a method with its values, as results write it: of NumPy's numbers, Python's.
 
     Raises:
         InputError: A switch is given something else than true or false.
     """
     import numpy as np
 
+    if isinstance(value, tuple(methods.values())):
+        own = {each.name: _plain(each.name, getattr(value, each.name), each.default, {}) for each in fields(value)}
+        return replace(value, **own)
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(signature.parameters[name].default, bool) and not isinstance(value, bool):
+    if isinstance(default, bool) and not isinstance(value, bool):
         raise InputError(f"`{name}` must be True or False, not {value!r}")
     return value
 
