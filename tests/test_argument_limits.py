@@ -16,7 +16,7 @@ import ntps
 import ntps.api
 from ntps.errors import InputError
 from ntps.models.devices import check_device_name, find_device
-from ntps.options.finetuning import METHODS, FinetuneSettings, LoRA
+from ntps.options.finetuning import METHODS, FinetuneSettings, FullFineTuning, LoRA
 from ntps.options.keywords import method_of
 from ntps.options.limits import check_number
 from ntps.options.passes import PassSettings
@@ -190,3 +190,26 @@ def test_devices() -> None:
         check_device_name(name)
     with pytest.raises(InputError, match="is for scoring"):
         _device("mps", FinetuneSettings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "begin"),
+    [
+        (FinetuneSettings(), "8b387b57ac23da3a"),
+        (FinetuneSettings(method=LoRA(rank=8, steps=5), seed=2), "24204dbfde3a6398"),
+        (FinetuneSettings(method=FullFineTuning(from_scratch=True)), "ab1cd16a7f5b2ba6"),
+        (ProbeSettings(), "811f572b96032cbd"),
+        (ProbeSettings(kind="logistic"), "48777f749f3caab6"),
+        (ProbeSettings(kind=AdamWProbe(epochs=3), seed=1), "a050f2e38a9e504a"),
+    ],
+)
+def test_results_of_earlier_versions_are_of_the_same_settings(settings: PassSettings, begin: str) -> None:
+    assert settings.settings_hash((1, 2), a=1).startswith(begin)
+
+
+def test_runs_of_earlier_studies_are_of_the_same_settings() -> None:
+    nones = dict.fromkeys(("solver", "epochs", "batch_size", "learning_rate", "weight_decay", "dropout"))
+    of_pass = {"layers": None, "pooling": "mean", "max_length": None, "tokens_per_batch": None, "test": True}
+    assert ProbeSettings().identity() == {"kind": "ols", "seed": 0, **of_pass, "intercept": None, **nones}
+    given = ProbeSettings(kind=AdamWProbe(epochs=3), seed=1).identity()
+    assert given == {"kind": "adamw", "seed": 1, **of_pass, "intercept": None, **nones, "epochs": 3}
