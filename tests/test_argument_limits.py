@@ -20,7 +20,7 @@ from ntps.options.finetuning import METHODS, FinetuneSettings, FullFineTuning, L
 from ntps.options.keywords import method_of
 from ntps.options.limits import check_number
 from ntps.options.passes import PassSettings
-from ntps.options.probing import AdamWProbe, ProbeSettings
+from ntps.options.probing import AdamWProbe, LeastSquares, ProbeSettings
 from ntps.tasks.load import load_task
 from ntps.training.finetuning.finetune_run import _device
 
@@ -35,7 +35,7 @@ def test_what_is_out_of_range_is_told_with_the_range(value: float) -> None:
 
 def test_what_is_in_range_is_nothing_to_speak_of() -> None:
     for value in (None, 1e-300, 1, 2):
-        check_number("x", value, above=0, at_most=2)
+        check_number("x", value, above=0, at_most=2, optional=True)
     check_number("x", 0, at_least=0, below=1)
     with pytest.raises(InputError, match=r"^`x` must be a finite number, not nan$"):
         check_number("x", math.nan)
@@ -150,6 +150,8 @@ def test_numbers_of_numpy_are_numbers_of_methods_too() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"limit": 0}, "^`limit` must be at least 1, not 0$"),
+        ({"kind": ["ols"]}, r"^`kind` must be one of LeastSquares\(\)"),
         ({"limit": 30.5}, "^`limit` must be a whole number, not 30.5$"),
         ({"limit": "30"}, "^`limit` must be at least 1, not 30$"),
         ({"seed": None}, "must be a whole number, not None"),
@@ -213,3 +215,27 @@ def test_runs_of_earlier_studies_are_of_the_same_settings() -> None:
     assert ProbeSettings().identity() == {"kind": "ols", "seed": 0, **of_pass, "intercept": None, **nones}
     given = ProbeSettings(kind=AdamWProbe(epochs=3), seed=1).identity()
     assert given == {"kind": "adamw", "seed": 1, **of_pass, "intercept": None, **nones, "epochs": 3}
+
+
+def test_nothing_is_no_number_of_a_method() -> None:
+    nothing: Any = None
+    for name in ("rank", "batch_size", "warmup", "alpha"):
+        with pytest.raises(InputError, match=f"^`{name}` must be .*not None"):
+            LoRA(**{name: nothing})
+    with pytest.raises(InputError, match=r"^`epochs` must be at least 1, not None"):
+        AdamWProbe(epochs=nothing)
+    assert LoRA(steps=None).total_steps == 5000
+
+
+def test_equal_methods_are_equal_settings() -> None:
+    assert FinetuneSettings(method=LoRA(alpha=32.0)).to_dict() == FinetuneSettings().to_dict()
+    hashes = {FinetuneSettings(method=LoRA(alpha=alpha)).settings_hash(()) for alpha in (32, 32.0)}
+    assert len(hashes) == 1
+
+
+def test_a_method_of_ones_own_is_none_of_ours() -> None:
+    class Own(LeastSquares):
+        """What ntps could not name in a result."""
+
+    with pytest.raises(InputError, match=r"^`kind` must be one of"):
+        ProbeSettings(kind=Own())

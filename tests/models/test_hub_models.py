@@ -171,7 +171,7 @@ def test_a_name_that_leads_nowhere(name: str, part: str, ntps: HubClient, task: 
     [
         ("model.safetensors", "has no weights (model.safetensors or pytorch_model.bin): complete the model"),
         ("config.json", "has no config.json; give one"),
-        ("tokenizer*", "comes without a tokenizer: name a folder or hub id with `tokenizer`"),
+        ("tokenizer*", "comes without a tokenizer: name a folder or hub id with --tokenizer"),
         ("*", "holds no model: check the id"),
     ],
 )

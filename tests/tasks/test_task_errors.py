@@ -247,7 +247,6 @@ def test_splits_without_a_common_class_are_refused(tmp_path: Path) -> None:
         ({"text_columns": ["label"], "label_column": "label"}, "both as text and as label"),
         ({"text_columns": ["text", "text"]}, "named twice"),
         ({"split": "test"}, "no split 'test'"),
-        ({"limit": 0}, "at least 1"),
         ({"limit": 1}, "raise `limit`"),
         ({"limit": 2, "limit_first": True}, "leave out `limit_first`"),
     ],

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.cli.arguments import FOLDER, DataDir, Quiet, Verbose
-from ntps.cli.console import err, out, progress_bars, say
+from ntps.cli.console import err, out, progress_bars, say, with_flags
 from ntps.errors import FailedRuns
 from ntps.options.shared import OUTPUT, SELECTION
 from ntps.study.names import STUDIES, file_name
@@ -139,7 +139,7 @@ class _Lines:
                 fate = _duration(state.seconds or 0.0) if outcome.made else "done before"
                 err.print(f"{place}: {fate}", soft_wrap=True)
         else:
-            say("Failed", "red", f"{place}: {state.cause}")
+            say("Failed", "red", with_flags(f"{place}: {state.cause}"))
 
 
 def _show(plan: Sequence[PlannedRun], verbose: bool) -> None:
@@ -157,7 +157,7 @@ def _show(plan: Sequence[PlannedRun], verbose: bool) -> None:
     _add(table, "all", plan)
     out.print(table)
     for kept, count in Counter(row.kept for row in plan if row.kept).items():
-        out.print(f"{count} × {kept}", soft_wrap=True)
+        out.print(with_flags(f"{count} × {kept}"), soft_wrap=True)
     unknown = sum(row.cost.seconds is None for row in todo)
     out.print(
         "Rough figures from counts of parameters and characters; time is that of one run after another on this "

@@ -49,7 +49,7 @@ class Recipe:
     head_dropout: float = 0.05
 
     def __post_init__(self) -> None:
-        check_number("steps", self.steps, whole=True, at_least=1)
+        check_number("steps", self.steps, whole=True, at_least=1, optional=True)
         check_number("batch_size", self.batch_size, whole=True, at_least=1)
         check_number("learning_rate", self.learning_rate, above=0, at_most=LARGEST)
         check_number("warmup", self.warmup, at_least=0, below=1)
@@ -115,6 +115,8 @@ class LoRA(Recipe):
         super().__post_init__()
         check_number("rank", self.rank, whole=True, at_least=1)
         check_number("alpha", self.alpha, above=0, at_most=LARGEST)
+        # Equal numbers are equal settings: 32 and 32.0.
+        object.__setattr__(self, "alpha", int(self.alpha) if self.alpha == int(self.alpha) else self.alpha)
         check_number("lora_dropout", self.lora_dropout, at_least=0, below=1)
         check_number("start_layer", self.start_layer, whole=True, at_least=0)
 

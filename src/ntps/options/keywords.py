@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
@@ -62,7 +62,7 @@ def _plain(name: str, value: Any, default: object, methods: Mapping[str, type[An
     """
     import numpy as np
 
-    if isinstance(value, tuple(methods.values())):
+    if type(value) in methods.values():
         own = {each.name: _plain(each.name, getattr(value, each.name), each.default, {}) for each in fields(value)}
         return replace(value, **own)
     if isinstance(value, np.generic):
@@ -91,7 +91,8 @@ def _documented(text: str, meaning: Mapping[str, str], signature: inspect.Signat
 
 def methods_of(hint: object) -> dict[str, type[Any]]:
     """The classes of methods among which an option chooses, by the names that the command line has for them."""
-    classes: list[type[Any]] = [each for each in get_args(hint) if isinstance(each, type) and is_dataclass(each)]
+    # Models and tasks are dataclasses too, but no options.
+    classes: list[type[Any]] = [each for each in get_args(hint) if hasattr(each, "panel")]
     return {each.name: each for each in classes}
 
 
@@ -102,7 +103,7 @@ def method_of(option: str, name: str, methods: Mapping[Any, type[Any]], given: M
         InputError: A number is of another method.
     """
     known = {each.name for each in fields(methods[name])}
-    for number in given.keys() - known:
+    for number in sorted(given.keys() - known):
         fitting = [other for other, kind in methods.items() if number in {each.name for each in fields(kind)}]
         raise InputError(f"`{number}` means nothing to `{option}` {name}: it is an option of {fitting[0]}")
     return methods[name](**given)

@@ -23,7 +23,7 @@ def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def check_method(option: str, method: object, known: Mapping[Any, type]) -> None:
     """Refuses what is neither an object of a known class nor the name of one."""
-    if not isinstance(method, tuple(known.values())) and method not in known:
+    if type(method) not in known.values() and not (isinstance(method, str) and method in known):
         objects = ", ".join(f"{each.__name__}()" for each in known.values())
         raise InputError(f"`{option}` must be one of {objects}, or of {', '.join(known)}, not {method!r}")
 
@@ -37,8 +37,9 @@ def check_number(
     above: float = -math.inf,
     at_most: float = math.inf,
     below: float = math.inf,
+    optional: bool = False,
 ) -> None:
-    """Refuses a number out of its range; what is infinite, NaN or a text is out of every range, and None goes by.
+    """Refuses a number out of its range; what is infinite, NaN or a text is out of every range.
 
     Args:
         name: What the user calls the number, such as ``rank``.
@@ -48,11 +49,12 @@ def check_number(
         above: What it must exceed.
         at_most: Largest value, if it is allowed itself.
         below: What it must not reach.
+        optional: Whether None will do.
 
     Raises:
         InputError: It is out of its range.
     """
-    if value is None:
+    if value is None and optional:
         return
     if not isinstance(value, bool) and isinstance(value, Real):
         if whole and not isinstance(value, Integral):

@@ -38,8 +38,8 @@ class PassSettings:
 
     def __post_init__(self) -> None:
         check_choice("pooling", self.pooling, get_args(Pooling))
-        check_number("tokens_per_batch", self.tokens_per_batch, whole=True, at_least=1)
-        check_number("max_length", self.max_length, whole=True, at_least=1)
+        check_number("tokens_per_batch", self.tokens_per_batch, whole=True, at_least=1, optional=True)
+        check_number("max_length", self.max_length, whole=True, at_least=1, optional=True)
         # In one form, so that equal choices are equal settings.
         object.__setattr__(self, "layers", as_text(self.layers))
         if self.layers is not None:

@@ -56,8 +56,8 @@ class _File:
     moments: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
-        check_number("train_texts", self.train_texts, at_least=1)
-        check_number("test_texts", self.test_texts, at_least=1)
+        check_number("train_texts", self.train_texts, at_least=1, optional=True)
+        check_number("test_texts", self.test_texts, at_least=1, optional=True)
 
 
 def parse_study(text: str, name: str, models: Sequence[str] = ()) -> Study:
@@ -159,10 +159,11 @@ def _settings(document: Document, measurement: Measurement, given: Mapping[str, 
         return document.build(measurement.settings, given, place)
     option, method = measurement.method
     own = {each.name for each in fields(method)}
+    every = [
+        each.name for each in (*fields(method), *fields(measurement.settings)) if each.init and each.name != option
+    ]
     for key in given:
-        document.known(
-            key, {*own, *(each.name for each in fields(measurement.settings) if each.init)} - {option}, place
-        )
+        document.known(key, every, place)
     built = document.build(method, {k: v for k, v in given.items() if k in own}, place, measurement.fixed)
     rest = {key: value for key, value in given.items() if key not in own}
     return document.build(measurement.settings, rest, place, {option: built})

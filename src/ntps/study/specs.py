@@ -89,8 +89,8 @@ class TaskSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_number("train_texts", self.train_texts, at_least=1)
-        check_number("test_texts", self.test_texts, at_least=1)
+        check_number("train_texts", self.train_texts, at_least=1, optional=True)
+        check_number("test_texts", self.test_texts, at_least=1, optional=True)
         check_seed("seed", self.seed)
 
 
@@ -111,7 +111,7 @@ class Resources:
     def __post_init__(self) -> None:
         check_number("cpus", self.cpus, at_least=1)
         check_number("gpus", self.gpus, at_least=0)
-        check_number("memory_gb", self.memory_gb, above=0)
+        check_number("memory_gb", self.memory_gb, above=0, optional=True)
 
 
 @dataclass(frozen=True)

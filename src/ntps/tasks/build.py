@@ -54,7 +54,7 @@ class LoadOptions(TaskOptions):
         if isinstance(self.text_columns, str):
             raise InputError(f"`text_columns` must be a list of names, such as ['text'], not {self.text_columns!r}.")
         for name in ("limit", "limit_test"):
-            check_number(name, getattr(self, name), whole=True, at_least=1)
+            check_number(name, getattr(self, name), whole=True, at_least=1, optional=True)
 
 
 def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
