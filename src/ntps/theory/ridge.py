@@ -1,0 +1,201 @@
+"""Ridge regression in closed form: one decomposition for every penalty and for every text, group or fold left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from ntps.theory.factor import EPS, Array, carries, rounding
+from ntps.theory.probe import LinearProbe
+
+Ids = NDArray[np.int64]
+CHUNK = 2**24
+"""Numbers that are gathered at a time while parts are left out: 128 MiB."""
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """``z = (x − mean) / scale``, as scikit-learn's ``StandardScaler`` does it.
+
+    Attributes:
+        mean: ``(d,)``.
+        scale: ``(d,)`` population standard deviations; zero for features that do not vary, which become 0.
+    """
+
+    mean: Array
+    scale: Array
+
+    def apply(self, features: Array) -> Array:
+        """Standardized features ``(n, d)``, in float64."""
+        centred = np.subtract(features, self.mean, dtype=np.float64)
+        return np.divide(centred, self.scale, out=np.zeros_like(centred), where=self.scale > 0)
+
+
+def standardize(features: Array, resolution: float = EPS) -> Standardization:
+    """Means and standard deviations, and which features vary.
+
+    A feature is constant up to a deviation of ``n · eps`` times its mean, as in scikit-learn, and dead as
+    :func:`~ntps.theory.factor.carries` says it. Scikit-learn lifts a dead feature whose mean is 0 to unit variance,
+    that is rounding noise to the weight of all others; here it becomes 0.
+
+    Args:
+        features: ``(n, d)`` float32 or float64.
+        resolution: Relative rounding of the features: about 1e-7 for states of a float32 model.
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = np.subtract(features, mean, dtype=np.float64)
+    # The mean is rounded; what is left of it would count as variance of a feature that has none.
+    left = centred.mean(axis=0)
+    variance = np.einsum("ij,ij->j", centred, centred) / len(features) - left**2
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    mean += left
+    varies = carries(deviation**2, resolution=resolution)
+    varies &= deviation > max(len(features) * EPS, resolution) * np.abs(mean)
+    return Standardization(mean, np.where(varies, deviation, 0.0))
+
+
+@dataclass(frozen=True)
+class RidgeDecomposition:
+    """``Z Zᵀ = U diag(λ) Uᵀ`` for centred features Z, which solves ``min ‖y − b − Z w‖² + α ‖w‖²`` for every α.
+
+    The fitted values are ``H y`` with ``H = 1 1ᵀ / n + U diag(λ / (λ + α)) Uᵀ``; the intercept b bears no penalty.
+    Whatever part F of the texts is left out, the fit to the others misses it by ``(I − H)_FF⁻¹ ((I − H) y)_F``.
+    Relative errors are about ``eps · λ_max / α``, as for any solver that sums products of features first.
+
+    Attributes:
+        vectors: ``(n, r)`` U, orthogonal to the vector of ones.
+        eigenvalues: ``(r,)`` λ ≥ 0.
+        complete: Whether U spans everything that is orthogonal to ones. Then ``I − H`` is summed from U alone: texts
+            that are fitted almost exactly would be lost in rounding if H were subtracted.
+    """
+
+    vectors: Array
+    eigenvalues: Array
+    complete: bool
+
+    @property
+    def mean_diagonal(self) -> float:
+        """Mean of ``‖z‖²`` over texts, in which penalties are measured; 1 where no feature varies."""
+        return float(self.eigenvalues.sum()) / len(self.vectors) or 1.0
+
+    def degrees_of_freedom(self, penalty: float) -> float:
+        """``trace H``, with the intercept."""
+        return 1.0 + float(np.sum(self.eigenvalues / (self.eigenvalues + penalty)))
+
+    def duals(self, targets: Array, penalty: float) -> Array:
+        """``(n, c)`` a with ``w = Zᵀ a``, for targets ``(n, c)``."""
+        spectrum = self.vectors.T @ targets / (self.eigenvalues + penalty)[:, None]
+        return np.asarray(self.vectors @ spectrum)
+
+    def left_out(self, targets: Array, penalty: float, parts: Ids | None = None) -> Array:
+        """What the fit to all other parts predicts for each part, exactly and without a refit.
+
+        Args:
+            targets: ``(n, c)``.
+            penalty: α > 0, the same for every part.
+            parts: ``(n,)`` numbers from 0 on, of the groups or folds that are left out whole, of which there are at
+                least two; every text is one by default.
+
+        Returns:
+            ``(n, c)`` predictions.
+        """
+        return targets - next(self.left_out_residuals(targets, np.array([penalty]), parts))
+
+    def left_out_residuals(self, targets: Array, penalties: Array, parts: Ids | None = None) -> Iterator[Array]:
+        """``(n, c)`` targets minus :meth:`left_out` for each penalty in turn."""
+        centred = targets - targets.mean(axis=0)
+        spectrum = self.vectors.T @ centred
+        eigenvalues = self.eigenvalues[:, None]
+        weights = (penalties if self.complete else eigenvalues) / (eigenvalues + penalties)
+        diagonals = self._offset(1) - self._sign() * self._squares(weights)
+        groups = [] if parts is None else [members for members in same_sizes(parts) if members.shape[1] > 1]
+        for index in range(len(penalties)):
+            seen = self.vectors @ (weights[:, index, None] * spectrum)
+            residuals = seen if self.complete else centred - seen
+            result = residuals / diagonals[:, index, None]
+            for members in groups:
+                step = max(1, CHUNK // (members.shape[1] * (len(weights) + members.shape[1])))
+                for start in range(0, len(members), step):
+                    some = members[start : start + step]
+                    result[some] = self._solve(some, weights[:, index], residuals[some])
+            yield result
+
+    def _sign(self) -> float:
+        return -1.0 if self.complete else 1.0
+
+    def _offset(self, size: int) -> Array:
+        """The block of ``I − 1 1ᵀ / n`` that U does not span."""
+        return np.zeros((size, size)) if self.complete else np.eye(size) - 1.0 / len(self.vectors)
+
+    def _squares(self, weights: Array) -> Array:
+        """Diagonals of ``U diag(w) Uᵀ``, for each column of weights."""
+        step = max(1, CHUNK // max(1, self.vectors.shape[1]))
+        rows = [self.vectors[start : start + step] ** 2 @ weights for start in range(0, len(self.vectors), step)]
+        return np.concatenate(rows)
+
+    def _solve(self, members: Ids, weights: Array, residuals: Array) -> Array:
+        """``(I − H)_FF⁻¹ e_F`` for parts ``(m, s)`` of one size, in the smaller of the spaces of texts and of U."""
+        vectors = self.vectors[members]
+        if self.complete or members.shape[1] <= len(weights) + 1:
+            blocks = self._offset(members.shape[1]) - self._sign() * (vectors * weights) @ vectors.swapaxes(1, 2)
+            return np.linalg.solve(blocks, residuals)
+        ones = np.full((*members.shape, 1), len(self.vectors) ** -0.5)
+        halves = np.concatenate((ones, vectors * np.sqrt(weights)), axis=2)
+        others = np.eye(halves.shape[2]) - halves.swapaxes(1, 2) @ halves
+        return np.asarray(residuals + halves @ np.linalg.solve(others, halves.swapaxes(1, 2) @ residuals))
+
+
+def same_sizes(parts: Ids) -> Iterator[Ids]:
+    """The members of all parts of one size, ``(m, s)``, for each size s that occurs."""
+    counts = np.bincount(parts)
+    order = np.argsort(parts, kind="stable")
+    starts = np.cumsum(counts) - counts
+    for size in np.unique(counts[counts > 0]):
+        yield order[starts[counts == size][:, None] + np.arange(size)]
+
+
+def decompose_features(features: Array) -> RidgeDecomposition:
+    """Decomposes centred features ``(n, d)`` in the smaller of the spaces of texts and of features."""
+    texts, width = features.shape
+    if texts <= width:
+        return decompose_kernel(features @ features.T)
+    values, axes = linalg.eigh(features.T @ features, driver="evd", overwrite_a=True, check_finite=False)
+    vectors = features @ axes[:, values > rounding(width) * values[-1]]
+    # The images tell an eigenvalue more exactly than the products did.
+    lengths = np.linalg.norm(vectors, axis=0)
+    vectors /= lengths
+    return RidgeDecomposition(vectors, lengths**2, complete=False)
+
+
+def decompose_kernel(kernel: Array) -> RidgeDecomposition:
+    """Decomposes inner products ``(n, n)`` of centred features."""
+    # Ones are in the kernel's null space; among its other null vectors they would be lost, at −‖K‖ they stand alone.
+    shifted = kernel - (float(np.linalg.norm(kernel)) or 1.0) / len(kernel)
+    values, vectors = linalg.eigh(shifted, driver="evd", overwrite_a=True, check_finite=False)
+    return RidgeDecomposition(vectors[:, 1:], np.maximum(values[1:], 0.0), complete=True)
+
+
+def ridge_probe(
+    standardization: Standardization, features: Array, decomposition: RidgeDecomposition, targets: Array, penalty: float
+) -> LinearProbe:
+    """The fit to all texts, in the coordinates of the features before standardization.
+
+    Args:
+        standardization: What made ``features`` of them.
+        features: ``(n, d)`` standardized.
+        decomposition: Theirs.
+        targets: ``(n, c)``.
+        penalty: α > 0.
+    """
+    return unstandardized(standardization, features.T @ decomposition.duals(targets, penalty), targets)
+
+
+def unstandardized(standardization: Standardization, weights: Array, targets: Array) -> LinearProbe:
+    """Weights ``(d, c)`` of standardized features as a probe on the features themselves."""
+    scale = standardization.scale[:, None]
+    coefficients = np.divide(weights, scale, out=np.zeros_like(weights), where=scale > 0)
+    return LinearProbe(coefficients, targets.mean(axis=0) - standardization.mean @ coefficients)
