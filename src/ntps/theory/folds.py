@@ -1,0 +1,94 @@
+"""Folds for cross-validation: alike in their labels, and no text of one group on both sides."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ntps.theory.factor import Array
+from ntps.theory.ridge import Ids
+
+FOLDS = 10
+
+
+def stratified_folds(strata: Ids, groups: Ids | None = None, *, seed: int, folds: int = FOLDS) -> Ids:
+    """Deals texts to folds, group by group, each to the fold that has fewest of its strata so far.
+
+    Groups of several texts are dealt first, the largest ones leading; the others stratum by stratum, so that the folds'
+    shares of a stratum, and where no group has several texts also their sizes, differ by at most one text.
+
+    Args:
+        strata: ``(n,)`` numbers from 0 on: the class, or :func:`number_strata` or :func:`set_strata`.
+        groups: ``(n,)`` numbers of groups that are left out whole; each text is one by default.
+        seed: Decides among equals; another one gives other folds.
+        folds: How many, at least two; fewer where there are fewer groups.
+
+    Returns:
+        ``(n,)`` fold of each text, every fold with at least one text: the same on every machine.
+
+    Raises:
+        ValueError: There are fewer than two groups, so nothing can be left out.
+    """
+    identity = _compact(np.arange(len(strata)) if groups is None else groups)
+    sizes = np.bincount(identity)
+    count = min(folds, len(sizes))
+    if count < 2:
+        raise ValueError("cross-validation needs at least two groups of texts")
+    random = np.random.default_rng(seed).random(len(sizes))
+    compact = _compact(strata)
+    first = np.full(len(sizes), compact.max(initial=0))
+    np.minimum.at(first, identity, compact)
+    frequency = np.bincount(compact)
+    members = np.split(compact[np.argsort(identity, kind="stable")], np.cumsum(sizes)[:-1])
+    counts = np.zeros((count, len(frequency)))
+    totals = np.zeros(count)
+    dealt = np.empty(len(sizes), dtype=np.int64)
+    for group in np.lexsort((random, first, -sizes)):
+        inside = members[group]
+        # The change in Σ (texts of the stratum in the fold)² / (texts of the stratum), but for what all folds share.
+        crowding = (counts[:, inside] / frequency[inside]).sum(axis=1)
+        fold = np.lexsort((totals, crowding))[0] if totals.all() else totals.argmin()
+        dealt[group] = fold
+        totals[fold] += len(inside)
+        np.add.at(counts[fold], inside, 1)
+    return np.asarray(dealt[identity])
+
+
+def number_strata(values: Array, folds: int = FOLDS) -> Ids:
+    """Strata of numbers ``(n,)``: in the order of size, every ``folds`` texts are one, of which each fold gets one."""
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ranks // folds
+
+
+def set_strata(sets: Array) -> Ids:
+    """Strata of label sets ``(n, c)``: the rarest label of a text, which is the one that folds could miss."""
+    present = sets > 0.5
+    frequency = np.where(present, present.sum(axis=0), len(sets) + 1)
+    return np.asarray(np.where(present.any(axis=1), frequency.argmin(axis=1), sets.shape[1]))
+
+
+def joined_groups(*partitions: Ids) -> Ids:
+    """The finest groups that none of several partitions cuts: texts of one author, say, and texts that are duplicates.
+
+    Args:
+        partitions: Each ``(n,)`` numbers of groups.
+
+    Returns:
+        ``(n,)`` numbers from 0 on: texts that are connected through any chain of groups have the same one.
+    """
+    texts = len(partitions[0])
+    pairs: list[Ids] = []
+    for partition in partitions:
+        order = np.argsort(partition, kind="stable")
+        same = np.flatnonzero(np.diff(partition[order]) == 0)
+        pairs.append(np.stack((order[same], order[same + 1])))
+    left, right = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(left)), (left, right)), shape=(texts, texts))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _compact(ids: Ids) -> Ids:
+    """The same partition, numbered from 0 on."""
+    return np.asarray(np.unique(ids, return_inverse=True)[1].reshape(-1))
