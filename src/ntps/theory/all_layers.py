@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from ntps.theory.factor import Array
-from ntps.theory.probe import LinearProbe
-from ntps.theory.ridge import Standardization, unstandardized
+from ntps.theory.factor import Array, rounding
+from ntps.theory.ridge import Ids, Standardization, unstandardized
 
 TEXTS = 4000
-"""Most texts whose kernel is decomposed; beyond, leading features are, whose number does not grow with the texts."""
-FEATURES = 2048
-"""Leading features of all layers together."""
+"""Most texts whose kernel is decomposed; of more, a sample stands for all (:func:`sampled_kernel`)."""
+LANDMARKS = 2048
+"""How many texts such a sample has."""
 
 
 @dataclass(frozen=True)
@@ -40,100 +39,95 @@ class LayersProbe:
 
 
 @dataclass(frozen=True)
-class LeadingFeatures:
-    """The leading principal components of every layer, whose inner products are about the mean kernel.
+class SampledKernel:
+    """Nyström's approximation ``K ≈ F Fᵀ``, ``F = K_nm K_mm^(-1/2)``, from the kernel's columns of m sampled texts.
 
-    They leave out a kernel whose norm is at most ``dropped``: fitted values and what they are made of are off by at
-    most ``dropped / α``, relatively. Nothing is left out, and the kernel is exact, where every layer has as few
-    dimensions.
+    A ridge on F is the ridge on K whose function is confined to ``f(x) = Σ_j k(x, x_j) b_j`` over the sample; it is
+    that of K where the sample's states span those of all texts. It holds where the sample has several times as many
+    texts as the ridge has degrees of freedom. Leading principal components of the layers do not: what all layers
+    together know better than one stands in directions that are small in each.
 
     Attributes:
-        features: ``(n, m)`` F, centred, those of the first layer first.
-        axes: For each layer ``(d, m_l)``: its part of F is Z_l times these.
-        dropped: Bound of the norm of the kernel that is missing.
+        features: ``(n, r)`` F, centred.
+        inverse_root: ``(m, r)`` one of the square roots of ``K_mm⁻¹``.
+        missed: Share of K's trace that ``F Fᵀ`` lacks.
     """
 
     features: Array
-    axes: tuple[Array, ...]
-    dropped: float
+    inverse_root: Array
+    missed: float
 
-    def weights(self, duals: Array) -> list[Array]:
-        """For each layer, weights ``(d, c)`` of its standardized features.
-
-        Args:
-            duals: ``(n, c)`` of the ridge on F (:meth:`~ntps.theory.ridge.RidgeDecomposition.duals`).
-        """
-        ends = np.cumsum([axes.shape[1] for axes in self.axes])
-        parts = np.split(self.features.T @ duals, ends[:-1])
-        return [axes @ part for axes, part in zip(self.axes, parts, strict=True)]
+    def sample_duals(self, duals: Array) -> Array:
+        """``(m, c)`` b, for duals ``(n, c)`` of the ridge on F; takes the place of duals of all texts."""
+        return np.asarray(self.inverse_root @ (self.features.T @ duals))
 
 
-def mean_kernel(layers: Iterable[Array], count: int) -> Array:
-    """``K = Σ_l Z_l Z_lᵀ / (L p_l)`` with p_l the mean of ``‖z‖²`` over texts; a layer that does not vary adds nothing.
+def mean_kernel(layers: Iterable[Array], count: int, sample: Ids | None = None) -> Array:
+    """``K = Σ_l Z_l Z_lᵀ / (L p_l)``, where p_l features vary, so that each layer's mean diagonal is 1.
+
+    A layer of which none varies adds nothing.
 
     Args:
         layers: Standardized features ``(n, d)`` of one layer after the other; one is held at a time.
         count: L, how many there are.
+        sample: ``(m,)`` texts whose columns are wanted; all by default.
+
+    Returns:
+        ``(n, n)``, or ``(n, m)``.
     """
-    kernels = (features @ features.T * _weight(features, count) for features in layers)
-    total = next(kernels)
-    for kernel in kernels:
-        total += kernel
-    return total
-
-
-def kernel_weights(features: Array, duals: Array, count: int) -> Array:
-    """Weights ``(d, c)`` of one layer's standardized features ``(n, d)``, from the ridge on :func:`mean_kernel`."""
-    return np.asarray(features.T @ duals * _weight(features, count))
-
-
-def leading_features(layers: Iterable[Array], count: int, most: int = FEATURES) -> LeadingFeatures:
-    """Principal components of each layer, an equal number of them, with their part of the mean kernel.
-
-    Args:
-        layers: Standardized features ``(n, d)`` of one layer after the other; one is held at a time.
-        count: L, how many there are.
-        most: Largest number of components of all layers together, at least L.
-    """
-    parts, kept, dropped = [], [], 0.0
+    kernel: Array | None = None
     for features in layers:
-        weight = _weight(features, count)
-        values, vectors = linalg.eigh(features.T @ features, driver="evd", overwrite_a=True, check_finite=False)
-        leading = min(most // count, len(values))
-        axes = np.sqrt(weight) * vectors[:, ::-1][:, :leading]
-        parts.append(features @ axes)
-        kept.append(axes)
-        if leading < len(values):
-            dropped += weight * max(float(values[-1 - leading]), 0.0)
-    return LeadingFeatures(np.concatenate(parts, axis=1), tuple(kept), dropped)
+        squares = float(np.vdot(features, features))
+        weight = len(features) / (count * squares) if squares else 0.0
+        part = features @ (features if sample is None else features[sample]).T
+        part *= weight
+        kernel = part if kernel is None else np.add(kernel, part, out=kernel)
+    assert kernel is not None, "no layers"
+    return kernel
 
 
-def layers_probe(
-    standardizations: Sequence[Standardization], weights: Sequence[Array], targets: Array
-) -> LayersProbe:
+def sampled_kernel(columns: Array, sample: Ids) -> SampledKernel:
+    """Features whose inner products are about the kernel.
+
+    Args:
+        columns: ``(n, m)`` :func:`mean_kernel` of the sample.
+        sample: ``(m,)`` its texts, drawn at random without replacement.
+    """
+    values, vectors = linalg.eigh(columns[sample], driver="evd", check_finite=False)
+    kept = values > rounding(len(values)) * max(float(values[-1]), 0.0)
+    inverse_root = vectors[:, kept] / np.sqrt(values[kept])
+    features = columns @ inverse_root
+    # The kernel's mean diagonal is 1, or 0 where no layer varies.
+    missed = 1.0 - float(np.vdot(features, features)) / len(columns) if kept.any() else 0.0
+    return SampledKernel(features, inverse_root, max(missed, 0.0))
+
+
+def kernel_weights(standardization: Standardization, features: Array, duals: Array, count: int) -> Array:
+    """Weights ``(d, c)`` of one layer's standardized features, from the ridge on :func:`mean_kernel`.
+
+    Args:
+        standardization: The layer's.
+        features: ``(n, d)`` standardized, or ``(m, d)`` those of the sample.
+        duals: ``(n, c)``, or ``(m, c)`` :meth:`SampledKernel.sample_duals`.
+        count: L, the number of layers.
+    """
+    return np.asarray(features.T @ duals / (count * max(standardization.varying, 1)))
+
+
+def layers_probe(standardizations: Sequence[Standardization], weights: Sequence[Array], targets: Array) -> LayersProbe:
     """The probe on features before standardization.
 
     Args:
         standardizations: Of each layer.
-        weights: For each layer ``(d, c)``, of its standardized features.
+        weights: For each layer ``(d, c)``, :func:`kernel_weights`.
         targets: ``(n, c)`` of the fit.
     """
-    single: list[LinearProbe] = [
-        unstandardized(standardization, part, np.zeros((1, targets.shape[1])))
-        for standardization, part in zip(standardizations, weights, strict=True)
-    ]
-    # The kernel of a layer was divided by its p, the number of features that vary: so was what its weights cost.
-    energy = np.array(
-        [np.sum(part**2) * np.sum(each.scale > 0) for each, part in zip(standardizations, weights, strict=True)]
-    )
+    layers = list(zip(standardizations, weights, strict=True))
+    probes = [unstandardized(each, part, np.zeros(part.shape[1])) for each, part in layers]
+    # The kernel of a layer is divided by its p, and so is what the squares of its weights cost.
+    norms = np.array([each.varying * np.sum(part**2) for each, part in layers])
     return LayersProbe(
-        coefficients=tuple(probe.coefficients for probe in single),
-        intercept=targets.mean(axis=0) + np.sum([probe.intercept for probe in single], axis=0),
-        shares=energy / (energy.sum() or 1.0),
+        coefficients=tuple(probe.coefficients for probe in probes),
+        intercept=targets.mean(axis=0) + np.sum([probe.intercept for probe in probes], axis=0),
+        shares=norms / (norms.sum() or 1.0),
     )
-
-
-def _weight(features: Array, count: int) -> float:
-    """``1 / (L p)``, 0 for a layer that does not vary."""
-    squares = float(np.vdot(features, features))
-    return len(features) / (count * squares) if squares else 0.0

@@ -29,6 +29,11 @@ class Standardization:
     mean: Array
     scale: Array
 
+    @property
+    def varying(self) -> int:
+        """Number of features that vary, which is the mean of ``‖z‖²`` over the texts they were standardized on."""
+        return int(np.count_nonzero(self.scale))
+
     def apply(self, features: Array) -> Array:
         """Standardized features ``(n, d)``, in float64."""
         centred = np.subtract(features, self.mean, dtype=np.float64)
@@ -111,7 +116,7 @@ class RidgeDecomposition:
         spectrum = self.vectors.T @ centred
         eigenvalues = self.eigenvalues[:, None]
         weights = (penalties if self.complete else eigenvalues) / (eigenvalues + penalties)
-        diagonals = self._offset(1) - self._sign() * self._squares(weights)
+        diagonals = self._diagonals(weights)
         groups = [] if parts is None else [members for members in same_sizes(parts) if members.shape[1] > 1]
         for index in range(len(penalties)):
             seen = self.vectors @ (weights[:, index, None] * spectrum)
@@ -124,24 +129,20 @@ class RidgeDecomposition:
                     result[some] = self._solve(some, weights[:, index], residuals[some])
             yield result
 
-    def _sign(self) -> float:
-        return -1.0 if self.complete else 1.0
-
-    def _offset(self, size: int) -> Array:
-        """The block of ``I − 1 1ᵀ / n`` that U does not span."""
-        return np.zeros((size, size)) if self.complete else np.eye(size) - 1.0 / len(self.vectors)
-
-    def _squares(self, weights: Array) -> Array:
-        """Diagonals of ``U diag(w) Uᵀ``, for each column of weights."""
+    def _diagonals(self, weights: Array) -> Array:
+        """Diagonals of ``I − H``, ``(n, g)``, for each column of weights."""
         step = max(1, CHUNK // max(1, self.vectors.shape[1]))
-        rows = [self.vectors[start : start + step] ** 2 @ weights for start in range(0, len(self.vectors), step)]
-        return np.concatenate(rows)
+        starts = range(0, len(self.vectors), step)
+        squares = np.concatenate([self.vectors[start : start + step] ** 2 @ weights for start in starts])
+        return squares if self.complete else 1.0 - 1.0 / len(squares) - squares
 
     def _solve(self, members: Ids, weights: Array, residuals: Array) -> Array:
         """``(I − H)_FF⁻¹ e_F`` for parts ``(m, s)`` of one size, in the smaller of the spaces of texts and of U."""
         vectors = self.vectors[members]
         if self.complete or members.shape[1] <= len(weights) + 1:
-            blocks = self._offset(members.shape[1]) - self._sign() * (vectors * weights) @ vectors.swapaxes(1, 2)
+            blocks = (vectors * weights) @ vectors.swapaxes(1, 2)
+            if not self.complete:
+                blocks = np.eye(members.shape[1]) - 1.0 / len(self.vectors) - blocks
             return np.linalg.solve(blocks, residuals)
         ones = np.full((*members.shape, 1), len(self.vectors) ** -0.5)
         halves = np.concatenate((ones, vectors * np.sqrt(weights)), axis=2)
@@ -191,11 +192,12 @@ def ridge_probe(
         targets: ``(n, c)``.
         penalty: α > 0.
     """
-    return unstandardized(standardization, features.T @ decomposition.duals(targets, penalty), targets)
+    weights = features.T @ decomposition.duals(targets, penalty)
+    return unstandardized(standardization, weights, targets.mean(axis=0))
 
 
-def unstandardized(standardization: Standardization, weights: Array, targets: Array) -> LinearProbe:
+def unstandardized(standardization: Standardization, weights: Array, target_mean: Array) -> LinearProbe:
     """Weights ``(d, c)`` of standardized features as a probe on the features themselves."""
     scale = standardization.scale[:, None]
     coefficients = np.divide(weights, scale, out=np.zeros_like(weights), where=scale > 0)
-    return LinearProbe(coefficients, targets.mean(axis=0) - standardization.mean @ coefficients)
+    return LinearProbe(coefficients, target_mean - standardization.mean @ coefficients)
