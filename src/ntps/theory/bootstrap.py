@@ -22,7 +22,7 @@ OUTSIDE = float(np.sqrt(np.e - 1))
 """Deviation of the mean of the texts outside a draw, over that of all texts: a share of 1/e stands outside."""
 
 Figure = Callable[[Array], Array]
-"""From weights of texts ``(b, n)`` to values ``(b, m)`` of m layers (or whatever else is compared); NaN if undefined."""
+"""From weights of texts ``(b, n)`` to values ``(b, m)`` of m layers, or of whatever is compared; NaN if undefined."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def certain_share(units: int) -> float:
 
 
 def _ends(draws: Array, center: Array, widening: float = WIDENING) -> tuple[Array, Array]:
-    """Quantiles of the draws ``(b, m)``, widened about a center; NaN where more of the draws are than the tails hold."""
+    """Quantiles of the draws ``(b, m)``, widened about a center; NaN where more draws are NaN than a tail holds."""
     tail = (1 - LEVEL) / 2
     undefined = np.isnan(draws)
     kept = undefined.mean(axis=0) <= tail

@@ -13,8 +13,8 @@ from ntps.theory.factor import Array, rounding
 from ntps.theory.ridge import Ids, RidgeDecomposition, Standardization, decompose_features
 
 PENALTIES = 10.0 ** np.arange(-4.0, 4.25, 0.5)
-"""Penalties, relative to the mean of ‖z‖² over texts: from a probe that follows all but a ten-thousandth of what it sees,
-to one that predicts the mean. At the lower end the rounding of products of features is still below 1e-8."""
+"""Penalties, relative to the mean of ‖z‖² over texts: from a probe that follows all but a ten-thousandth of what it
+sees, to one that predicts the mean. At the lower end the rounding of products of features is still below 1e-8."""
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
 """Shares of the autoregressive objective at which subspaces are probed."""
 
@@ -192,5 +192,3 @@ def area_cv(gain: Array, everything: LeftOut) -> float | None:
     """
     total = float(everything.gain.sum())
     return float(gain.sum()) / total if total > 0 else None
-
-
