@@ -100,7 +100,7 @@ class ShareGrid:
 
     Attributes:
         dimensions: ``(g,)`` k, ascending.
-        weights: ``(g,)``; between two k, R² is taken to be linear in the share, from 0 at no share on.
+        weights: ``(g,)``; between two k, R² is taken to be linear in the share.
         rest: Weight of the R² of all features, for the share beyond the last k.
     """
 
@@ -110,7 +110,7 @@ class ShareGrid:
 
 
 def share_grid(share: Array, most: int, levels: Array = LEVELS) -> ShareGrid:
-    """The dimensions at which the share of the autoregressive objective first reaches some levels.
+    """The first dimension, and those at which the share of the autoregressive objective first reaches some levels.
 
     Args:
         share: ``(r,)`` cumulative share of the first k = 1 … r directions, never decreasing, at last 1.
@@ -119,8 +119,8 @@ def share_grid(share: Array, most: int, levels: Array = LEVELS) -> ShareGrid:
     """
     reached = np.minimum(np.searchsorted(share, levels), len(share) - 1) + 1
     # A V of few directions ends before the space of features does: then its own end counts, and nothing is left over.
-    dimensions = np.unique(reached if len(share) > most else np.append(reached, len(share)))
-    dimensions = dimensions[dimensions <= most] if (dimensions <= most).any() else np.array([most])
+    dimensions = np.unique(np.concatenate(([1], reached, [len(share)])))
+    dimensions = dimensions[dimensions <= most]
     nodes = np.concatenate(([0.0], share[dimensions - 1], [1.0]))
     steps = np.diff(share, prepend=0.0)
     # How much of each node's R² stands in the interpolated one, summed over all k by what each adds to the share.

@@ -1,0 +1,103 @@
+"""Intervals from texts left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ntps.theory import balanced_accuracy, certain_share, choose, draw_texts, intervals, ratio
+
+
+def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
+    groups = np.array([0, 0, 1, 2, 2, 2])
+    weights = draw_texts(6, groups, seed=0, draws=50)
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 3] == weights[:, 5]).all()
+    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+    np.testing.assert_array_equal(weights, draw_texts(6, groups, seed=0, draws=50))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 60))
+def test_figures_of_equal_weights_are_the_usual_ones(seed: int, texts: int) -> None:
+    rng = np.random.default_rng(seed)
+    classes, predicted = rng.integers(4, size=(2, texts))
+    hits = (classes == predicted).astype(float)[:, None]
+    ones = np.ones((1, texts))
+    recalls = [hits[classes == label].mean() for label in np.unique(classes)]
+    assert balanced_accuracy(hits, classes)(ones)[0, 0] == pytest.approx(np.mean(recalls))
+    assert ratio(hits, np.ones((texts, 1)))(ones)[0, 0] == pytest.approx(hits.mean())
+    # A weight of two is a text that is there twice.
+    weights = rng.integers(3, size=texts)
+    if weights.any():
+        twice = np.repeat(np.arange(texts), weights)
+        found = balanced_accuracy(hits, classes)(weights[None].astype(float))[0, 0]
+        recalls = [hits[twice][classes[twice] == label].mean() for label in np.unique(classes[twice])]
+        assert found == pytest.approx(np.mean(recalls))
+
+
+def test_the_interval_of_a_mean_is_the_normal_one_widened() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(800, 1)) + 5
+    found = intervals(ratio(values, np.ones((800, 1))), draw_texts(800, seed=0))
+    half = 1.96 * values.std() / np.sqrt(800) * 1.25
+    assert found.value[0] == pytest.approx(values.mean())
+    assert (found.high - found.low)[0] / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_groups_widen_what_their_texts_share() -> None:
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.normal(size=(100, 1)), 8, axis=0)
+    figure = ratio(values, np.ones((800, 1)))
+    alone = intervals(figure, draw_texts(800, seed=0))
+    whole = intervals(figure, draw_texts(800, np.arange(800) // 8, seed=0))
+    assert (whole.high - whole.low)[0] / (alone.high - alone.low)[0] == pytest.approx(np.sqrt(8), rel=0.15)
+
+
+def test_a_figure_whose_whole_may_be_nought_has_no_interval() -> None:
+    """A share of an R² that is not clearly above 0."""
+    rng = np.random.default_rng(0)
+    clear, unclear = rng.normal(size=(2, 400, 1)) + np.array([1.0, 0.05])[:, None, None]
+    weights = draw_texts(400, seed=0)
+    assert np.isfinite(intervals(ratio(clear, clear), weights).low).all()
+    assert np.isnan(intervals(ratio(unclear, unclear), weights).low).all()
+
+
+def test_the_best_of_equals_is_not_better() -> None:
+    """20 layers of the same true accuracy, over samples: the best looks better than it is, its value does not."""
+    naive, paid, covered = [], [], []
+    weights = draw_texts(200, seed=0, draws=300)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        hits = (rng.random((200, 20)) < 0.7).astype(float)
+        choice = choose(ratio(hits, np.ones((200, 1))), weights)
+        naive.append(hits.mean(axis=0)[choice.index])
+        paid.append(choice.value)
+        covered.append(choice.low <= 0.7 <= choice.high)
+    assert np.mean(naive) > 0.74
+    assert abs(np.mean(paid) - 0.7) < 0.02
+    assert np.mean(covered) > 0.9
+
+
+def test_a_layer_that_is_clearly_best_is_chosen_always_and_equals_none() -> None:
+    rng = np.random.default_rng(0)
+    hits = (rng.random((500, 3)) < [0.6, 0.9, 0.6]).astype(float)
+    hits = np.concatenate((hits, hits[:, [1]]), axis=1)
+    hits[:2, 3] = 1 - hits[:2, 3]
+    choice = choose(ratio(hits, np.ones((500, 1))), draw_texts(500, seed=0))
+    assert choice.index in (1, 3)
+    assert choice.frequency[[1, 3]].sum() == 1.0
+    assert choice.equals.tolist() == [False, True, False, True]
+    assert choice.low < 0.9 < choice.high
+
+
+def test_nothing_can_be_chosen_of_layers_without_figures() -> None:
+    with pytest.raises(ValueError, match="no layer has a figure"):
+        choose(ratio(np.ones((10, 2)), np.zeros((10, 1))), draw_texts(10, seed=0))
+
+
+def test_what_was_always_right_may_still_be_wrong() -> None:
+    """(1 − p)^n = 2.5 %."""
+    assert (1 - certain_share(50)) ** 50 == pytest.approx(0.025)
