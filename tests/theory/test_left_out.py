@@ -116,7 +116,7 @@ def test_area_is_one_where_one_direction_tells_all_and_low_where_the_last_ones_d
     last = area_cv(gain_of(features, targets, np.eye(30)[:, ::-1], share, everything), everything)
     assert first == pytest.approx(1.0, abs=0.01)
     assert last is not None
-    assert last < 0.1
+    assert last < 0.15
 
 
 @settings(deadline=None, max_examples=15)

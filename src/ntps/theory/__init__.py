@@ -1,13 +1,13 @@
 """Closed forms of the Next Token Perception Score: arrays in, arrays out, no models and no files.
 
-Every function takes means over texts (the symbols of arXiv 2505.17169) in float64; d is the width of the hidden
-states, c the width of the targets.
+Means over texts (the symbols of arXiv 2505.17169) come in in float64; d is the width of the hidden states, c the width
+of the targets. Ridge regression, its folds and its intervals take the n texts themselves, ``(n, d)`` and ``(n, c)``.
 """
 
 from ntps.theory.alignment import alignment, cumulative_explained, ordered_basis
 from ntps.theory.all_layers import (
+    KERNEL_TEXTS,
     LANDMARKS,
-    TEXTS,
     LayersProbe,
     SampledKernel,
     kernel_weights,
@@ -66,10 +66,10 @@ __all__ = [
     "EPS",
     "FOLDS",
     "FRACTIONS",
+    "KERNEL_TEXTS",
     "LANDMARKS",
     "LEVELS",
     "PENALTIES",
-    "TEXTS",
     "TEXTS_PER_DIMENSION",
     "Choice",
     "Factor",

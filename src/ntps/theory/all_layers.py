@@ -11,7 +11,7 @@ from scipy import linalg
 from ntps.theory.factor import Array, rounding
 from ntps.theory.ridge import Ids, Standardization, unstandardized
 
-TEXTS = 4000
+KERNEL_TEXTS = 4000
 """Most texts whose kernel is decomposed; of more, a sample stands for all (:func:`sampled_kernel`)."""
 LANDMARKS = 2048
 """How many texts such a sample has."""

@@ -143,7 +143,7 @@ class RidgeDecomposition:
             blocks = (vectors * weights) @ vectors.swapaxes(1, 2)
             if not self.complete:
                 blocks = np.eye(members.shape[1]) - 1.0 / len(self.vectors) - blocks
-            return np.linalg.solve(blocks, residuals)
+            return np.asarray(np.linalg.solve(blocks, residuals))
         ones = np.full((*members.shape, 1), len(self.vectors) ** -0.5)
         halves = np.concatenate((ones, vectors * np.sqrt(weights)), axis=2)
         others = np.eye(halves.shape[2]) - halves.swapaxes(1, 2) @ halves
