@@ -13,8 +13,10 @@ from ntps.theory.factor import EPS, Array, carries, rounding
 from ntps.theory.probe import LinearProbe
 
 Ids = NDArray[np.int64]
-CHUNK = 2**24
-"""Numbers that are gathered at a time while parts are left out: 128 MiB."""
+CHUNK = 2**22
+"""Numbers that are gathered at a time while parts are left out: 32 MiB."""
+COLUMNS = 128
+"""Fitted columns that are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -118,36 +120,48 @@ class RidgeDecomposition:
         weights = (penalties if self.complete else eigenvalues) / (eigenvalues + penalties)
         diagonals = self._diagonals(weights)
         groups = [] if parts is None else [members for members in same_sizes(parts) if members.shape[1] > 1]
-        for index in range(len(penalties)):
-            seen = self.vectors @ (weights[:, index, None] * spectrum)
-            residuals = seen if self.complete else centred - seen
-            result = residuals / diagonals[:, index, None]
-            for members in groups:
-                step = max(1, CHUNK // (members.shape[1] * (len(weights) + members.shape[1])))
-                for start in range(0, len(members), step):
-                    some = members[start : start + step]
-                    result[some] = self._solve(some, weights[:, index], residuals[some])
-            yield result
+        step = max(1, COLUMNS // max(1, targets.shape[1]))
+        for start in range(0, len(penalties), step):
+            some = weights[:, start : start + step]
+            # Many columns at once: U is long, and reading it costs more than multiplying it.
+            columns = (some[:, :, None] * spectrum[:, None]).reshape(len(some), some.shape[1] * targets.shape[1])
+            seen = (self.vectors @ columns).reshape(len(targets), some.shape[1], targets.shape[1])
+            for index, kept in enumerate(some.T):
+                residuals = seen[:, index] if self.complete else centred - seen[:, index]
+                result = residuals / diagonals[:, start + index, None]
+                for members in groups:
+                    result[members] = self._solve(members, kept, residuals[members])
+                yield result
 
     def _diagonals(self, weights: Array) -> Array:
         """Diagonals of ``I − H``, ``(n, g)``, for each column of weights."""
-        step = max(1, CHUNK // max(1, self.vectors.shape[1]))
+        step = max(1, CHUNK // 16 // max(1, self.vectors.shape[1]))
         starts = range(0, len(self.vectors), step)
         squares = np.concatenate([self.vectors[start : start + step] ** 2 @ weights for start in starts])
         return squares if self.complete else 1.0 - 1.0 / len(squares) - squares
 
     def _solve(self, members: Ids, weights: Array, residuals: Array) -> Array:
-        """``(I − H)_FF⁻¹ e_F`` for parts ``(m, s)`` of one size, in the smaller of the spaces of texts and of U."""
-        vectors = self.vectors[members]
-        if self.complete or members.shape[1] <= len(weights) + 1:
+        """``(I − H)_FF⁻¹ e_F`` for parts ``(m, s)`` of one size."""
+        size = members.shape[1]
+        if not self.complete and size > len(weights) + 1:
+            return np.stack([self._solve_long(*each, weights) for each in zip(members, residuals, strict=True)])
+        solved = []
+        step = max(1, CHUNK // (size * (len(weights) + size)))
+        for start in range(0, len(members), step):
+            vectors = self.vectors[members[start : start + step]]
             blocks = (vectors * weights) @ vectors.swapaxes(1, 2)
             if not self.complete:
-                blocks = np.eye(members.shape[1]) - 1.0 / len(self.vectors) - blocks
-            return np.asarray(np.linalg.solve(blocks, residuals))
-        ones = np.full((*members.shape, 1), len(self.vectors) ** -0.5)
-        halves = np.concatenate((ones, vectors * np.sqrt(weights)), axis=2)
-        others = np.eye(halves.shape[2]) - halves.swapaxes(1, 2) @ halves
-        return np.asarray(residuals + halves @ np.linalg.solve(others, halves.swapaxes(1, 2) @ residuals))
+                blocks = np.eye(size) - 1.0 / len(self.vectors) - blocks
+            solved.append(np.linalg.solve(blocks, residuals[start : start + step]))
+        return np.concatenate(solved)
+
+    def _solve_long(self, rows: Ids, residuals: Array, weights: Array) -> Array:
+        """The same for one part of more texts than U has columns, by Woodbury's identity in the space of U."""
+        halves = np.empty((len(rows), len(weights) + 1))
+        halves[:, 0] = len(self.vectors) ** -0.5
+        np.multiply(self.vectors[rows], np.sqrt(weights), out=halves[:, 1:])
+        others = np.eye(halves.shape[1]) - halves.T @ halves
+        return np.asarray(residuals + halves @ linalg.solve(others, halves.T @ residuals, assume_a="pos"))
 
 
 def same_sizes(parts: Ids) -> Iterator[Ids]:
@@ -167,7 +181,7 @@ def decompose_features(features: Array) -> RidgeDecomposition:
     values, axes = linalg.eigh(features.T @ features, driver="evd", overwrite_a=True, check_finite=False)
     vectors = features @ axes[:, values > rounding(width) * values[-1]]
     # The images tell an eigenvalue more exactly than the products did.
-    lengths = np.linalg.norm(vectors, axis=0)
+    lengths = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
     vectors /= lengths
     return RidgeDecomposition(vectors, lengths**2, complete=False)
 
