@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
-from ntps.theory import balanced_accuracy, certain_share, choose, draw_texts, intervals, ratio
+from ntps.theory import balanced_accuracy, certain_share, choose, draw_texts, intervals, mean_average_precision, ratio
 
 
 def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
@@ -36,6 +37,25 @@ def test_figures_of_equal_weights_are_the_usual_ones(seed: int, texts: int) -> N
         found = balanced_accuracy(hits, classes)(weights[None].astype(float))[0, 0]
         recalls = [hits[twice][classes[twice] == label].mean() for label in np.unique(classes[twice])]
         assert found == pytest.approx(np.mean(recalls))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
+def test_average_precision_is_scikit_learns(seed: int, texts: int) -> None:
+    """With weights, and texts of the same score."""
+    rng = np.random.default_rng(seed)
+    sets = (rng.random((texts, 3)) < 0.4).astype(float)
+    scores = [rng.integers(6, size=(texts, 3)).astype(float) for _ in range(2)]
+    weights = rng.integers(3, size=(4, texts)).astype(float)
+    found = mean_average_precision(scores, sets)(weights)
+    for row, weight in enumerate(weights):
+        occur = [label for label in range(3) if weight @ sets[:, label] > 0]
+        if not occur:
+            assert np.isnan(found[row]).all()
+            continue
+        for layer, score in enumerate(scores):
+            each = [average_precision_score(sets[:, j], score[:, j], sample_weight=weight) for j in occur]
+            assert found[row, layer] == pytest.approx(np.mean(each))
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_widened() -> None:

@@ -23,6 +23,7 @@ from ntps.theory.bootstrap import (
     choose,
     draw_texts,
     intervals,
+    mean_average_precision,
     ratio,
 )
 from ntps.theory.bounds import Theorem2Constants, theorem2_constants
@@ -105,6 +106,7 @@ __all__ = [
     "joined_groups",
     "kernel_weights",
     "layers_probe",
+    "mean_average_precision",
     "mean_kernel",
     "next_token_head",
     "next_token_loss",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +105,36 @@ def balanced_accuracy(hits: Array, classes: Ids) -> Figure:
         return total / np.where(present > 0, present, np.nan)
 
     return figure
+
+
+def mean_average_precision(scores: Sequence[Array], sets: Array) -> Figure:
+    """Average precision of each label, averaged over those that occur, as scikit-learn's with macro average.
+
+    Args:
+        scores: For each of m layers ``(n, c)``.
+        sets: ``(n, c)`` label sets.
+    """
+
+    def figure(weights: Array) -> Array:
+        return np.stack([_mean_precision(weights, each, sets > 0.5) for each in scores], axis=1)
+
+    return figure
+
+
+def _mean_precision(weights: Array, scores: Array, present: NDArray[np.bool_]) -> Array:
+    """``(b,)`` for one layer."""
+    total, labels = np.zeros((2, len(weights)))
+    for score, there in zip(scores.T, present.T, strict=True):
+        order = np.argsort(-score, kind="stable")
+        # Texts of one score are found together.
+        last = np.searchsorted(-score[order], -score[order], side="right") - 1
+        found = weights[:, order].cumsum(axis=1)[:, last]
+        right = weights[:, order] * there[order]
+        precision = np.divide(right.cumsum(axis=1)[:, last], found, out=np.zeros_like(found), where=found > 0)
+        size = right.sum(axis=1)
+        total += (right * precision).sum(axis=1) / np.where(size > 0, size, 1.0)
+        labels += size > 0
+    return np.asarray(total / np.where(labels > 0, labels, np.nan))
 
 
 def intervals(figure: Figure, weights: Array) -> Intervals:
