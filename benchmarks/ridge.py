@@ -39,7 +39,9 @@ class Clock:
         return result
 
 
-def one_round(clock: Clock, features: Array, labels: NDArray[np.int64], repeats: int, share: Array) -> list[int]:
+def one_round(
+    clock: Clock, features: NDArray[np.float32], labels: NDArray[np.int64], repeats: int, share: Array
+) -> list[int]:
     """All steps once; the dimensions of the subspaces."""
     texts, width = features.shape
     targets = np.eye(int(labels.max()) + 1)[labels]
