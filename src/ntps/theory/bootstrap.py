@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from ntps.theory.factor import Array
 from ntps.theory.ridge import Ids
@@ -177,7 +176,7 @@ def certain_share(units: int) -> float:
 
     The draws are all alike then and say nothing; this is the end of Clopper's and Pearson's interval.
     """
-    return float(beta.ppf(LEVEL + (1 - LEVEL) / 2, 1, units))
+    return float(1.0 - ((1 - LEVEL) / 2) ** (1 / units))
 
 
 def _ends(draws: Array, center: Array, widening: float = WIDENING) -> tuple[Array, Array]:

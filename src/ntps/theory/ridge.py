@@ -13,6 +13,7 @@ from ntps.theory.factor import EPS, Array, carries, rounding
 from ntps.theory.probe import LinearProbe
 
 Ids = NDArray[np.int64]
+Features = NDArray[np.float32] | NDArray[np.float64]
 CHUNK = 2**22
 """Numbers that are gathered at a time while parts are left out: 32 MiB."""
 COLUMNS = 128
@@ -36,13 +37,13 @@ class Standardization:
         """Number of features that vary, which is the mean of ``‖z‖²`` over the texts they were standardized on."""
         return int(np.count_nonzero(self.scale))
 
-    def apply(self, features: Array) -> Array:
+    def apply(self, features: Features) -> Array:
         """Standardized features ``(n, d)``, in float64."""
         centred = np.subtract(features, self.mean, dtype=np.float64)
         return np.divide(centred, self.scale, out=np.zeros_like(centred), where=self.scale > 0)
 
 
-def standardize(features: Array, resolution: float = EPS) -> Standardization:
+def standardize(features: Features, resolution: float = EPS) -> Standardization:
     """Means and standard deviations, and which features vary.
 
     A feature is constant up to a deviation of ``n · eps`` times its mean, as in scikit-learn, and dead as
@@ -50,7 +51,7 @@ def standardize(features: Array, resolution: float = EPS) -> Standardization:
     that is rounding noise to the weight of all others; here it becomes 0.
 
     Args:
-        features: ``(n, d)`` float32 or float64.
+        features: ``(n, d)``.
         resolution: Relative rounding of the features: about 1e-7 for states of a float32 model.
     """
     mean = features.mean(axis=0, dtype=np.float64)
