@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 from ntps.theory.factor import Array, rounding
 from ntps.theory.ridge import Ids, Standardization, unstandardized
@@ -93,7 +92,7 @@ def sampled_kernel(columns: Array, sample: Ids) -> SampledKernel:
         columns: ``(n, m)`` :func:`mean_kernel` of the sample.
         sample: ``(m,)`` its texts, drawn at random without replacement.
     """
-    values, vectors = linalg.eigh(columns[sample], driver="evd", check_finite=False)
+    values, vectors = np.linalg.eigh(columns[sample])
     kept = values > rounding(len(values)) * max(float(values[-1]), 0.0)
     inverse_root = vectors[:, kept] / np.sqrt(values[kept])
     features = columns @ inverse_root

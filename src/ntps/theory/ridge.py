@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from ntps.theory.factor import EPS, Array, carries, rounding
 from ntps.theory.probe import LinearProbe
@@ -162,7 +161,7 @@ class RidgeDecomposition:
         halves[:, 0] = len(self.vectors) ** -0.5
         np.multiply(self.vectors[rows], np.sqrt(weights), out=halves[:, 1:])
         others = np.eye(halves.shape[1]) - halves.T @ halves
-        return np.asarray(residuals + halves @ linalg.solve(others, halves.T @ residuals, assume_a="pos"))
+        return np.asarray(residuals + halves @ np.linalg.solve(others, halves.T @ residuals))
 
 
 def same_sizes(parts: Ids) -> Iterator[Ids]:
@@ -179,7 +178,7 @@ def decompose_features(features: Array) -> RidgeDecomposition:
     texts, width = features.shape
     if texts <= width:
         return decompose_kernel(features @ features.T)
-    values, axes = linalg.eigh(features.T @ features, driver="evd", overwrite_a=True, check_finite=False)
+    values, axes = np.linalg.eigh(features.T @ features)
     vectors = features @ axes[:, values > rounding(width) * values[-1]]
     # The images tell an eigenvalue more exactly than the products did.
     lengths = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
@@ -191,7 +190,8 @@ def decompose_kernel(kernel: Array) -> RidgeDecomposition:
     """Decomposes inner products ``(n, n)`` of centred features."""
     # Ones are in the kernel's null space; among its other null vectors they would be lost, at −‖K‖ they stand alone.
     shifted = kernel - (float(np.linalg.norm(kernel)) or 1.0) / len(kernel)
-    values, vectors = linalg.eigh(shifted, driver="evd", overwrite_a=True, check_finite=False)
+    # NumPy's lets other threads run meanwhile, and so other layers; SciPy's does not.
+    values, vectors = np.linalg.eigh(shifted)
     return RidgeDecomposition(vectors[:, 1:], np.maximum(values[1:], 0.0), complete=True)
 
 
