@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ntps.theory import joined_groups, number_strata, set_strata, stratified_folds
 from ntps.theory.factor import Array
@@ -85,3 +87,21 @@ def test_groups_that_share_a_text_are_one() -> None:
     assert found[0] == found[1] == found[2] == found[3]
     assert len({found[0], found[4], found[5]}) == 3
     assert joined_groups(np.arange(4)).tolist() == [0, 1, 2, 3]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 80))
+def test_joined_groups_are_connected_components(seed: int, texts: int) -> None:
+    """Of the graph of texts and of the groups of each partition."""
+    rng = np.random.default_rng(seed)
+    partitions = rng.integers(texts, size=(2, texts))
+    edges = (np.tile(np.arange(texts), 2), np.concatenate((partitions[0] + texts, partitions[1] + 2 * texts)))
+    graph = coo_array((np.ones(2 * texts), edges), shape=(3 * texts, 3 * texts))
+    components = connected_components(graph, directed=False)[1][:texts]
+    found = joined_groups(*partitions)
+    assert len({*found.tolist()}) == len({*components.tolist()}) == len({*zip(found, components, strict=True)})
+
+
+def test_a_chain_of_pairs_is_one_group() -> None:
+    order = np.random.default_rng(0).permutation(20_000)
+    assert joined_groups(order // 2, (order + 1) // 2).max() == 0

@@ -1,7 +1,7 @@
 """Closed forms of the Next Token Perception Score: arrays in, arrays out, no models and no files.
 
 Means over texts (the symbols of arXiv 2505.17169) come in in float64; d is the width of the hidden states, c the width
-of the targets. Ridge regression, its folds and its intervals take the n texts themselves, ``(n, d)`` and ``(n, c)``.
+of the targets. Ridge regression, its folds and its intervals take the texts themselves.
 """
 
 from ntps.theory.alignment import alignment, cumulative_explained, ordered_basis

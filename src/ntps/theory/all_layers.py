@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from ntps.theory.factor import Array, rounding
 from ntps.theory.ridge import Ids, Standardization, unstandardized
@@ -21,18 +22,18 @@ class LayersProbe:
     """``ŷ = Σ_l coefficients_lᵀ x̄_l + intercept``, for pooled texts of every layer.
 
     Attributes:
-        coefficients: For each layer ``(d, c)``, of the features before standardization.
-        intercept: ``(c,)``.
-        shares: ``(L,)`` what each layer holds of the squared norm that the penalty weighs: not negative, and 1 in sum,
+        coefficients: For each layer, of the features before standardization.
+        intercept: The constant.
+        shares: What each layer holds of the squared norm that the penalty weighs: not negative, and 1 in sum,
             or 0 where the probe predicts the mean.
     """
 
-    coefficients: tuple[Array, ...]
-    intercept: Array
-    shares: Array
+    coefficients: tuple[Float64[Array, "_ outputs"], ...]
+    intercept: Float64[Array, " outputs"]
+    shares: Float64[Array, " layers"]
 
-    def predict(self, layers: Iterable[Array]) -> Array:
-        """Predictions ``(n, c)`` for pooled texts ``(n, d)`` of each layer."""
+    def predict(self, layers: Iterable[Float64[Array, "texts _"]]) -> Float64[Array, "texts outputs"]:
+        """Predictions for pooled texts of each layer."""
         seen = zip(layers, self.coefficients, strict=True)
         return np.asarray(self.intercept + sum(pooled @ coefficients for pooled, coefficients in seen))
 
@@ -47,32 +48,31 @@ class SampledKernel:
     together know better than one stands in directions that are small in each.
 
     Attributes:
-        features: ``(n, r)`` F, centred.
-        inverse_root: ``(m, r)`` one of the square roots of ``K_mm⁻¹``.
+        features: F, centred.
+        inverse_root: One of the square roots of ``K_mm⁻¹``.
         missed: Share of K's trace that ``F Fᵀ`` lacks.
     """
 
-    features: Array
-    inverse_root: Array
+    features: Float64[Array, "texts rank"]
+    inverse_root: Float64[Array, "sample rank"]
     missed: float
 
-    def sample_duals(self, duals: Array) -> Array:
-        """``(m, c)`` b, for duals ``(n, c)`` of the ridge on F; takes the place of duals of all texts."""
+    def sample_duals(self, duals: Float64[Array, "texts outputs"]) -> Float64[Array, "sample outputs"]:
+        """b, for duals of the ridge on F; takes the place of duals of all texts."""
         return np.asarray(self.inverse_root @ (self.features.T @ duals))
 
 
-def mean_kernel(layers: Iterable[Array], count: int, sample: Ids | None = None) -> Array:
+def mean_kernel(
+    layers: Iterable[Float64[Array, "texts _"]], count: int, sample: Int64[Ids, " sample"] | None = None
+) -> Float64[Array, "texts columns"]:
     """``K = Σ_l Z_l Z_lᵀ / (L p_l)``, where p_l features vary, so that each layer's mean diagonal is 1.
 
     A layer of which none varies adds nothing.
 
     Args:
-        layers: Standardized features ``(n, d)`` of one layer after the other; one is held at a time.
+        layers: Standardized features of one layer after the other; one is held at a time.
         count: L, how many there are.
-        sample: ``(m,)`` texts whose columns are wanted; all by default.
-
-    Returns:
-        ``(n, n)``, or ``(n, m)``.
+        sample: Texts whose columns are wanted; all by default.
     """
     kernel: Array | None = None
     for features in layers:
@@ -85,12 +85,12 @@ def mean_kernel(layers: Iterable[Array], count: int, sample: Ids | None = None) 
     return kernel
 
 
-def sampled_kernel(columns: Array, sample: Ids) -> SampledKernel:
+def sampled_kernel(columns: Float64[Array, "texts sample"], sample: Int64[Ids, " sample"]) -> SampledKernel:
     """Features whose inner products are about the kernel.
 
     Args:
-        columns: ``(n, m)`` :func:`mean_kernel` of the sample.
-        sample: ``(m,)`` its texts, drawn at random without replacement.
+        columns: :func:`mean_kernel` of the sample.
+        sample: Its texts, drawn at random without replacement.
     """
     values, vectors = np.linalg.eigh(columns[sample])
     kept = values > rounding(len(values)) * max(float(values[-1]), 0.0)
@@ -101,25 +101,34 @@ def sampled_kernel(columns: Array, sample: Ids) -> SampledKernel:
     return SampledKernel(features, inverse_root, max(missed, 0.0))
 
 
-def kernel_weights(standardization: Standardization, features: Array, duals: Array, count: int) -> Array:
-    """Weights ``(d, c)`` of one layer's standardized features, from the ridge on :func:`mean_kernel`.
+def kernel_weights(
+    standardization: Standardization,
+    features: Float64[Array, "texts dims"],
+    duals: Float64[Array, "texts outputs"],
+    count: int,
+) -> Float64[Array, "dims outputs"]:
+    """Weights of one layer's standardized features, from the ridge on :func:`mean_kernel`.
 
     Args:
         standardization: The layer's.
-        features: ``(n, d)`` standardized, or ``(m, d)`` those of the sample.
-        duals: ``(n, c)``, or ``(m, c)`` :meth:`SampledKernel.sample_duals`.
+        features: Standardized, of all texts or of the sample.
+        duals: Of all texts, or :meth:`SampledKernel.sample_duals`.
         count: L, the number of layers.
     """
     return np.asarray(features.T @ duals / (count * max(standardization.varying, 1)))
 
 
-def layers_probe(standardizations: Sequence[Standardization], weights: Sequence[Array], targets: Array) -> LayersProbe:
+def layers_probe(
+    standardizations: Sequence[Standardization],
+    weights: Sequence[Float64[Array, "_ outputs"]],
+    targets: Float64[Array, "texts outputs"],
+) -> LayersProbe:
     """The probe on features before standardization.
 
     Args:
         standardizations: Of each layer.
-        weights: For each layer ``(d, c)``, :func:`kernel_weights`.
-        targets: ``(n, c)`` of the fit.
+        weights: For each layer :func:`kernel_weights`.
+        targets: Those of the fit.
     """
     layers = list(zip(standardizations, weights, strict=True))
     probes = [unstandardized(each, part, np.zeros(part.shape[1])) for each, part in layers]

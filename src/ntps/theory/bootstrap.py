@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
 
 from ntps.theory.factor import Array
@@ -20,28 +21,22 @@ figures was 1.0 to 1.3 (accuracy) and 1.1 to 1.5 (R²) times that spread."""
 OUTSIDE = float(np.sqrt(np.e - 1))
 """Deviation of the mean of the texts outside a draw, over that of all texts: a share of 1/e stands outside."""
 
-Figure = Callable[[Array], Array]
-"""From weights of texts ``(b, n)`` to values ``(b, m)`` of m layers, or of whatever is compared; NaN if undefined."""
+Figure = Callable[[Float64[Array, "draws texts"]], Float64[Array, "draws layers"]]
+"""From weights of texts to values of layers, or of whatever is compared; NaN if undefined."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Values of m layers with their intervals; NaN where a figure is undefined in too many draws.
+    """Values of layers with the ends of their intervals; NaN where a figure is undefined in too many draws."""
 
-    Attributes:
-        value: ``(m,)``.
-        low: ``(m,)``.
-        high: ``(m,)``.
-    """
-
-    value: Array
-    low: Array
-    high: Array
+    value: Float64[Array, " layers"]
+    low: Float64[Array, " layers"]
+    high: Float64[Array, " layers"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The best of m layers, with what it reaches on texts that it was not chosen on.
+    """The best of some layers, with what it reaches on texts that it was not chosen on.
 
     Attributes:
         index: The layer that is best on all texts.
@@ -49,20 +44,22 @@ class Choice:
             reaches outside it.
         low: Lower end of the interval.
         high: Its upper end.
-        frequency: ``(m,)`` share of the draws in which each layer is the best.
-        equals: ``(m,)`` layers whose difference from the best one, on the same texts, has 0 within its interval.
+        frequency: Share of the draws in which each layer is the best.
+        equals: Layers whose difference from the best one, on the same texts, has 0 within its interval.
     """
 
     index: int
     value: float
     low: float
     high: float
-    frequency: Array
-    equals: NDArray[np.bool_]
+    frequency: Float64[Array, " layers"]
+    equals: Bool[NDArray[np.bool_], " layers"]
 
 
-def draw_texts(texts: int, groups: Ids | None = None, *, seed: int, draws: int = DRAWS) -> Array:
-    """How often each text is drawn, ``(b, n)``; groups, numbered from 0 on, are drawn whole."""
+def draw_texts(
+    texts: int, groups: Int64[Ids, " texts"] | None = None, *, seed: int, draws: int = DRAWS
+) -> Float64[Array, "{draws} {texts}"]:
+    """How often each text is drawn; groups, numbered from 0 on, are drawn whole."""
     random = np.random.default_rng(seed)
     identity = np.arange(texts) if groups is None else groups
     count = int(identity.max()) + 1
@@ -72,18 +69,18 @@ def draw_texts(texts: int, groups: Ids | None = None, *, seed: int, draws: int =
     return weights
 
 
-def ratio(numerators: Array, denominators: Array) -> Figure:
+def ratio(numerators: Float64[Array, "texts layers"], denominators: Float64[Array, "texts wholes"]) -> Figure:
     """``Σ numerator / Σ denominator`` over texts, undefined where the latter is not positive.
 
     Accuracy is hits over ones, R² the loss that is saved over the loss of the mean, micro-averaged F1 twice the labels
     found over labels found and labels there.
 
     Args:
-        numerators: ``(n, m)``.
-        denominators: ``(n, 1)`` or ``(n, m)``.
+        numerators: Those of each layer.
+        denominators: Likewise, or one that all layers share.
     """
 
-    def figure(weights: Array) -> Array:
+    def figure(weights: Float64[Array, "draws texts"]) -> Float64[Array, "draws layers"]:
         whole = weights @ denominators
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(whole > 0, (weights @ numerators) / whole, np.nan)
@@ -91,11 +88,11 @@ def ratio(numerators: Array, denominators: Array) -> Figure:
     return figure
 
 
-def balanced_accuracy(hits: Array, classes: Ids) -> Figure:
-    """Mean over the classes that occur of the share of hits ``(n, m)``."""
+def balanced_accuracy(hits: Float64[Array, "texts layers"], classes: Int64[Ids, " texts"]) -> Figure:
+    """Mean over the classes that occur of the share of hits."""
     members = [np.flatnonzero(classes == label) for label in np.unique(classes)]
 
-    def figure(weights: Array) -> Array:
+    def figure(weights: Float64[Array, "draws texts"]) -> Float64[Array, "draws layers"]:
         total, present = np.zeros((len(weights), hits.shape[1])), np.zeros((len(weights), 1))
         for rows in members:
             size = weights[:, rows].sum(axis=1, keepdims=True)
@@ -106,22 +103,28 @@ def balanced_accuracy(hits: Array, classes: Ids) -> Figure:
     return figure
 
 
-def mean_average_precision(scores: Sequence[Array], sets: Array) -> Figure:
+def mean_average_precision(
+    scores: Sequence[Float64[Array, "texts labels"]], sets: Float64[Array, "texts labels"]
+) -> Figure:
     """Average precision of each label, averaged over those that occur, as scikit-learn's with macro average.
 
     Args:
-        scores: For each of m layers ``(n, c)``.
-        sets: ``(n, c)`` label sets.
+        scores: Those of each layer.
+        sets: Label sets.
     """
 
-    def figure(weights: Array) -> Array:
+    def figure(weights: Float64[Array, "draws texts"]) -> Float64[Array, "draws layers"]:
         return np.stack([_mean_precision(weights, each, sets > 0.5) for each in scores], axis=1)
 
     return figure
 
 
-def _mean_precision(weights: Array, scores: Array, present: NDArray[np.bool_]) -> Array:
-    """``(b,)`` for one layer."""
+def _mean_precision(
+    weights: Float64[Array, "draws texts"],
+    scores: Float64[Array, "texts labels"],
+    present: Bool[NDArray[np.bool_], "texts labels"],
+) -> Float64[Array, " draws"]:
+    """The same for one layer."""
     total, labels = np.zeros((2, len(weights)))
     for score, there in zip(scores.T, present.T, strict=True):
         order = np.argsort(-score, kind="stable")
@@ -136,14 +139,14 @@ def _mean_precision(weights: Array, scores: Array, present: NDArray[np.bool_]) -
     return np.asarray(total / np.where(labels > 0, labels, np.nan))
 
 
-def intervals(figure: Figure, weights: Array) -> Intervals:
+def intervals(figure: Figure, weights: Float64[Array, "draws texts"]) -> Intervals:
     """Percentile intervals of each layer's figure."""
     value = figure(np.ones((1, weights.shape[1])))[0]
     low, high = _ends(figure(weights), value)
     return Intervals(value, low, high)
 
 
-def choose(figure: Figure, weights: Array) -> Choice:
+def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
     """Chooses inside each draw and judges outside it; ties go to the first layer.
 
     Raises:
@@ -179,8 +182,10 @@ def certain_share(units: int) -> float:
     return float(1.0 - ((1 - LEVEL) / 2) ** (1 / units))
 
 
-def _ends(draws: Array, center: Array, widening: float = WIDENING) -> tuple[Array, Array]:
-    """Quantiles of the draws ``(b, m)``, widened about a center; NaN where more draws are NaN than a tail holds."""
+def _ends(
+    draws: Float64[Array, "draws layers"], center: Float64[Array, " layers"], widening: float = WIDENING
+) -> tuple[Float64[Array, " layers"], Float64[Array, " layers"]]:
+    """Quantiles of the draws, widened about a center; NaN where more draws are NaN than a tail holds."""
     tail = (1 - LEVEL) / 2
     undefined = np.isnan(draws)
     kept = undefined.mean(axis=0) <= tail

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Float64, Int64
 
 from ntps.theory.factor import Array
 from ntps.theory.ridge import Ids
@@ -12,7 +11,9 @@ from ntps.theory.ridge import Ids
 FOLDS = 10
 
 
-def stratified_folds(strata: Ids, groups: Ids | None = None, *, seed: int, folds: int = FOLDS) -> Ids:
+def stratified_folds(
+    strata: Int64[Ids, " texts"], groups: Int64[Ids, " texts"] | None = None, *, seed: int, folds: int = FOLDS
+) -> Int64[Ids, " texts"]:
     """Deals texts to folds, group by group, each to the fold that has fewest of its strata so far.
 
     Groups of several texts are dealt first, the largest ones leading; the others stratum by stratum, so that the folds'
@@ -23,14 +24,14 @@ def stratified_folds(strata: Ids, groups: Ids | None = None, *, seed: int, folds
     400 texts, accuracy came out 3.6 points too high.
 
     Args:
-        strata: ``(n,)`` numbers from 0 on: the class, or :func:`number_strata` or :func:`set_strata`.
-        groups: ``(n,)`` numbers of groups that are left out whole; each text is one by default.
+        strata: Numbers from 0 on: the class, or :func:`number_strata` or :func:`set_strata`.
+        groups: Numbers of groups that are left out whole; each text is one by default.
         seed: Decides among equals; another one gives other folds.
         folds: How many, at least two; fewer where there are fewer groups, or where no stratum has as many texts: a fold
             without its share of the classes would meet a probe that has seen too much of the others.
 
     Returns:
-        ``(n,)`` fold of each text, every fold with at least one text: the same on every machine.
+        Fold of each text, every fold with at least one text: the same on every machine.
 
     Raises:
         ValueError: There are fewer than two groups, so nothing can be left out.
@@ -61,46 +62,49 @@ def stratified_folds(strata: Ids, groups: Ids | None = None, *, seed: int, folds
     return np.asarray(dealt[identity])
 
 
-def number_strata(values: Array, folds: int = FOLDS) -> Ids:
-    """Strata of numbers ``(n,)``: in the order of size, every ``folds`` texts are one, of which each fold gets one."""
+def number_strata(values: Float64[Array, " texts"], folds: int = FOLDS) -> Int64[Ids, " texts"]:
+    """Strata of numbers: in the order of size, every ``folds`` texts are one, of which each fold gets one."""
     ranks = np.empty(len(values), dtype=np.int64)
     ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
     return ranks // folds
 
 
-def set_strata(sets: Array) -> Ids:
-    """Strata of label sets ``(n, c)``: the rarest label of a text, which is the one that folds could miss."""
+def set_strata(sets: Float64[Array, "texts labels"]) -> Int64[Ids, " texts"]:
+    """Strata of label sets: the rarest label of a text, which is the one that folds could miss."""
     present = sets > 0.5
     frequency = np.where(present, present.sum(axis=0), len(sets) + 1)
     return np.asarray(np.where(present.any(axis=1), frequency.argmin(axis=1), sets.shape[1]))
 
 
-def joined_groups(*partitions: Ids) -> Ids:
+def joined_groups(*partitions: Int64[Ids, " texts"]) -> Int64[Ids, " texts"]:
     """The finest groups that none of several partitions cuts: texts of one author, say, and texts that are duplicates.
 
     Args:
-        partitions: Each ``(n,)`` numbers of groups.
+        partitions: Each the numbers of groups.
 
     Returns:
-        ``(n,)`` numbers from 0 on: texts that are connected through any chain of groups have the same one.
+        Numbers from 0 on: texts that are connected through any chain of groups have the same one.
     """
-    texts = len(partitions[0])
-    pairs: list[Ids] = []
-    for partition in partitions:
-        order = np.argsort(partition, kind="stable")
-        same = np.flatnonzero(np.diff(partition[order]) == 0)
-        pairs.append(np.stack((order[same], order[same + 1])))
-    left, right = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(left)), (left, right)), shape=(texts, texts))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    numbered = [_compact(partition) for partition in partitions]
+    joined = np.arange(len(partitions[0]))
+    while True:
+        before = joined
+        for partition in numbered:
+            first = np.full(int(partition.max()) + 1, len(joined))
+            np.minimum.at(first, partition, joined)
+            joined = first[partition]
+        # Each number is that of an earlier text of the same group, whose own may be lower yet: chains halve.
+        joined = joined[joined]
+        if np.array_equal(joined, before):
+            return _compact(joined)
 
 
-def _pooled(strata: Ids, least: int) -> Ids:
+def _pooled(strata: Int64[Ids, " texts"], least: int) -> Int64[Ids, " texts"]:
     """The strata, numbered from 0 on, with all that have fewer texts than ``least`` as one."""
     frequency = np.bincount(strata)
     return _compact(np.where(frequency[strata] < least, len(frequency), strata))
 
 
-def _compact(ids: Ids) -> Ids:
+def _compact(ids: Int64[Ids, " texts"]) -> Int64[Ids, " texts"]:
     """The same partition, numbered from 0 on."""
     return np.asarray(np.unique(ids, return_inverse=True)[1].reshape(-1))

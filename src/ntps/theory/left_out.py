@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from scipy import linalg
 
 from ntps.theory.alignment import ordered_basis
@@ -28,23 +29,23 @@ class LeftOut:
         relative_penalty: The same over the mean of ‖z‖².
         border: Whether the choice is the least penalty of the grid (the labels are a linear function almost without
             noise: a smaller one might do better) or the largest (the features do not help).
-        losses: ``(g,)`` mean squared error of texts left out, for each penalty of the grid.
+        losses: Mean squared error of texts left out, for each penalty of the grid.
         degrees_of_freedom: ``trace H`` at the penalty.
-        loss: ``(n,)`` squared error of each text left out, summed over outputs.
-        baseline: ``(n,)`` the same for the mean of the other parts.
+        loss: Squared error of each text left out, summed over outputs.
+        baseline: The same for the mean of the other parts.
     """
 
     penalty: float
     relative_penalty: float
     border: Literal["least", "largest"] | None
-    losses: Array
+    losses: Float64[Array, " penalties"]
     degrees_of_freedom: float
-    loss: Array
-    baseline: Array
+    loss: Float64[Array, " texts"]
+    baseline: Float64[Array, " texts"]
 
     @property
-    def gain(self) -> Array:
-        """``(n,)`` loss that the probe saves."""
+    def gain(self) -> Float64[Array, " texts"]:
+        """Loss that the probe saves."""
         return self.baseline - self.loss
 
     @property
@@ -55,15 +56,18 @@ class LeftOut:
 
 
 def choose_penalty(
-    decomposition: RidgeDecomposition, targets: Array, parts: Ids | None = None, grid: Array = PENALTIES
+    decomposition: RidgeDecomposition,
+    targets: Float64[Array, "texts outputs"],
+    parts: Int64[Ids, " texts"] | None = None,
+    grid: Float64[Array, " penalties"] = PENALTIES,
 ) -> LeftOut:
     """Leaves out each text, or each group of texts, at every penalty of a grid.
 
     Args:
         decomposition: Of standardized features.
-        targets: ``(n, c)``.
-        parts: ``(n,)`` groups, numbered from 0 on, that are left out whole; each text is one by default.
-        grid: ``(g,)`` ascending penalties, relative to the mean of ‖z‖².
+        targets: What is predicted.
+        parts: Groups, numbered from 0 on, that are left out whole; each text is one by default.
+        grid: Ascending penalties, relative to the mean of ‖z‖².
     """
     # From one of the targets: constant ones leave exactly nothing.
     shifted = targets - targets[0]
@@ -85,8 +89,10 @@ def choose_penalty(
     )
 
 
-def _means_of_others(targets: Array, parts: Ids | None) -> Array:
-    """``(n, c)`` mean of the targets of all other parts."""
+def _means_of_others(
+    targets: Float64[Array, "texts outputs"], parts: Int64[Ids, " texts"] | None
+) -> Float64[Array, "texts outputs"]:
+    """Mean of the targets of all other parts."""
     identity = np.arange(len(targets)) if parts is None else parts
     sums = np.zeros((int(identity.max()) + 1, targets.shape[1]))
     np.add.at(sums, identity, targets)
@@ -99,21 +105,23 @@ class ShareGrid:
     """Where subspaces are probed, and what each R² weighs in ``Σ_k Δshare(k) · R²(V_k)``.
 
     Attributes:
-        dimensions: ``(g,)`` k, ascending.
-        weights: ``(g,)``; between two k, R² is taken to be linear in the share.
+        dimensions: k, ascending.
+        weights: Between two k, R² is taken to be linear in the share.
         rest: Weight of the R² of all features, for the share beyond the last k.
     """
 
-    dimensions: Ids
-    weights: Array
+    dimensions: Int64[Ids, " cuts"]
+    weights: Float64[Array, " cuts"]
     rest: float
 
 
-def share_grid(share: Array, most: int, levels: Array = LEVELS) -> ShareGrid:
+def share_grid(
+    share: Float64[Array, " directions"], most: int, levels: Float64[Array, " levels"] = LEVELS
+) -> ShareGrid:
     """The first dimension, and those at which the share of the autoregressive objective first reaches some levels.
 
     Args:
-        share: ``(r,)`` cumulative share of the first k = 1 … r directions, never decreasing, at last 1.
+        share: Cumulative share of the first k = 1 … r directions, never decreasing, at last 1.
         most: Largest dimension to probe, at least 1: below the number of texts, or all is seen anyway.
         levels: Ascending, below 1.
     """
@@ -133,18 +141,20 @@ def share_grid(share: Array, most: int, levels: Array = LEVELS) -> ShareGrid:
     return ShareGrid(dimensions, weights[1:-1], float(weights[-1]))
 
 
-def subspace_basis(standardization: Standardization, directions: Array) -> Array:
+def subspace_basis(
+    standardization: Standardization, directions: Float64[Array, "dims directions"]
+) -> Float64[Array, "dims directions"]:
     """Orthonormal basis of what directions see of standardized features, in their order.
 
     A direction v sees ``vᵀ x = (scale ∘ v)ᵀ z`` but for a constant. The first k columns span what the first k
     directions see, so a probe of them is the ridge probe of all features, its weights confined to that span.
 
     Args:
-        standardization: Of the d features.
-        directions: ``(d, k)`` V.
+        standardization: Of the features.
+        directions: V.
 
     Returns:
-        ``(d, k)``, with zeros where a direction sees no more than those before it.
+        The basis, with zeros where a direction sees no more than those before it.
     """
     scaled = standardization.scale[:, None] * directions
     basis, triangle = linalg.qr(scaled, mode="economic", check_finite=False)
@@ -154,8 +164,8 @@ def subspace_basis(standardization: Standardization, directions: Array) -> Array
     return ordered_basis(scaled, noise)
 
 
-def random_basis(standardization: Standardization, columns: int, seed: int) -> Array:
-    """Orthonormal basis ``(d, k)`` of random subspaces of the standardized features that vary, for the chance level."""
+def random_basis(standardization: Standardization, columns: int, seed: int) -> Float64[Array, "dims {columns}"]:
+    """Orthonormal basis of random subspaces of the standardized features that vary, for the chance level."""
     varies = standardization.scale > 0
     basis = np.zeros((len(varies), columns))
     drawn = np.random.default_rng(seed).standard_normal((int(varies.sum()), min(columns, int(varies.sum()))))
@@ -164,15 +174,20 @@ def random_basis(standardization: Standardization, columns: int, seed: int) -> A
 
 
 def area_gain(
-    features: Array, basis: Array, grid: ShareGrid, targets: Array, everything: LeftOut, parts: Ids | None = None
-) -> Array:
-    """``(n,)`` each text's part in ``Σ_k Δshare(k) · R²_cv(V_k)``, over its baseline.
+    features: Float64[Array, "texts dims"],
+    basis: Float64[Array, "dims directions"],
+    grid: ShareGrid,
+    targets: Float64[Array, "texts outputs"],
+    everything: LeftOut,
+    parts: Int64[Ids, " texts"] | None = None,
+) -> Float64[Array, " texts"]:
+    """Each text's part in ``Σ_k Δshare(k) · R²_cv(V_k)``, over its baseline.
 
     Args:
-        features: ``(n, d)`` standardized.
-        basis: ``(d, k)`` of V, or of random subspaces, up to the largest dimension of the grid.
+        features: Standardized.
+        basis: Of V, or of random subspaces, up to the largest dimension of the grid.
         grid: Where to probe; each probe has a penalty of its own.
-        targets: ``(n, c)``.
+        targets: What is predicted.
         everything: The probe of all features.
         parts: Groups that are left out whole.
     """
@@ -183,7 +198,7 @@ def area_gain(
     return gain
 
 
-def area_cv(gain: Array, everything: LeftOut) -> float | None:
+def area_cv(gain: Float64[Array, " texts"], everything: LeftOut) -> float | None:
     """``Σ_k Δshare(k) · R²_cv(V_k) / R²_cv(all)``, of :func:`area_gain`.
 
     1 where a first direction holds all that a probe can use, above 1 where the subspaces generalize better than all

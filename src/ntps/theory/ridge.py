@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import NDArray
 
 from ntps.theory.factor import EPS, Array, carries, rounding
@@ -24,25 +25,25 @@ class Standardization:
     """``z = (x − mean) / scale``, as scikit-learn's ``StandardScaler`` does it.
 
     Attributes:
-        mean: ``(d,)``.
-        scale: ``(d,)`` population standard deviations; zero for features that do not vary, which become 0.
+        mean: Means.
+        scale: Population standard deviations; zero for features that do not vary, which become 0.
     """
 
-    mean: Array
-    scale: Array
+    mean: Float64[Array, " dims"]
+    scale: Float64[Array, " dims"]
 
     @property
     def varying(self) -> int:
         """Number of features that vary, which is the mean of ``‖z‖²`` over the texts they were standardized on."""
         return int(np.count_nonzero(self.scale))
 
-    def apply(self, features: Features) -> Array:
-        """Standardized features ``(n, d)``, in float64."""
+    def apply(self, features: Float[Features, "texts dims"]) -> Float64[Array, "texts dims"]:
+        """Standardized features."""
         centred = np.subtract(features, self.mean, dtype=np.float64)
         return np.divide(centred, self.scale, out=np.zeros_like(centred), where=self.scale > 0)
 
 
-def standardize(features: Features, resolution: float = EPS) -> Standardization:
+def standardize(features: Float[Features, "texts dims"], resolution: float = EPS) -> Standardization:
     """Means and standard deviations, and which features vary.
 
     A feature is constant up to a deviation of ``n · eps`` times its mean, as in scikit-learn, and dead as
@@ -50,7 +51,7 @@ def standardize(features: Features, resolution: float = EPS) -> Standardization:
     that is rounding noise to the weight of all others; here it becomes 0.
 
     Args:
-        features: ``(n, d)``.
+        features: As they are.
         resolution: Relative rounding of the features: about 1e-7 for states of a float32 model.
     """
     mean = features.mean(axis=0, dtype=np.float64)
@@ -74,14 +75,14 @@ class RidgeDecomposition:
     Relative errors are about ``eps · λ_max / α``, as for any solver that sums products of features first.
 
     Attributes:
-        vectors: ``(n, r)`` U, orthogonal to the vector of ones.
-        eigenvalues: ``(r,)`` λ ≥ 0.
+        vectors: U, orthogonal to the vector of ones.
+        eigenvalues: λ ≥ 0.
         complete: Whether U spans everything that is orthogonal to ones. Then ``I − H`` is summed from U alone: texts
             that are fitted almost exactly would be lost in rounding if H were subtracted.
     """
 
-    vectors: Array
-    eigenvalues: Array
+    vectors: Float64[Array, "texts rank"]
+    eigenvalues: Float64[Array, " rank"]
     complete: bool
 
     @property
@@ -93,27 +94,31 @@ class RidgeDecomposition:
         """``trace H``, with the intercept."""
         return 1.0 + float(np.sum(self.eigenvalues / (self.eigenvalues + penalty)))
 
-    def duals(self, targets: Array, penalty: float) -> Array:
-        """``(n, c)`` a with ``w = Zᵀ a``, for targets ``(n, c)``."""
+    def duals(self, targets: Float64[Array, "texts outputs"], penalty: float) -> Float64[Array, "texts outputs"]:
+        """a with ``w = Zᵀ a``."""
         spectrum = self.vectors.T @ targets / (self.eigenvalues + penalty)[:, None]
         return np.asarray(self.vectors @ spectrum)
 
-    def left_out(self, targets: Array, penalty: float, parts: Ids | None = None) -> Array:
+    def left_out(
+        self, targets: Float64[Array, "texts outputs"], penalty: float, parts: Int64[Ids, " texts"] | None = None
+    ) -> Float64[Array, "texts outputs"]:
         """What the fit to all other parts predicts for each part, exactly and without a refit.
 
         Args:
-            targets: ``(n, c)``.
+            targets: What is predicted.
             penalty: α > 0, the same for every part.
-            parts: ``(n,)`` numbers from 0 on, of the groups or folds that are left out whole, of which there are at
-                least two; every text is one by default.
-
-        Returns:
-            ``(n, c)`` predictions.
+            parts: Numbers from 0 on, of the groups or folds that are left out whole, of which there are at least two;
+                every text is one by default.
         """
         return targets - next(self.left_out_residuals(targets, np.array([penalty]), parts))
 
-    def left_out_residuals(self, targets: Array, penalties: Array, parts: Ids | None = None) -> Iterator[Array]:
-        """``(n, c)`` targets minus :meth:`left_out` for each penalty in turn."""
+    def left_out_residuals(
+        self,
+        targets: Float64[Array, "texts outputs"],
+        penalties: Float64[Array, " penalties"],
+        parts: Int64[Ids, " texts"] | None = None,
+    ) -> Iterator[Float64[Array, "texts outputs"]]:
+        """Targets minus :meth:`left_out` for each penalty in turn."""
         centred = targets - targets.mean(axis=0)
         spectrum = self.vectors.T @ centred
         eigenvalues = self.eigenvalues[:, None]
@@ -133,15 +138,20 @@ class RidgeDecomposition:
                     result[members] = self._solve(members, kept, residuals[members])
                 yield result
 
-    def _diagonals(self, weights: Array) -> Array:
-        """Diagonals of ``I − H``, ``(n, g)``, for each column of weights."""
+    def _diagonals(self, weights: Float64[Array, "rank penalties"]) -> Float64[Array, "texts penalties"]:
+        """Diagonals of ``I − H`` for each column of weights."""
         step = max(1, CHUNK // 16 // max(1, self.vectors.shape[1]))
         starts = range(0, len(self.vectors), step)
         squares = np.concatenate([self.vectors[start : start + step] ** 2 @ weights for start in starts])
         return squares if self.complete else 1.0 - 1.0 / len(squares) - squares
 
-    def _solve(self, members: Ids, weights: Array, residuals: Array) -> Array:
-        """``(I − H)_FF⁻¹ e_F`` for parts ``(m, s)`` of one size."""
+    def _solve(
+        self,
+        members: Int64[Ids, "parts size"],
+        weights: Float64[Array, " rank"],
+        residuals: Float64[Array, "parts size outputs"],
+    ) -> Float64[Array, "parts size outputs"]:
+        """``(I − H)_FF⁻¹ e_F`` for parts of one size."""
         size = members.shape[1]
         if not self.complete and size > len(weights) + 1:
             return np.stack([self._solve_long(*each, weights) for each in zip(members, residuals, strict=True)])
@@ -155,7 +165,9 @@ class RidgeDecomposition:
             solved.append(np.linalg.solve(blocks, residuals[start : start + step]))
         return np.concatenate(solved)
 
-    def _solve_long(self, rows: Ids, residuals: Array, weights: Array) -> Array:
+    def _solve_long(
+        self, rows: Int64[Ids, " size"], residuals: Float64[Array, "size outputs"], weights: Float64[Array, " rank"]
+    ) -> Float64[Array, "size outputs"]:
         """The same for one part of more texts than U has columns, by Woodbury's identity in the space of U."""
         halves = np.empty((len(rows), len(weights) + 1))
         halves[:, 0] = len(self.vectors) ** -0.5
@@ -164,8 +176,8 @@ class RidgeDecomposition:
         return np.asarray(residuals + halves @ np.linalg.solve(others, halves.T @ residuals))
 
 
-def same_sizes(parts: Ids) -> Iterator[Ids]:
-    """The members of all parts of one size, ``(m, s)``, for each size s that occurs."""
+def same_sizes(parts: Int64[Ids, " texts"]) -> Iterator[Int64[Ids, "parts size"]]:
+    """The members of all parts of one size, for each size s that occurs."""
     counts = np.bincount(parts)
     order = np.argsort(parts, kind="stable")
     starts = np.cumsum(counts) - counts
@@ -173,8 +185,8 @@ def same_sizes(parts: Ids) -> Iterator[Ids]:
         yield order[starts[counts == size][:, None] + np.arange(size)]
 
 
-def decompose_features(features: Array) -> RidgeDecomposition:
-    """Decomposes centred features ``(n, d)`` in the smaller of the spaces of texts and of features."""
+def decompose_features(features: Float64[Array, "texts dims"]) -> RidgeDecomposition:
+    """Decomposes centred features in the smaller of the spaces of texts and of features."""
     texts, width = features.shape
     if texts <= width:
         return decompose_kernel(features @ features.T)
@@ -186,8 +198,8 @@ def decompose_features(features: Array) -> RidgeDecomposition:
     return RidgeDecomposition(vectors, lengths**2, complete=False)
 
 
-def decompose_kernel(kernel: Array) -> RidgeDecomposition:
-    """Decomposes inner products ``(n, n)`` of centred features."""
+def decompose_kernel(kernel: Float64[Array, "texts texts"]) -> RidgeDecomposition:
+    """Decomposes inner products of centred features."""
     # Ones are in the kernel's null space; among its other null vectors they would be lost, at −‖K‖ they stand alone.
     shifted = kernel - (float(np.linalg.norm(kernel)) or 1.0) / len(kernel)
     # NumPy's lets other threads run meanwhile, and so other layers; SciPy's does not.
@@ -196,23 +208,31 @@ def decompose_kernel(kernel: Array) -> RidgeDecomposition:
 
 
 def ridge_probe(
-    standardization: Standardization, features: Array, decomposition: RidgeDecomposition, targets: Array, penalty: float
+    standardization: Standardization,
+    features: Float64[Array, "texts dims"],
+    decomposition: RidgeDecomposition,
+    targets: Float64[Array, "texts outputs"],
+    penalty: float,
 ) -> LinearProbe:
     """The fit to all texts, in the coordinates of the features before standardization.
 
     Args:
         standardization: What made ``features`` of them.
-        features: ``(n, d)`` standardized.
+        features: Standardized.
         decomposition: Theirs.
-        targets: ``(n, c)``.
+        targets: What the probe predicts.
         penalty: α > 0.
     """
     weights = features.T @ decomposition.duals(targets, penalty)
     return unstandardized(standardization, weights, targets.mean(axis=0))
 
 
-def unstandardized(standardization: Standardization, weights: Array, target_mean: Array) -> LinearProbe:
-    """Weights ``(d, c)`` of standardized features as a probe on the features themselves."""
+def unstandardized(
+    standardization: Standardization,
+    weights: Float64[Array, "dims outputs"],
+    target_mean: Float64[Array, " outputs"],
+) -> LinearProbe:
+    """Weights of standardized features as a probe on the features themselves."""
     scale = standardization.scale[:, None]
     coefficients = np.divide(weights, scale, out=np.zeros_like(weights), where=scale > 0)
     return LinearProbe(coefficients, target_mean - standardization.mean @ coefficients)
