@@ -23,6 +23,7 @@ OF_PASS = {
     "--split": ("nope", ""),
     "--text-column": ("nope", ""),
     "--label-column": ("nope", "text"),
+    "--group-column": ("nope", "label", ""),
     "--tokenizer": ("/nowhere", "~nobodyx/m", "x" * 5000),
     "--out": ("/dev/null/x", "{here}/file"),
 }

@@ -262,6 +262,11 @@ def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
         identities(model, task, measurements={"score": {**GOOD["measurements"]["score"], "tokens_per_batch": 9}})
         == first
     )
+    grouped = parse_study(define(models=[str(model)], tasks=[{"id": str(task), "group_column": "author"}]), "g")
+    for study, known in ((grouped, True), (parse_study(define(models=[str(model)], tasks=[str(task)]), "g"), False)):
+        # Without groups it is that of earlier versions, which knew of none.
+        (run,) = plan_runs(study, tmp_path)
+        assert ("group_column" in run.identity["task"]) == known and (run.digest == first[0]) != known
     task.write_text(task.read_text() + task.read_text().splitlines()[0] + "\n")
     changed = identities(model, task)
     assert changed != first

@@ -203,7 +203,7 @@ def test_the_embedded_task_is_the_default_and_can_be_limited() -> None:
     task = load_task(limit=50)
     assert task.test is not None
     assert (len(task.train), len(task.test)) == (50, 50)
-    for options in ({"split": "test"}, {"label_column": "label"}, {"limit": 0}):
+    for options in ({"split": "test"}, {"label_column": "label"}, {"group_column": "label"}, {"limit": 0}):
         with pytest.raises(InputError):
             load_task(**options)
 
@@ -215,6 +215,7 @@ def test_a_task_records_how_its_texts_were_chosen(tmp_path: Path) -> None:
     assert task.selection == {
         "text_columns": ["text"],
         "label_column": "label",
+        "group_column": None,
         "split": "train",
         "limit": 4,
         "limit_first": False,

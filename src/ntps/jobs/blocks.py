@@ -36,6 +36,7 @@ class SplitBlock(Block):
     Attributes:
         split: Name of the split in its source; null for all parts.
         texts: Number of texts n.
+        groups: Number of groups of texts that belong together; null where it is not known which do.
         tokens: Number of tokens, padding not counted.
         truncated: Number of texts that were cut.
         tokens_fingerprint: SHA-256 over the tokens.
@@ -43,6 +44,7 @@ class SplitBlock(Block):
 
     split: str | None
     texts: int
+    groups: int | None = None
     tokens: int
     dropped: Mapping[str, int]
     truncated: int

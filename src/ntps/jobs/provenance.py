@@ -49,9 +49,8 @@ def relabel_task(block: TaskBlock, task: Task, test: bool) -> TaskBlock:
     """
 
     def other_labels(split: Split, of: SplitBlock) -> SplitBlock:
-        return of.model_copy(
-            update={"split": split.name, "dropped": dict(split.dropped), "fingerprint": split.fingerprint}
-        )
+        of_labels = {"dropped": dict(split.dropped), "groups": split.group_count, "fingerprint": split.fingerprint}
+        return of.model_copy(update={"split": split.name, **of_labels})
 
     held_out = other_labels(task.test, block.test) if test and task.test and block.test else None
     return _task_block(other_labels(task.train, block), task, held_out)
@@ -94,6 +93,7 @@ def _describe_split(split: Split, tokens: TokenizedTexts) -> SplitBlock:
     return SplitBlock(
         split=split.name,
         texts=len(split),
+        groups=split.group_count,
         tokens=int(tokens.lengths.sum()),
         dropped=dict(split.dropped),
         truncated=tokens.truncated,

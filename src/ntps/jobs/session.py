@@ -147,6 +147,8 @@ class RunSession:
                 f"{shared:,} of {len(self.test):,} test texts are among the training texts: held-out figures flatter "
                 f"by what the probe remembers of them"
             )
+        if self.test is not None:
+            yield from shared_groups(self.task)
         for kind, part in (("texts", self.tokens), ("test texts", self.test_tokens)):
             if part is not None and part.truncated:
                 yield f"{part.truncated} of {len(part)} {kind} were longer than the limit and lost their end"
@@ -159,6 +161,15 @@ class RunSession:
         with self.clock.phase("tokenize"):
             progress = self.reporter.start(phase, len(split), "texts")
             return tokenize(self.model, split.texts, self.settings.max_length, progress)
+
+
+def shared_groups(task: Task) -> Iterator[str]:
+    """What a reader must know of test texts whose group has training texts."""
+    if task.test is not None and (shared := task.shared_groups):
+        yield (
+            f"{shared:,} of {len(task.test):,} test texts are of groups that training texts have too: held-out figures "
+            f"flatter by what the probe learns of these groups"
+        )
 
 
 def group_warnings(by_layer: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -22,6 +22,7 @@ class TaskOptions:
     Attributes:
         text_columns: Columns that hold the text; two are joined as a pair; detected by default.
         label_column: Column that holds the label; detected by default.
+        group_column: Column that says which texts belong together, such as their author or document.
         split: Split to take for training texts.
         limit: Largest number of texts per split, a seeded sample.
         limit_first: Takes the first texts instead of a seeded sample.
@@ -34,6 +35,7 @@ class TaskOptions:
 
     text_columns: Sequence[str] = ()
     label_column: str | None = None
+    group_column: str | None = None
     split: str = "train"
     limit: int | None = None
     limit_first: bool = False

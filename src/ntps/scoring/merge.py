@@ -155,6 +155,8 @@ def _merged_task(runs: Sequence[StoredRun]) -> TaskBlock:
             **{name: _digest([getattr(task, name) for task in tasks]) for name in FINGERPRINTS},
             "class_counts": None if None in counts else [sum(each) for each in zip(*filter(None, counts), strict=True)],
             "dropped": dict(dropped),
+            # A group may have texts in several parts.
+            "groups": None,
             "test": None,
             "notes": list(dict.fromkeys(note for task in tasks for note in task.notes)),
         }

@@ -15,6 +15,7 @@ from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_poo
 from ntps.jobs.blocks import TaskBlock
 from ntps.jobs.provenance import relabel_task
 from ntps.jobs.record import Provenance
+from ntps.jobs.session import shared_groups
 from ntps.json_files import Items, read_json
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
@@ -149,6 +150,7 @@ class RelabelledRun:
         if task.test is not None and block.test is not None:
             if task.test.texts_fingerprint == block.test.texts_fingerprint:
                 self._test = run.pooled("test")
+                self.warnings = [line for line in shared_groups(task) if line not in run.index.warnings]
             else:
                 self.warnings = [f"there are no held-out figures, because {task.id} has other test texts"]
         self.task = relabel_task(block, task, bool(self._test))

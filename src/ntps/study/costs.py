@@ -168,6 +168,7 @@ def _texts(task: TaskSpec, data_dir: str | None) -> Texts | None:
             task.id,
             text_columns=task.text_columns,
             label_column=task.label_column,
+            group_column=task.group_column,
             limit=task.train_texts,
             limit_test=task.test_texts,
             seed=task.seed,

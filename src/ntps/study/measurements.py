@@ -51,6 +51,7 @@ class ModelTaskCache:
                 spec.id,
                 text_columns=spec.text_columns,
                 label_column=spec.label_column,
+                group_column=spec.group_column,
                 config=spec.config,
                 limit=spec.train_texts,
                 limit_test=spec.test_texts,

@@ -82,6 +82,9 @@ def _model_identity(model: ModelSpec) -> dict[str, Any]:
 def _task_identity(task: TaskSpec, data_dir: str | None) -> dict[str, Any]:
     identity = asdict(task)
     del identity["id"]
+    if task.group_column is None:
+        # Runs of earlier versions know of no groups.
+        del identity["group_column"]
     path = local_task(task, data_dir)
     embedded = task.id == EMBEDDED_TASK and path is None
     # The texts of the embedded task come with ntps.

@@ -73,6 +73,7 @@ class TaskSpec:
         name: What its folder of results is called; from the id by default.
         text_columns: Columns that hold the text; detected by default.
         label_column: Column that holds the label; detected by default.
+        group_column: Column that says which texts belong together, such as their author or document.
         config: Configuration of a hub dataset.
         train_texts: Largest number of training texts.
         test_texts: Largest number of test texts.
@@ -83,6 +84,7 @@ class TaskSpec:
     name: str = ""
     text_columns: tuple[str, ...] = ()
     label_column: str | None = None
+    group_column: str | None = None
     config: str | None = None
     train_texts: int | None = None
     test_texts: int | None = None

@@ -18,7 +18,7 @@ from ntps.tasks.labels.labels import EncodedLabels
 from ntps.tasks.sources.columns import Columns, choose_columns
 from ntps.tasks.sources.rows import Rows, usable_rows
 from ntps.tasks.sources.source import Source
-from ntps.tasks.splits import hold_out, limited, without
+from ntps.tasks.splits import hold_out, limited, number_groups, without
 from ntps.tasks.task import Split, Task
 
 
@@ -67,7 +67,8 @@ def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
     if options.split not in offered:
         raise InputError(f"{task_id} has no split '{options.split}': choose `split` from {', '.join(offered)}.")
     table = source.read(source.splits[0] if source.hold_out else options.split)
-    columns = choose_columns(table, options.text_columns or source.text, options.label_column or source.label)
+    text, label = options.text_columns or source.text, options.label_column or source.label
+    columns = choose_columns(table, text, label, options.group_column)
     encoded, notes = _encode(usable_rows(table, columns), source, columns, options)
     train = whole = encoded.splits[options.split]
     test = next((split for name, split in encoded.splits.items() if name != options.split), None)
@@ -76,7 +77,8 @@ def build_task(task_id: str, source: Source, options: LoadOptions) -> Task:
         train, test = hold_out(whole, encoded.kind)
         if options.split == "test":
             train, test = without(test, "not held out", len(train), whole.dropped), None
-        more.append("The source has no test split, so 30 % of its rows were held out (stratified, seed 42).")
+        how = "stratified, seed 42" if columns.group is None else "stratified, groups whole, seed 42"
+        more.append(f"The source has no test split, so 30 % of its rows were held out ({how}).")
     test = test if options.test else None
     _check(train, test, encoded, table.origin)
     if encoded.kind != "classes":
@@ -112,12 +114,16 @@ def _encode(scored: Rows, source: Source, columns: Columns, options: LoadOptions
         if columns.label not in table.columns:
             notes.append(f"The split '{name}' has no column '{columns.label}' and is left out.")
             continue
-        rows = usable_rows(table, columns)
+        group = columns.group if columns.group in table.columns else None
+        rows = usable_rows(table, replace(columns, group=group))
         if not _hidden(rows, scored):
             found = encode_labels({**splits, name: rows}, columns.label, class_names, named)
             if len(found.splits[name]):
                 if name != "test":
                     notes.append(f"The split '{name}' serves as the test split.")
+                if group != columns.group:
+                    unknown = "so which of its texts belong with training texts is not known"
+                    notes.append(f"The split '{name}' has no column '{columns.group}', {unknown}.")
                 break
         found = None
         notes.append(f"The split '{name}' has no labelled texts and is left out.")
@@ -167,6 +173,7 @@ def _limited(task: Task, options: LoadOptions) -> Task:
     """
     train = limited(task.train, options.limit, options.limit_first, options.seed)
     test = task.test and limited(task.test, options.limit_test or options.limit, options.limit_first, options.seed)
+    train, test = number_groups(train, test)
     left = replace(task, train=train, test=test, selection=options.selection(len(task.train)))
     if task.kind != "classes":
         return left

@@ -131,10 +131,10 @@ def _from_hub(entry: Entry, revision: str, config: str | None) -> Source:
 
 
 def _embedded(options: LoadOptions) -> Task:
-    if options.text_columns or options.label_column or options.split != "train":
+    if options.text_columns or options.label_column or options.group_column is not None or options.split != "train":
         raise InputError(
-            "The embedded task has one text column, one label column and is scored on its train split: leave out "
-            "`text_columns`, `label_column` and `split`."
+            "The embedded task has one text column, one label column, no groups, and is scored on its train split: "
+            "leave out `text_columns`, `label_column`, `group_column` and `split`."
         )
     task = build_task(EMBEDDED, docstring_source(), options)
     # Results of earlier versions name no columns here.

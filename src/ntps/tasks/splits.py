@@ -8,29 +8,35 @@ from dataclasses import replace
 
 import numpy as np
 
-from ntps.tasks.task import Split, TargetKind
+from ntps.tasks.task import Split, TargetKind, by_appearance
 
 TEST_SHARE = 0.3
 SPLIT_SEED = 42
 
 
 def hold_out(whole: Split, kind: TargetKind) -> tuple[Split, Split]:
-    """Splits 70/30 with seed 42; classes keep their shares.
+    """Splits 70/30 with seed 42; classes keep their shares, and groups that are known stay whole.
 
     Returns:
         The train and the test part, each in the order of the source.
     """
-    groups = [np.arange(len(whole))]
+    parts = None if whole.groups is None else whole.kept_together
+    if parts is None:
+        parts = np.arange(len(whole))
+    # The first text of a part stands for it.
+    order = np.unique(parts, return_index=True)[1]
+    strata = [order]
     if kind == "classes":
-        order = np.argsort(whole.labels, kind="stable")
-        groups = np.split(order, np.flatnonzero(np.diff(whole.labels[order])) + 1)
+        order = order[np.argsort(whole.labels[order], kind="stable")]
+        strata = np.split(order, np.flatnonzero(np.diff(whole.labels[order])) + 1)
     chooser = random.Random(SPLIT_SEED)
-    test: list[int] = []
-    for group in groups:
-        test += chooser.sample(group.tolist(), round(TEST_SHARE * len(group)))
-    train = sorted(set(range(len(whole))) - set(test))
-    kept = without(take(replace(whole, name="train"), train), "held out", len(test))
-    return kept, take(Split("test", whole.texts, whole.labels), sorted(test))
+    chosen: list[int] = []
+    for stratum in strata:
+        chosen += chooser.sample(stratum.tolist(), round(TEST_SHARE * len(stratum)))
+    held_out = np.isin(parts, parts[chosen])
+    test = take(replace(whole, name="test", dropped={}), np.flatnonzero(held_out).tolist())
+    train = take(replace(whole, name="train"), np.flatnonzero(~held_out).tolist())
+    return without(train, "held out", len(test)), test
 
 
 def limited(split: Split, limit: int | None, first: bool, seed: int) -> Split:
@@ -49,4 +55,16 @@ def without(split: Split, reason: str, count: int, more: Mapping[str, int] | Non
 def take(split: Split, rows: Sequence[int]) -> Split:
     """Some rows of a split."""
     texts = tuple(split.texts[row] for row in rows)
-    return replace(split, texts=texts, labels=split.labels[np.asarray(rows, dtype=np.intp)])
+    places = np.asarray(rows, dtype=np.intp)
+    groups = None if split.groups is None else split.groups[places]
+    return replace(split, texts=texts, labels=split.labels[places], groups=groups)
+
+
+def number_groups(train: Split, test: Split | None) -> tuple[Split, Split | None]:
+    """Numbers the groups of both splits as :class:`Split` says, whatever their numbers were."""
+    if train.groups is None:
+        return train, test
+    if test is None or test.groups is None:
+        return replace(train, groups=by_appearance(train.groups)), test
+    numbers = by_appearance(np.concatenate((train.groups, test.groups)))
+    return replace(train, groups=numbers[: len(train)]), replace(test, groups=numbers[len(train) :])

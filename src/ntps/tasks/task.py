@@ -25,25 +25,65 @@ class Split:
         labels: ``(n,)`` int64 class indices, or ``(n, c)`` float64 for multi-label and regression tasks.
         dropped: All other rows that it has in its source, by the reason why they are not used, such as
             ``{"empty text": 3}``.
+        groups: ``(n,)`` the number of each text's group, if it is known which texts belong together. Numbers mean the
+            same in both splits of a task: those of the training texts count from 0 on, as they first appear, and
+            those that only test texts have go on from there.
     """
 
     name: str
     texts: Sequence[str]
     labels: NDArray[np.int64] | NDArray[np.float64]
     dropped: Mapping[str, int] = field(default_factory=dict)
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the ordered texts and labels, in hexadecimal."""
-        return _digest([text, label] for text, label in zip(self.texts, self.labels.tolist(), strict=True))
+        """SHA-256 over the ordered texts and labels, with their groups if there are any, in hexadecimal."""
+        columns: list[Sequence[object]] = [self.texts, self.labels.tolist()]
+        if self.groups is not None:
+            columns.append(by_appearance(self.groups).tolist())
+        return _digest(map(list, zip(*columns, strict=True)))
 
     @cached_property
     def texts_fingerprint(self) -> str:
         """SHA-256 over the ordered texts alone, in hexadecimal."""
         return _digest(self.texts)
+
+    @property
+    def group_count(self) -> int | None:
+        """Number of groups, if they are known."""
+        return None if self.groups is None else len(np.unique(self.groups))
+
+    @cached_property
+    def kept_together(self) -> NDArray[np.int64] | None:
+        """``(n,)`` numbers of the parts that no fold may cut, from 0 on; None where every text stands alone.
+
+        Texts of one group and texts that are equal are of one part, and so is whatever they connect in a chain.
+        """
+        rows: dict[str, int] = {}
+        equal = np.array([rows.setdefault(text, row) for row, text in enumerate(self.texts)], dtype=np.int64)
+        parts = by_appearance(equal if self.groups is None else _joined(equal, self.groups))
+        return None if parts.max(initial=-1) + 1 == len(self) else parts
+
+
+def by_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same groups, numbered from 0 on as they first appear."""
+    _, first, places = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[places]
+
+
+def _joined(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The finest groups that neither of two partitions cuts."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    beyond = left.max(initial=-1) + 1
+    count = beyond + right.max(initial=-1) + 1
+    graph = coo_array((np.ones(len(left)), (left, beyond + right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1][left], dtype=np.int64)
 
 
 def _digest(values: Iterable[object]) -> str:
@@ -93,6 +133,13 @@ class Task:
             return 0
         trained = {text.strip() for text in self.train.texts}
         return sum(text.strip() in trained for text in self.test.texts)
+
+    @property
+    def shared_groups(self) -> int:
+        """Test texts whose group has training texts too."""
+        if self.test is None or self.test.groups is None or self.train.groups is None:
+            return 0
+        return int(np.isin(self.test.groups, self.train.groups).sum())
 
     @property
     def outputs(self) -> int:

@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 
 from ntps.errors import InputError
-from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded, short
+from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded
+from ntps.tasks.sources.table import short
 
 LARGEST_NUMBER = 10**300
 """Class numbers are below it, so that they can be written."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from ntps.errors import InputError
-from ntps.tasks.labels.labels import Labels, mixed_types, short
+from ntps.tasks.labels.labels import Labels, mixed_types
+from ntps.tasks.sources.table import short
 
 LabelType = Literal["truth value", "whole number", "decimal", "text", "list"]
 

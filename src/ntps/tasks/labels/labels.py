@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps.errors import InputError
+from ntps.tasks.sources.groups import group_numbers
 from ntps.tasks.sources.rows import Rows
+from ntps.tasks.sources.table import short
 from ntps.tasks.task import Split, TargetKind
 
 
@@ -81,21 +83,13 @@ def encoded(
     array: NDArray[np.int64] | NDArray[np.float64],
     notes: Iterable[str] = (),
 ) -> EncodedLabels:
-    """Gives each split its texts and its part of the encoded labels."""
+    """Gives each split its texts, its part of the encoded labels, and its groups."""
+    groups = group_numbers(labels.splits)
     splits, start = {}, 0
     for name, rows in labels.splits.items():
-        splits[name] = Split(name, tuple(rows.texts), array[start : start + len(rows)], rows.dropped)
+        splits[name] = Split(name, tuple(rows.texts), array[start : start + len(rows)], rows.dropped, groups[name])
         start += len(rows)
     return EncodedLabels(kind, tuple(names), splits, tuple(notes))
-
-
-def short(value: object) -> str:
-    """A value as errors show it."""
-    try:
-        shown = repr(value)
-    except ValueError:  # a whole number with more digits than Python writes
-        shown = "a number of thousands of digits"
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def mixed_types(labels: Labels, former: int, latter: int) -> InputError:

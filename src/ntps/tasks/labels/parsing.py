@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import compress
 from typing import Literal
 
-from ntps.tasks.labels.labels import Labels, mixed_types, short
+from ntps.tasks.labels.labels import Labels, mixed_types
+from ntps.tasks.sources.table import short
 
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,299}")
 """Whole numbers as a computer writes them, so that two writings are two numbers."""

@@ -7,8 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from ntps.tasks.labels.labels import short
 from ntps.tasks.labels.parsing import DIGITS, LIST
+from ntps.tasks.sources.table import short
 
 FOREIGN_NUMBER = re.compile(r"[+-]?\d[\d.,' ]*\s?%?")
 SEPARATORS = re.compile(r"\s*[,;|]\s*")

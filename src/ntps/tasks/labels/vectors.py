@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntps.errors import InputError
-from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded, short
+from ntps.tasks.labels.labels import EncodedLabels, Labels, encoded
 from ntps.tasks.labels.parsing import DIGITS
+from ntps.tasks.sources.table import short
 from ntps.tasks.task import TargetKind
 
 

@@ -30,29 +30,36 @@ class Columns:
 
     text: tuple[str, ...]
     label: str
+    group: str | None = None
     notes: tuple[str, ...] = ()
 
 
-def choose_columns(table: Table, text: Sequence[str] = (), label: str | None = None) -> Columns:
+def choose_columns(
+    table: Table, text: Sequence[str] = (), label: str | None = None, group: str | None = None
+) -> Columns:
     """Takes the named columns, and detects those that are not named.
 
     Args:
         table: The split that is scored.
         text: Names of the text columns, in the order of joining; detected if empty.
         label: Name of the label column; detected if None.
+        group: Name of the column of groups, if there is one; it may be a text column too.
 
     Raises:
         InputError: A named column does not exist, or no single column stands out.
     """
-    require_columns(table, [*text, label] if label else text)
-    if not text and not label:
+    require_columns(table, [*text, *([label] if label else []), *([] if group is None else [group])])
+    if not text and not label and group is None:
         _require_header(table)
     if label in text:
         raise InputError(f"{table.origin}: column '{label}' is named both as text and as label; choose two columns.")
     if len(set(text)) < len(text):
         raise InputError(f"{table.origin}: a text column is named twice; name each once, in the order of joining.")
-    texts = [name for name in table.columns if not NOT_TEXT.fullmatch(name) and _holds_texts(table, name)]
-    found_label = label or _find_label(table, text, texts)
+    if label is not None and label == group:
+        raise InputError(f"{table.origin}: column '{label}' is named both as label and as group; choose two columns.")
+    offered = [name for name in table.columns if name != group]
+    texts = [name for name in offered if not NOT_TEXT.fullmatch(name) and _holds_texts(table, name)]
+    found_label = label or _find_label(table, offered, text, texts)
     notes = []
     if not text:
         candidates = [name for name in texts if name != found_label]
@@ -62,7 +69,7 @@ def choose_columns(table: Table, text: Sequence[str] = (), label: str | None = N
         notes.append(f"Text column '{text[0]}' was detected{left}.")
     if label is None:
         notes.append(f"Label column '{found_label}' was detected.")
-    return Columns(tuple(text), found_label, tuple(notes))
+    return Columns(tuple(text), found_label, group, tuple(notes))
 
 
 def require_columns(table: Table, names: Iterable[str]) -> None:
@@ -87,14 +94,14 @@ def _require_header(table: Table) -> None:
         )
 
 
-def _find_label(table: Table, text: Sequence[str], texts: Sequence[str]) -> str:
-    names = [name for name in table.columns if name not in text]
+def _find_label(table: Table, offered: Sequence[str], text: Sequence[str], texts: Sequence[str]) -> str:
+    names = [name for name in offered if name not in text]
     for exact in ("label", "labels"):
         if exact in names:
             return exact
     classes = [name for name in names if name in table.class_names]
     known = [name for name in names if name.lower() in LABEL_NAMES]
-    rest = [name for name in names if name not in texts] if len(table.columns) == 2 else []
+    rest = [name for name in names if name not in texts] if len(offered) == 2 else []
     candidates = classes or known or rest
     if len(candidates) != 1:
         trouble = f"has labels in {_listed(candidates)}, perhaps" if candidates else "has no column of labels by name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 from ntps.errors import InputError
@@ -18,15 +18,19 @@ class Rows:
 
     Attributes:
         table: Where they come from.
+        columns: The columns that are read.
         texts: Their texts.
         labels: Their labels as read.
+        groups: Their groups as read, if a column holds groups.
         numbers: Their indices in the table.
         dropped: Rows left out, by reason.
     """
 
     table: Table
+    columns: Columns
     texts: Sequence[str]
     labels: Sequence[object]
+    groups: Sequence[object] | None
     numbers: Sequence[int]
     dropped: Mapping[str, int]
 
@@ -41,9 +45,15 @@ class Rows:
         """The rows to keep; the others are counted as dropped for the given reason."""
         if all(keep):
             return self
-        left, numbers = list(compress(self.texts, keep)), list(compress(self.numbers, keep))
-        dropped = dict(Counter(self.dropped) + Counter({reason: len(self) - len(left)}))
-        return Rows(self.table, left, list(compress(self.labels, keep)), numbers, dropped)
+        dropped = Counter(self.dropped) + Counter({reason: len(self) - sum(keep)})
+        return replace(
+            self,
+            texts=list(compress(self.texts, keep)),
+            labels=list(compress(self.labels, keep)),
+            groups=None if self.groups is None else list(compress(self.groups, keep)),
+            numbers=list(compress(self.numbers, keep)),
+            dropped=dict(dropped),
+        )
 
 
 def usable_rows(table: Table, columns: Columns) -> Rows:
@@ -67,7 +77,9 @@ def usable_rows(table: Table, columns: Columns) -> Rows:
             texts.append(text)
             labels.append(label)
             numbers.append(number)
-    return Rows(table, texts, labels, numbers, dict(dropped))
+    named = None if columns.group is None else table.values(columns.group)
+    groups = None if named is None else [named[number] for number in numbers]
+    return Rows(table, columns, texts, labels, groups, numbers, dict(dropped))
 
 
 def _check_cell(table: Table, row: int, column: str, value: object) -> None:

@@ -107,6 +107,15 @@ def is_missing(value: object) -> bool:
     return value is None or value is ABSENT or (isinstance(value, str) and not value.strip())
 
 
+def short(value: object) -> str:
+    """A value as errors show it."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a whole number with more digits than Python writes
+        shown = "a number of thousands of digits"
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
 def is_number(written: str) -> bool:
     """Whether a string can be read as a number, which ``1_0`` is in Python only."""
     try:
