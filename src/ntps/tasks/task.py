@@ -63,27 +63,20 @@ class Split:
 
         Texts of one group and texts that are equal are of one part, and so is whatever they connect in a chain.
         """
+        # SciPy, which comes with it, takes longer to load than most tasks.
+        from ntps.theory import joined_groups
+
         rows: dict[str, int] = {}
         equal = np.array([rows.setdefault(text, row) for row, text in enumerate(self.texts)], dtype=np.int64)
-        parts = by_appearance(equal if self.groups is None else _joined(equal, self.groups))
-        return None if parts.max(initial=-1) + 1 == len(self) else parts
+        if len(rows) == len(self) and self.group_count in (None, len(self)):
+            return None
+        return joined_groups(equal) if self.groups is None else joined_groups(equal, self.groups)
 
 
 def by_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same groups, numbered from 0 on as they first appear."""
     _, first, places = np.unique(numbers, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[places]
-
-
-def _joined(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The finest groups that neither of two partitions cuts."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    beyond = left.max(initial=-1) + 1
-    count = beyond + right.max(initial=-1) + 1
-    graph = coo_array((np.ones(len(left)), (left, beyond + right)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1][left], dtype=np.int64)
 
 
 def _digest(values: Iterable[object]) -> str:
