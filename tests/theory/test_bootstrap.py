@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from ntps.theory import balanced_accuracy, certain_share, choose, draw_texts, intervals, mean_average_precision, ratio
 
@@ -56,6 +56,24 @@ def test_average_precision_is_scikit_learns(seed: int, texts: int) -> None:
         for layer, score in enumerate(scores):
             each = [average_precision_score(sets[:, j], score[:, j], sample_weight=weight) for j in occur]
             assert found[row, layer] == pytest.approx(np.mean(each))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
+def test_micro_f1_is_a_ratio_and_scikit_learns(seed: int, texts: int) -> None:
+    """Twice the labels found over those found and those there; undefined where there are neither."""
+    rng = np.random.default_rng(seed)
+    sets, *found = (rng.random((3, texts, 3)) < 0.3).astype(int)
+    hits = np.stack([(sets * each).sum(axis=1) for each in found], axis=1).astype(float)
+    either = np.stack([(sets + each).sum(axis=1) for each in found], axis=1).astype(float)
+    weights = rng.integers(3, size=(4, texts)).astype(float)
+    for row, weight in zip(ratio(2 * hits, either)(weights), weights, strict=True):
+        for layer, each in enumerate(found):
+            if weight @ either[:, layer] == 0:
+                assert np.isnan(row[layer])
+            else:
+                expected = f1_score(sets, each, average="micro", sample_weight=weight, zero_division=0)
+                assert row[layer] == pytest.approx(expected)
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_widened() -> None:
