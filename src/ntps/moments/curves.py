@@ -77,6 +77,32 @@ def paper_curves(spectra: Spectra) -> Curves:
     return _curves(spectra, directions.basis, carried, k, k_perception, nowhere, ntps, ntps_full, tied)
 
 
+def regularized_ntps(spectra: Spectra, penalty_per_text: float, k: int) -> float | None:
+    """``ntps`` at one k with the U of a ridge probe instead of least squares; None where the labels have no direction.
+
+    A probe that minimizes ``‖Y − b − Z w‖² + α ‖w‖²`` over n texts with standardized features Z has, on the features
+    themselves, the metric ``N + (α / n) diag σ²``, where σ are their standard deviations. With centred problems the
+    first ``rank M`` columns of this U span its coefficients; otherwise N and M are second moments, as in Algorithm 1.
+
+    Args:
+        spectra: Of the layer.
+        penalty_per_text: α / n.
+        k: Columns of V, of which there are at least as many.
+    """
+    means, alive = spectra.means, spectra.pooled.scale > 0
+    perception = theory.ridge_perception_subspace(
+        means.pooled_gram if alive.all() else np.where(np.outer(alive, alive), means.pooled_gram, 0.0),
+        means.pooled_target,
+        np.where(alive, penalty_per_text * spectra.covariance.scale**2, 0.0),
+        spectra.perception,
+        means.resolution,
+    )
+    if not perception.rank:
+        return None
+    shares = theory.alignment(spectra.autoregressive.basis[:, :k], perception.basis[:, : min(k, perception.rank)])
+    return float(shares[-1, -1])
+
+
 def released_curves(spectra: Spectra) -> Curves:
     """The authors' sweep: ascending order, nineteen fractions of the columns of both sides."""
     means = spectra.means

@@ -60,7 +60,13 @@ from ntps.theory.ridge import (
     ridge_probe,
     standardize,
 )
-from ntps.theory.subspaces import Subspace, autoregressive_subspace, perception_subspace, tied
+from ntps.theory.subspaces import (
+    Subspace,
+    autoregressive_subspace,
+    perception_subspace,
+    ridge_perception_subspace,
+    tied,
+)
 
 __all__ = [
     "DEAD",
@@ -118,6 +124,7 @@ __all__ = [
     "random_basis",
     "ratio",
     "released_subspaces",
+    "ridge_perception_subspace",
     "ridge_probe",
     "rounding",
     "sampled_kernel",

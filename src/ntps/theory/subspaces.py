@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ntps.theory.factor import EPS, Array, Factor, rounding
+from ntps.theory.factor import EPS, Array, Factor, factorize, rounding
 from ntps.theory.singular import left_singular
 
 TIE_TOLERANCE = 1e-9
@@ -87,6 +87,35 @@ def perception_subspace(
         The subspace. Beyond ``rank M`` eigenvectors of ``M Mᵀ`` would be an arbitrary basis of its kernel.
     """
     rank, cutoff = _rank(pooled, pooled_target, target_gram, target_noise)
+    return _perception(pooled, pooled_target, rank, cutoff)
+
+
+def ridge_perception_subspace(
+    pooled_gram: Float64[Array, "dims dims"],
+    pooled_target: Float64[Array, "dims outputs"],
+    penalties: Float64[Array, " dims"],
+    unpenalized: Subspace,
+    resolution: float = EPS,
+) -> Subspace:
+    """The same of the ridge probe: top generalized eigenvectors of ``M Mᵀ u = Λ (N + diag p) u``.
+
+    They span the weights ``(N + diag p)⁻¹ M`` that minimize ``E‖y − Wᵀ x̄‖² + Σ_i p_i ‖w_i‖²``. Where there are fewer
+    texts than dimensions, least squares fits all targets alike and Λ are all 1; the penalty tells directions apart that
+    the pooled texts know well from those that they hardly know.
+
+    Args:
+        pooled_gram: N, with zeros for dimensions that are dead.
+        pooled_target: M.
+        penalties: p.
+        unpenalized: :func:`perception_subspace`, which decided the rank of M.
+        resolution: Relative rounding of the states.
+    """
+    penalized = pooled_gram.copy()
+    np.fill_diagonal(penalized, np.diag(pooled_gram) + penalties)
+    return _perception(factorize(penalized, resolution=resolution), pooled_target, unpenalized.rank, unpenalized.cutoff)
+
+
+def _perception(pooled: Factor, pooled_target: Float64[Array, "dims outputs"], rank: int, cutoff: float) -> Subspace:
     left, singular, _ = linalg.svd(pooled.whiten(pooled_target), full_matrices=False, check_finite=False)
     rank = min(rank, pooled.rank)
     return Subspace(pooled.unwhiten(left[:, :rank]), singular[:rank] ** 2, cutoff)
