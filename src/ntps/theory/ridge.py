@@ -16,8 +16,8 @@ Ids = NDArray[np.int64]
 Features = NDArray[np.float32] | NDArray[np.float64]
 CHUNK = 2**22
 """Numbers that are gathered at a time while parts are left out: 32 MiB."""
-COLUMNS = 128
-"""Fitted columns that are computed at a time."""
+ROWS = 128
+"""Fitted rows that are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Standardization:
     def apply(self, features: Float[Features, "texts dims"]) -> Float64[Array, "texts dims"]:
         """Standardized features."""
         centred = np.subtract(features, self.mean, dtype=np.float64)
-        return np.divide(centred, self.scale, out=np.zeros_like(centred), where=self.scale > 0)
+        centred /= np.where(self.scale > 0, self.scale, np.inf)
+        return centred
 
 
 def standardize(features: Float[Features, "texts dims"], resolution: float = EPS) -> Standardization:
@@ -119,31 +120,31 @@ class RidgeDecomposition:
         parts: Int64[Ids, " texts"] | None = None,
     ) -> Iterator[Float64[Array, "texts outputs"]]:
         """Targets minus :meth:`left_out` for each penalty in turn."""
-        centred = targets - targets.mean(axis=0)
-        spectrum = self.vectors.T @ centred
-        eigenvalues = self.eigenvalues[:, None]
-        weights = (penalties if self.complete else eigenvalues) / (eigenvalues + penalties)
+        # Texts come last, so that all texts of one penalty lie side by side.
+        centred = np.ascontiguousarray((targets - targets.mean(axis=0)).T)
+        spectrum = centred @ self.vectors
+        weights = (penalties[:, None] if self.complete else self.eigenvalues) / (self.eigenvalues + penalties[:, None])
         diagonals = self._diagonals(weights)
         groups = [] if parts is None else [members for members in same_sizes(parts) if members.shape[1] > 1]
-        step = max(1, COLUMNS // max(1, targets.shape[1]))
+        step = max(1, ROWS // max(1, len(centred)))
         for start in range(0, len(penalties), step):
-            some = weights[:, start : start + step]
-            # Many columns at once: U is long, and reading it costs more than multiplying it.
-            columns = (some[:, :, None] * spectrum[:, None]).reshape(len(some), some.shape[1] * targets.shape[1])
-            seen = (self.vectors @ columns).reshape(len(targets), some.shape[1], targets.shape[1])
-            for index, kept in enumerate(some.T):
-                residuals = seen[:, index] if self.complete else centred - seen[:, index]
-                result = residuals / diagonals[:, start + index, None]
+            some = weights[start : start + step]
+            # Many rows at once: U is long, and reading it costs more than multiplying it.
+            rows = (some[:, None] * spectrum).reshape(len(some) * len(centred), len(self.eigenvalues))
+            seen = (rows @ self.vectors.T).reshape(len(some), *centred.shape)
+            for kept, diagonal, part in zip(some, diagonals[start : start + step], seen, strict=True):
+                residuals = part if self.complete else centred - part
+                result = (residuals / diagonal).T
                 for members in groups:
-                    result[members] = self._solve(members, kept, residuals[members])
+                    result[members] = self._solve(members, kept, residuals.T[members])
                 yield result
 
-    def _diagonals(self, weights: Float64[Array, "rank penalties"]) -> Float64[Array, "texts penalties"]:
-        """Diagonals of ``I − H`` for each column of weights."""
+    def _diagonals(self, weights: Float64[Array, "penalties rank"]) -> Float64[Array, "penalties texts"]:
+        """Diagonals of ``I − H`` for each row of weights."""
         step = max(1, CHUNK // 16 // max(1, self.vectors.shape[1]))
         starts = range(0, len(self.vectors), step)
-        squares = np.concatenate([self.vectors[start : start + step] ** 2 @ weights for start in starts])
-        return squares if self.complete else 1.0 - 1.0 / len(squares) - squares
+        squares = np.concatenate([weights @ (self.vectors[start : start + step] ** 2).T for start in starts], axis=1)
+        return squares if self.complete else 1.0 - 1.0 / len(self.vectors) - squares
 
     def _solve(
         self,
