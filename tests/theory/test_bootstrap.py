@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,14 +42,15 @@ def test_figures_of_equal_weights_are_the_usual_ones(seed: int, texts: int) -> N
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
-def test_average_precision_is_scikit_learns(seed: int, texts: int) -> None:
-    """With weights, and texts of the same score."""
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.sampled_from((1, 50, 2**21)))
+def test_average_precision_is_scikit_learns(seed: int, texts: int, block: int) -> None:
+    """With weights, and texts of the same score; in blocks of draws or at once."""
     rng = np.random.default_rng(seed)
     sets = (rng.random((texts, 3)) < 0.4).astype(float)
     scores = [rng.integers(6, size=(texts, 3)).astype(float) for _ in range(2)]
     weights = rng.integers(3, size=(4, texts)).astype(float)
-    found = mean_average_precision(scores, sets)(weights)
+    with patch("ntps.theory.bootstrap.BLOCK", block):
+        found = mean_average_precision(scores, sets)(weights)
     for row, weight in enumerate(weights):
         occur = [label for label in range(3) if weight @ sets[:, label] > 0]
         if not occur:
