@@ -159,8 +159,9 @@ class RidgeDecomposition:
         solved = []
         step = max(1, CHUNK // (size * (len(weights) + size)))
         for start in range(0, len(members), step):
-            vectors = self.vectors[members[start : start + step]]
-            blocks = (vectors * weights) @ vectors.swapaxes(1, 2)
+            halves = self.vectors[members[start : start + step]] * np.sqrt(weights)
+            # Of a matrix and its own transpose, only half the products are computed.
+            blocks = halves @ halves.swapaxes(1, 2)
             if not self.complete:
                 blocks = np.eye(size) - 1.0 / len(self.vectors) - blocks
             solved.append(np.linalg.solve(blocks, residuals[start : start + step]))
