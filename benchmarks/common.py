@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer, Qwen2Config, Qwen2Model
+from transformers import AutoModel, AutoTokenizer, PreTrainedConfig, Qwen2Config
 
 from ntps import Moments
-from ntps.forward.stream import Pass
+from ntps.forward.stopwatch import await_devices
+from ntps.forward.stream import HOST, Pass
 from ntps.jobs.provenance import versions
-from ntps.models.architecture import find_blocks, layer_names
+from ntps.jobs.session import DEFAULT_TOKENS_PER_BATCH
+from ntps.models.architecture import find_blocks, layer_names, probe
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts
@@ -33,20 +35,25 @@ Seconds = dict[str, list[float]]
 CONTEXT = 2048
 
 
-def random_model(width: int = 896, blocks: int = 24, vocabulary: int | None = None) -> LanguageModel:
-    """A model with the proportions of Qwen2-0.5B, by default of its size too, in float32 with random weights.
+def random_model(
+    width: int = 896,
+    blocks: int = 24,
+    vocabulary: int | None = None,
+    device: torch.device = HOST,
+    dtype: torch.dtype = torch.float32,
+) -> LanguageModel:
+    """A model with the proportions of Qwen2-0.5B, by default of its size too, with random weights.
 
     Args:
         width: Width d of the hidden states; above 128 a multiple of 64, the width of a head.
         blocks: Number of blocks.
         vocabulary: Rows of the embedding; by default as many as the tokenizer, the embedded model's, has tokens.
+        device: Where it computes.
+        dtype: In what.
     """
-    tokenizer = AutoTokenizer.from_pretrained(embedded_model_folder())
-    tokenizer.model_max_length = CONTEXT
     heads = max(2, width // 64)
-    torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=vocabulary or len(tokenizer),
+        vocab_size=vocabulary or len(_tokenizer()),
         hidden_size=width,
         intermediate_size=width * 38 // 7,
         num_hidden_layers=blocks,
@@ -55,21 +62,43 @@ def random_model(width: int = 896, blocks: int = 24, vocabulary: int | None = No
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
     )
-    base = Qwen2Model(config)
-    base.train(False)
+    return random_weights(config, device, dtype)
+
+
+def random_weights(
+    config: PreTrainedConfig, device: torch.device = HOST, dtype: torch.dtype = torch.float32
+) -> LanguageModel:
+    """A model of a configuration with random weights, and the embedded model's tokenizer."""
+    torch.manual_seed(0)
+    with device:
+        base: Any = AutoModel.from_config(config).to(dtype).train(False)
+    described: Any = config
+    blocks = find_blocks(base, config)
+    name = f"random {described.model_type}"
     return LanguageModel(
-        id="random Qwen2",
+        id=name,
         revision=None,
-        architecture="Qwen2Model",
-        tokenizer=tokenizer,
+        architecture=type(base).__name__,
+        tokenizer=_tokenizer(),
         base=base,
-        blocks=find_blocks(base, config),
-        layer_names=layer_names(blocks, final_norm=True),
-        hidden_size=width,
+        blocks=blocks,
+        layer_names=layer_names(len(blocks), probe(base, blocks, name)),
+        hidden_size=described.hidden_size,
         parameters=sum(parameter.numel() for parameter in base.parameters()),
-        context=CONTEXT,
-        dtype=torch.float32,
+        context=described.max_position_embeddings,
+        dtype=dtype,
     )
+
+
+def _tokenizer() -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(embedded_model_folder())
+    tokenizer.model_max_length = CONTEXT
+    return tokenizer
+
+
+def batch_budget(device: torch.device) -> int:
+    """Tokens of a batch, as ``ntps score`` takes them on a device."""
+    return DEFAULT_TOKENS_PER_BATCH[device.type]
 
 
 def random_model_folder(folder: Path, width: int = 896, blocks: int = 24) -> Path:
@@ -105,8 +134,15 @@ def whole_pass(
     return moments, inside
 
 
-def interleaved(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> tuple[Seconds, dict[str, Any]]:
+def interleaved(
+    jobs: Mapping[str, Callable[[], Any]], rounds: int, device: torch.device = HOST
+) -> tuple[Seconds, dict[str, Any]]:
     """Runs all jobs in turn, round after round; the first round warms up, and medians of three or more pass it over.
+
+    Args:
+        jobs: What to run, by name.
+        rounds: How often.
+        device: Where; a job ends when its work there is done, not when it is queued.
 
     Returns:
         Seconds of every round, and the last result of each job.
@@ -118,6 +154,7 @@ def interleaved(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> tuple[Sec
             results.pop(name, None)  # the memory of the last round is free before this one is timed
             start = time.perf_counter()
             results[name] = job()
+            await_devices([device])
             seconds[name].append(time.perf_counter() - start)
     return seconds, results
 
@@ -133,18 +170,19 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, Any]:
     return {"median": statistics.median(ratios), "rounds": ratios}
 
 
-def show(figures: Mapping[str, Any]) -> None:
+def show(figures: Mapping[str, Any], device: torch.device = HOST) -> None:
     """Prints figures as JSON, with the machine that they are true of."""
-    print(json.dumps({**figures, "machine": machine()}, indent=1))
+    print(json.dumps({**figures, "machine": machine(device)}, indent=1))
 
 
-def machine() -> dict[str, Any]:
-    """Processor, cores, threads, the library of float64 products, and versions."""
+def machine(device: torch.device = HOST) -> dict[str, Any]:
+    """Device, processor, cores, threads, the library of float64 products, and versions."""
     return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "products": products_library(torch.device("cpu")),
+        "products": products_library(device),
         "versions": versions(),
     }
 

@@ -1,6 +1,7 @@
 """ntps against Algorithm 1 taken literally: what its pseudo-code says, line by line, in float32.
 
     python benchmarks/literal_procedure.py TASK [--limit 300] [--batch-size 32] [--rounds 3] [--no-closed-forms]
+        [--device cuda]
 
 The literal procedure runs the full causal model, head included, on batches of texts in arrival order, padded and
 masked; stacks the hidden states of all layers; builds the triangular matrices L1 and L2 of every text; and takes one
@@ -23,7 +24,7 @@ import typer
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
 
-from common import Array, interleaved, medians, random_model, ratio, show, whole_pass
+from common import Array, batch_budget, interleaved, medians, random_model, ratio, show, whole_pass
 from ntps import LayerScore, Moments, load_task, score_moments
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts, tokenize
@@ -62,29 +63,30 @@ def causal_model(model: LanguageModel) -> Any:
     return causal.train(False)
 
 
-def triangular_matrices(tokens: int) -> tuple[Tensor, Tensor]:
+def triangular_matrices(tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """L1 and L2, each ``(T, T-1)``: column t of ``X L1`` is ``x_1 + … + x_t``, column t of ``X L2`` is ``x_{t+1}``."""
-    return torch.triu(torch.ones(tokens, tokens - 1)), torch.eye(tokens)[:, 1:]
+    return torch.triu(torch.ones(tokens, tokens - 1, device=device)), torch.eye(tokens, device=device)[:, 1:]
 
 
 @torch.no_grad()
 def literal_means(causal: Any, tokens: TokenizedTexts, targets: Array, batch_size: int, pad_id: int) -> LiteralMeans:
     """One pass in arrival order, then text by text."""
     texts = [ids.tolist() for ids in np.split(tokens.ids, tokens.offsets[1:-1])]
-    labels = torch.as_tensor(targets, dtype=torch.float32)
+    device = causal.lm_head.weight.device
+    labels = torch.as_tensor(targets, dtype=torch.float32, device=device)
     layers, width = causal.config.num_hidden_layers + 1, causal.config.hidden_size
-    prefix_gram, prefix_next, pooled_gram = (torch.zeros(layers, width, width) for _ in range(3))
-    pooled_target = torch.zeros(layers, width, labels.shape[1])
+    prefix_gram, prefix_next, pooled_gram = (torch.zeros(layers, width, width, device=device) for _ in range(3))
+    pooled_target = torch.zeros(layers, width, labels.shape[1], device=device)
     for start in range(0, len(texts), batch_size):
         batch = texts[start : start + batch_size]
         longest = max(map(len, batch))
-        ids = torch.tensor([text + [pad_id] * (longest - len(text)) for text in batch])
-        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in batch])
+        ids = torch.tensor([text + [pad_id] * (longest - len(text)) for text in batch], device=device)
+        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in batch], device=device)
         output = causal(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         states = torch.stack(output.hidden_states)
         for row, text in enumerate(batch):
             x = states[:, row, : len(text)].mT
-            first, second = triangular_matrices(len(text))
+            first, second = triangular_matrices(len(text), device)
             prefixes = x @ first
             prefix_gram.baddbmm_(prefixes, prefixes.mT)
             prefix_next.baddbmm_(prefixes, (x @ second).mT)
@@ -129,7 +131,7 @@ def deviation(moments: dict[int, Moments], literal: LiteralMeans) -> float:
         means = layer_moments.means()
         for name, stacked in vars(literal).items():
             exact = torch.from_numpy(getattr(means, name))
-            worst = max(worst, float((stacked[layer] - exact).norm() / exact.norm()))
+            worst = max(worst, float((stacked[layer].cpu() - exact).norm() / exact.norm()))
     return worst
 
 
@@ -143,22 +145,25 @@ def main(
     limit: int = 300,
     batch_size: int = 32,
     rounds: int = 3,
-    tokens_per_batch: int = 2048,
+    tokens_per_batch: int | None = None,
     with_closed_forms: Annotated[bool, typer.Option("--closed-forms/--no-closed-forms")] = True,
     width: int = 896,
     blocks: int = 24,
     vocabulary: int = QWEN2_VOCABULARY,
+    device: str = "cpu",
 ) -> None:
     """Time both in turn, and check that their moments agree."""
-    model = random_model(width, blocks, vocabulary)
+    place = torch.device(device)
+    model = random_model(width, blocks, vocabulary, place)
     causal, task = causal_model(model), load_task(task_name, limit=limit)
     tokens, targets = tokenize(model, task.train.texts), task.targets(task.train.labels)
     passes, results = interleaved(
         {
             "literal": lambda: literal_means(causal, tokens, targets, batch_size, model.pad_id),
-            "ntps": lambda: whole_pass(model, tokens, targets, tokens_per_batch)[0],
+            "ntps": lambda: whole_pass(model, tokens, targets, tokens_per_batch or batch_budget(place))[0],
         },
         rounds,
+        place,
     )
     worst = deviation(results["ntps"], results["literal"])
     figures: dict[str, Any] = {
@@ -179,11 +184,12 @@ def main(
                 "ntps": lambda: closed_forms(results["ntps"]),
             },
             rounds,
+            place,
         )
         whole = {name: [a + b for a, b in zip(passes[name], forms[name], strict=True)] for name in passes}
         figures["closed_forms_seconds"] = medians(forms)
         figures["literal_over_ntps_with_closed_forms"] = ratio(whole["literal"], whole["ntps"])
-    show(figures)
+    show(figures, place)
     if not figures["agree"]:
         raise typer.Exit(1)
 

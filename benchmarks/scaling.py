@@ -1,12 +1,14 @@
 """How cost grows: with the number of texts, their length, the layers and the width d, and how it falls with workers.
 
     python benchmarks/scaling.py [--rounds 3] [--steps 4] [--texts 64] [--length 32] [--layers 2] [--width 256]
+        [--device cuda]
 
 Each quantity is doubled ``steps - 1`` times from the value given, the others stay where they are. Texts, length and
 layers are measured on the whole pass of a Qwen2-shaped model with random weights over random token ids; the width on
 the statistics of one batch and on the closed forms of one layer. Workers are processes of ``torchrun`` that share the
 pass of the longest row of texts, each with the same number of threads however many there are. The exponent is the slope
-of the logarithm of the median seconds over the logarithm of the quantity.
+of the logarithm of the median seconds over the logarithm of the quantity. Closed forms and workers, which processors
+compute, are left out on other devices.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from transformers import AutoTokenizer
 from closed_forms import synthetic_means
 from common import (
     Seconds,
+    batch_budget,
     interleaved,
     medians,
     random_model,
@@ -37,18 +40,20 @@ from common import (
     write_texts,
 )
 from ntps import Moments, score_moments
+from ntps.forward.stream import HOST
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.moments.buffers import Workspace
 from ntps.moments.kernels import ragged_batch
 from ntps.moments.packed_layout import Layout
 
 CLASSES = 6
-TOKENS_PER_BATCH = 2048
 
 
-def growth(sizes: Sequence[int], job: Callable[[int], Callable[[], object]], rounds: int) -> dict[str, Any]:
+def growth(
+    sizes: Sequence[int], job: Callable[[int], Callable[[], object]], rounds: int, device: torch.device = HOST
+) -> dict[str, Any]:
     """Seconds at every size, sizes in turn, and the fitted exponent."""
-    seconds, _ = interleaved({str(size): job(size) for size in sizes}, rounds)
+    seconds, _ = interleaved({str(size): job(size) for size in sizes}, rounds, device)
     middle = list(medians(seconds).values())
     return {"sizes": list(sizes), "seconds": middle, "exponent": exponent(sizes, middle)}
 
@@ -58,23 +63,23 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def pass_job(texts: int, length: int, layers: int, width: int) -> Callable[[], object]:
+def pass_job(texts: int, length: int, layers: int, width: int, device: torch.device) -> Callable[[], object]:
     """The whole pass over random texts of one length."""
-    model = random_model(width, layers)
+    model = random_model(width, layers, device=device)
     random = np.random.default_rng(0)
     ids = random.integers(0, model.vocabulary, texts * length, dtype=np.int32)
     tokens = TokenizedTexts(ids, np.arange(texts + 1) * length, truncated=0)
     targets = np.eye(CLASSES)[random.integers(0, CLASSES, texts)]
-    return lambda: whole_pass(model, tokens, targets, TOKENS_PER_BATCH)
+    return lambda: whole_pass(model, tokens, targets, batch_budget(device))
 
 
-def statistics_job(width: int, length: int) -> Callable[[], object]:
+def statistics_job(width: int, length: int, device: torch.device) -> Callable[[], object]:
     """The statistics of one batch of one layer."""
-    texts = max(1, TOKENS_PER_BATCH // length)
-    hidden = torch.randn(texts, length, width)
-    layout = Layout.of_lengths(np.full(texts, length), length)
-    targets = torch.eye(CLASSES, dtype=torch.float64)[torch.arange(texts) % CLASSES]
-    moments, workspace = Moments(width, CLASSES), Workspace()
+    texts = max(1, batch_budget(device) // length)
+    hidden = torch.randn(texts, length, width, device=device)
+    layout = Layout.of_lengths(np.full(texts, length), length).to(device)
+    targets = torch.eye(CLASSES, dtype=torch.float64, device=device)[torch.arange(texts) % CLASSES]
+    moments, workspace = Moments(width, CLASSES, device=device), Workspace()
     return lambda: moments.add(ragged_batch(hidden, layout, "mean", workspace), targets)
 
 
@@ -124,23 +129,28 @@ def main(
     layers: int = 2,
     width: int = 256,
     workers: int = os.cpu_count() or 1,
+    device: str = "cpu",
 ) -> None:
     """Measure every growth and print sizes, seconds and exponents."""
+    place = torch.device(device)
 
     def doubled(first: int) -> list[int]:
         return [first << step for step in range(steps)]
 
-    show(
-        {
-            "fixed": {"texts": texts, "length": length, "layers": layers, "width": width},
-            "texts": growth(doubled(texts), lambda size: pass_job(size, length, layers, width), rounds),
-            "length": growth(doubled(length), lambda size: pass_job(texts, size, layers, width), rounds),
-            "layers": growth(doubled(layers), lambda size: pass_job(texts, length, size, width), rounds),
-            "width_statistics": growth(doubled(width), lambda size: statistics_job(size, length), rounds),
-            "width_closed_forms": growth(doubled(width), closed_forms_job, rounds),
-            "workers": worker_growth(workers, doubled(texts)[-1], length, layers, width, rounds),
-        }
-    )
+    def grown(first: int, job: Callable[[int], Callable[[], object]]) -> dict[str, Any]:
+        return growth(doubled(first), job, rounds, place)
+
+    figures = {
+        "fixed": {"texts": texts, "length": length, "layers": layers, "width": width},
+        "texts": grown(texts, lambda size: pass_job(size, length, layers, width, place)),
+        "length": grown(length, lambda size: pass_job(texts, size, layers, width, place)),
+        "layers": grown(layers, lambda size: pass_job(texts, length, size, width, place)),
+        "width_statistics": grown(width, lambda size: statistics_job(size, length, place)),
+    }
+    if place == HOST:
+        figures["width_closed_forms"] = growth(doubled(width), closed_forms_job, rounds)
+        figures["workers"] = worker_growth(workers, doubled(texts)[-1], length, layers, width, rounds)
+    show(figures, place)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from ntps.errors import InputError
 
 Result = TypeVar("Result")
-OOM_MESSAGES = ("DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED")
+OOM_MESSAGES = ("DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED", "CUDA error: out of memory")
 """How the allocators that raise no error of their own kind say it."""
 
 
