@@ -2,10 +2,10 @@
 
     python benchmarks/models_on_a_task.py [SHAPE...] [--texts 5952] [--device cuda] [--dtype float32]
 
-The models have random weights and the shapes of known ones, their real vocabularies too; the texts have 3 to 8 words,
-which are about as many tokens as TREC's questions have, in six classes. Seconds are those that ``ntps score`` reports: tokenization,
-forward passes with the check of batching, statistics, and the closed forms of all layers. A score of the last layer
-alone warms up. On CUDA, peak memory is that of all tensors, weights among them.
+The models have random weights and the shapes of known ones, their real vocabularies too. The texts have 3 to 8 words,
+about as many tokens as TREC's questions, and are in six classes. Seconds are those that ``ntps score`` reports:
+tokenization, forward passes with the check of batching, statistics, and the closed forms of all layers. A score of the
+last layer alone warms up. On CUDA, peak memory is that of all tensors, weights among them.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def by(library: Library, bands: int, job: Job) -> Job:
 
     def chosen() -> None:
         products._fastest = cache(lambda: library)
-        products.BANDS = bands
+        products.BANDS, products.SMALLEST_CUDA_BAND = bands, products.SMALLEST_BAND
         job()
 
     return chosen
