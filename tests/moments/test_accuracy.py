@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ntps import Moments, load_model, score
+from ntps.models.precision import ieee_float32
 from ntps.moments import kernels
 from ntps.moments.kernels import symmetric
 from tiny import Array, padded, random_task, save_model
@@ -115,6 +116,16 @@ def _by_new_setting() -> None:
 def restored_precision() -> Iterator[None]:
     yield
     torch.set_float32_matmul_precision("highest")
+
+
+def test_every_library_is_told_and_gets_its_setting_back() -> None:
+    """cuDNN's convolutions and recurrent layers take TF32 unless they are told not to."""
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    assert "ieee" not in before
+    with ieee_float32():
+        assert cudnn.conv.fp32_precision == cudnn.rnn.fp32_precision == "ieee"
+    assert (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == before
 
 
 @pytest.mark.usefixtures("restored_precision")

@@ -1,4 +1,4 @@
-"""Seconds on a CUDA device are those of the device, as far as a stand-in can show it: no device was at hand."""
+"""Seconds on a CUDA device are those of the device, as a stand-in shows: `test_cuda.py` asks a real one."""
 
 from __future__ import annotations
 
