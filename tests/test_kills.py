@@ -62,7 +62,7 @@ def wholes(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 WRITTEN = (record.Record, "write", 1, "after")
 # Command, what dies when it is called for the n-th time, before or after it did its work, and what then stands there.
 POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
-    ("score", (Moments, "add", 5, "before"), []),
+    ("score", (Moments, "add", 5, "before"), ["progress"]),
     ("score", (checkpoint, "write_moments", 2, "before"), ["progress"]),
     ("score", (checkpoint, "write_manifest", 2, "before"), ["progress"]),
     ("score", (checkpoint, "write_manifest", 1, "after"), ["progress"]),

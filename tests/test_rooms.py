@@ -24,7 +24,7 @@ FLOORS = (
     ("errors", "lazy", "theory", "version"),
     ("hub", "files", "options", "json_files", "distributed"),
     ("tasks", "models", "moments"),
-    ("forward",),
+    ("forward", "validation"),
     ("jobs",),
     ("checkpoint",),
     ("scoring", "training"),

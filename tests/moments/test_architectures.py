@@ -14,7 +14,15 @@ from ntps.cli import app
 from openelm import LAYERS, save_openelm
 from tiny import DEPTH, save_model, save_task, tokenizer_of
 
-UNDEFINED = {"accuracy_test", "r2_test"}
+UNDEFINED = {
+    "accuracy_test",
+    "r2_test",
+    "accuracy_test_ols",
+    "r2_test_ols",
+    "area_cv",
+    "area_cv_interval",
+    "chance_area_cv",
+}
 """What only a task with a test split has."""
 
 

@@ -86,6 +86,11 @@ def files(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
+def sums(out: Path) -> dict[str, bytes]:
+    """Rows of pooled texts may be ahead of the sums: they are written again."""
+    return {name: content for name, content in files(out).items() if not name.endswith(".part")}
+
+
 # --- resuming --------------------------------------------------------------------------------------------------------
 
 
@@ -109,7 +114,7 @@ def test_a_run_may_be_interrupted_after_every_batch(
             score(model, task, out=tmp_path, tokens_per_batch=BUDGET, reporter=Interrupter("train texts", batches))
         except Interrupted:
             batches += 1
-            assert len(list((tmp_path / "progress").iterdir())) == 2
+            assert len(list((tmp_path / "progress").iterdir())) == 3
         else:
             break
     assert batches > 10
@@ -335,7 +340,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     interrupt(model, task, tmp_path, "train texts", 3)
-    before = files(tmp_path)
+    before = sums(tmp_path)
     replace = Path.replace
 
     def refuse(path: Path, target: Path) -> Path:
@@ -347,8 +352,8 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
         patch.setattr(Path, "replace", refuse)
         with pytest.raises(InputError, match="No space left on device; free the space"):
             score(model, task, out=tmp_path, tokens_per_batch=BUDGET)
-    assert before.items() <= files(tmp_path).items()
-    assert failing == "ledger.json" or files(tmp_path) == before
+    assert before.items() <= sums(tmp_path).items()
+    assert failing == "ledger.json" or sums(tmp_path) == before
     score(model, task, out=tmp_path, tokens_per_batch=BUDGET)
     assert_same(tmp_path, whole)
 

@@ -29,6 +29,7 @@ from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_file import read_sums, write_sums
 from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import LayerRow, ScoreRecord
+from ntps.scoring.validated import LayerNewTexts
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TOP = {
@@ -113,8 +114,9 @@ def test_the_result_has_every_field_of_the_contract(folder: Path, task: Task) ->
 
 
 def test_every_value_of_a_layer_is_in_its_row() -> None:
-    elsewhere = {"curves", "probe", "convention", "texts", "hidden_size"}
-    assert set(LayerRow.model_fields) == {field.name for field in fields(LayerScore)} - elsewhere
+    elsewhere = {"curves", "probe", "directions", "convention", "texts", "hidden_size"}
+    scored = {field.name for field in fields(LayerScore)} - elsewhere
+    assert set(LayerRow.model_fields) == scored | set(LayerNewTexts.model_fields)
 
 
 def test_keys_of_newer_versions_are_kept(folder: Path, tmp_path: Path) -> None:

@@ -113,12 +113,14 @@ def test_held_out_figures_are_those_of_scikit_learn(
         probe = LinearRegression().fit(x, y)
         predicted = probe.predict(x_test)
         assert row["r2"] == pytest.approx(r2_score(y, probe.predict(x), multioutput="variance_weighted"), abs=1e-8)
-        assert row["r2_test"] == pytest.approx(r2_score(y_test, predicted, multioutput="variance_weighted"), abs=1e-7)
+        assert row["r2_test_ols"] == pytest.approx(
+            r2_score(y_test, predicted, multioutput="variance_weighted"), abs=1e-7
+        )
         # [SEP] of BERT's embedding knows nothing but the length, where two classes can be predicted alike.
         first, second = np.sort(predicted, axis=1)[:, :-3:-1].T
         ties = np.sum(first - second < 1e-9) / len(predicted)
         accuracy = np.mean(predicted.argmax(axis=1) == task.test.labels)
-        assert row["accuracy_test"] == pytest.approx(accuracy, abs=ties + 1e-12)
+        assert row["accuracy_test_ols"] == pytest.approx(accuracy, abs=ties + 1e-12)
         assert row["layer"] == 0 or ties == 0
 
 
@@ -134,7 +136,7 @@ def test_a_class_that_the_test_split_lacks_counts_as_scikit_learn_counts_it(fold
     x, x_test = (pooled(states(model, list(split.texts), 2), "mean") for split in (task.train, task.test))
     predicted = LinearRegression().fit(x, task.targets(task.train.labels)).predict(x_test)
     expected = r2_score(task.targets(task.test.labels), predicted, multioutput="variance_weighted")
-    assert row["r2_test"] == pytest.approx(expected, abs=1e-7)
+    assert row["r2_test_ols"] == pytest.approx(expected, abs=1e-7)
 
 
 def test_losses_are_those_of_the_literal_moments(folders: dict[str, Path], task: Task) -> None:
@@ -231,8 +233,10 @@ def test_no_test_leaves_held_out_figures_out(folders: dict[str, Path], task: Tas
     model = load_model(folders["llama"])
     rows = run(model, task, layers="1", test=False).result.to_dict()["layers"]
     assert (rows[0]["r2_test"], rows[0]["accuracy_test"]) == (None, None)
-    with_test = run(model, task, layers="1").result.to_dict()["layers"]
-    assert {**with_test[0], "r2_test": None, "accuracy_test": None} == rows[0]
+    (with_test,) = run(model, task, layers="1").result.to_dict()["layers"]
+    assert {name: value for name, value in with_test.items() if "_test" not in name} == {
+        name: value for name, value in rows[0].items() if "_test" not in name
+    }
 
 
 def test_numbers_as_labels_have_no_accuracy(folders: dict[str, Path]) -> None:
@@ -247,15 +251,33 @@ def test_numbers_as_labels_have_no_accuracy(folders: dict[str, Path]) -> None:
 
 def test_the_summary_follows_its_rule(folders: dict[str, Path], task: Task) -> None:
     result = run(load_model(folders["llama"]), task).result.to_dict()
-    best = max(result["layers"], key=lambda row: row["r2_adjusted"])
-    names = ("layer", "name", "area", "r2", "r2_adjusted", "r2_test", "accuracy_test")
+    names = (
+        "layer",
+        "name",
+        "area",
+        "r2",
+        "r2_adjusted",
+        "accuracy_cv",
+        "r2_cv",
+        "area_cv",
+        "r2_test",
+        "accuracy_test",
+    )
+    best = max(result["layers"], key=lambda row: row["accuracy_cv"])
     assert {name: result["summary"][name] for name in names} == {name: best[name] for name in names}
-    assert "adjusted R²" in result["summary"]["rule"]
+    assert "cross-validated accuracy" in result["summary"]["rule"] and best["name"] in result["summary"]["equals"]
+    counts = np.bincount(task.train.labels)
+    assert result["summary"]["majority"] == task.label_names[counts.argmax()]
+    assert result["summary"]["majority_accuracy"] == counts.max() / counts.sum()
+    in_sample = run(load_model(folders["llama"]), task, cv_texts=0).result.to_dict()
+    best = max(in_sample["layers"], key=lambda row: row["r2_adjusted"])
+    assert in_sample["summary"]["layer"] == best["layer"] and "adjusted R²" in in_sample["summary"]["rule"]
+    assert "accuracy_cv" not in best and in_sample["all_layers"] is None
 
 
 def test_the_summary_says_what_it_does_with_few_texts(folders: dict[str, Path]) -> None:
     """No layer can be told from another: the last one is taken, and the rule says so."""
-    summary = run(load_model(folders["llama"]), random_task(10, 2)).result.to_dict()["summary"]
+    summary = run(load_model(folders["llama"]), random_task(10, 2), cv_texts=0).result.to_dict()["summary"]
     assert summary["layer"] == DEPTH and summary["r2_adjusted"] is None and summary["few_texts"]
     assert "last layer" in summary["rule"]
 

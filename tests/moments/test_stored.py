@@ -81,7 +81,7 @@ def test_other_labels_give_what_a_run_with_them_gives(
     for name in ("settings_hash", "model", "task", "settings", "warnings"):
         assert found[name] == expected[name], name
     for mine, theirs in zip(found["layers"], expected["layers"], strict=True):
-        for name in ("area", "r2", "r2_adjusted", "r2_test", "best_loss", "target_energy", "ntps_share95"):
+        for name in ("area", "r2", "r2_adjusted", "r2_test_ols", "best_loss", "target_energy", "ntps_share95"):
             assert mine[name] == pytest.approx(theirs[name], rel=1e-9, abs=1e-12), name
         assert mine["accuracy_test"] is theirs["accuracy_test"] is None
     first, second = again.to_frame(), direct.to_frame()
@@ -94,7 +94,7 @@ def test_the_same_labels_from_pooled_texts_are_the_same_within_rounding(kept: Pa
     given, own = rescore(kept, task).to_dict(), rescore(kept).to_dict()
     assert given["settings_hash"] == own["settings_hash"]
     for mine, theirs in zip(given["layers"], own["layers"], strict=True):
-        for name in ("area", "r2", "r2_test", "accuracy_test", "best_loss", "ntps_share95"):
+        for name in ("area", "r2", "r2_test", "accuracy_test", "r2_cv", "area_cv", "best_loss", "ntps_share95"):
             assert mine[name] == pytest.approx(theirs[name], rel=1e-12, abs=1e-12), name
 
 

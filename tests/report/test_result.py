@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from ntps import InputError, ScoreResult, score
 from ntps.display.sentences import plain_words
-from ntps.display.tables import layer_table
+from ntps.display.tables import in_sample_table, layer_table
 from ntps.models.load import load_model
-from ntps.scoring.record import ScoreFile, ScoreRecord, Summary
+from ntps.scoring.record import ScoreFile, ScoreRecord
 from tiny import DEPTH, random_task, save_model
 
 CURVES = ("ntps", "ntps_full", "excess_loss", "retained", "retained_centered", "next_token_share")
@@ -34,13 +36,14 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> ScoreResult:
     return score(model, random_task(60, 3, longest=1))
 
 
-def changed(result: ScoreResult, **summary: Any) -> Summary:
-    return result.record.result.summary.model_copy(update=summary)
+def changed(result: ScoreResult, **summary: Any) -> ScoreFile:
+    content = result.record.result
+    return content.model_copy(update={"summary": content.summary.model_copy(update=summary)})
 
 
-def rendered(content: ScoreFile, width: int = 80) -> list[str]:
+def rendered(content: ScoreFile, width: int = 80, table: Callable[[ScoreFile], Table] = layer_table) -> list[str]:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(layer_table(content))
+    Console(file=stream, width=width).print(table(content))
     return stream.getvalue().splitlines()
 
 
@@ -92,7 +95,7 @@ def test_layers_are_a_frame(result: ScoreResult) -> None:
 def test_the_representation_says_what_was_scored(result: ScoreResult) -> None:
     head, *words = repr(result).splitlines()
     assert result.to_dict()["model"]["id"] in head and "4 layers" in head
-    assert words == plain_words(result.record.result.summary)
+    assert words == plain_words(result.record.result)
 
 
 # --- draw ------------------------------------------------------------------------------------------------------------
@@ -161,113 +164,125 @@ def test_released_curves_can_be_drawn(tmp_path: Path) -> None:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_row_per_layer_and_marks_the_summary(result: ScoreResult) -> None:
+def test_the_table_has_a_row_per_layer_and_one_of_all_and_marks_the_summary(result: ScoreResult) -> None:
     lines = rendered(result.record.result)
-    rows = {row["layer"]: row for row in result.to_dict()["layers"]}
-    found = {int(line.split()[0]): line for line in lines if line.split() and line.split()[0].isdigit()}
-    assert found.keys() == rows.keys()
-    for layer, line in found.items():
-        assert rows[layer]["name"] in line
-        for name in ("r2", "r2_adjusted", "r2_test", "accuracy_test", "area", "chance_area", "ntps_share95"):
-            assert f"{rows[layer][name]:.3f}" in line
-        assert ("←" in line) is (layer == result.summary["layer"])
+    content = result.to_dict()
+    for row in content["layers"]:
+        (line,) = (line for line in lines if line.strip().startswith(row["name"]))
+        low, high = row["accuracy_cv_interval"]
+        assert f"{100 * row['accuracy_cv']:.1f} ± {50 * (high - low):.1f}" in line
+        assert f"{100 * row['accuracy_test']:.1f} ±" in line and f"{row['ntps_share95']:.3f}" in line
+        assert ("←" in line) is (row["layer"] == result.summary["layer"])
+    (together,) = (line for line in lines if line.strip().startswith("all layers"))
+    assert f"{100 * content['all_layers']['accuracy_cv']:.1f} ±" in together
+    caption = " ".join(" ".join(lines).split())
+    assert "30 test texts" in caption and f"always '{result.summary['majority']}'" in caption
 
 
-def test_the_table_fits_a_terminal(result: ScoreResult) -> None:
+def test_what_was_fitted_is_shown_apart(result: ScoreResult) -> None:
+    shown = "\n".join(rendered(result.record.result, table=in_sample_table))
+    for row in result.to_dict()["layers"]:
+        for name in ("r2", "r2_adjusted", "r2_test_ols", "accuracy_test_ols", "area", "chance_area", "ntps_share95"):
+            assert f"{row[name]:.3f}" in shown
+
+
+@pytest.mark.parametrize("table", [layer_table, in_sample_table])
+def test_the_table_fits_a_terminal(table: Callable[[ScoreFile], Table], result: ScoreResult) -> None:
     """Eighty columns, for long names, two-digit layers and the worst of held-out figures too."""
-    content = result.record.result
-    last, summary = content.layers[-1], changed(result, layer=23)
-    rows = tuple(last.model_copy(update={"layer": layer, "r2_test": -123.456}) for layer in range(24))
-    content = content.model_copy(update={"layers": rows, "summary": summary})
-    lines = rendered(content)
+    content, last = changed(result, layer=23), result.record.result.layers[-1]
+    rows = tuple(last.model_copy(update={"layer": layer, "r2_test_ols": -123.456}) for layer in range(24))
+    lines = rendered(content.model_copy(update={"layers": rows}), table=table)
     assert max(map(len, lines)) <= 80
-    assert any("-123.456" in line for line in lines) and any("23 final_norm ←" in line for line in lines)
-    assert not any("…" in line for line in lines)
+    assert any("final_norm ←" in line for line in lines) and not any("…" in line for line in lines)
 
 
 def test_columns_without_a_value_are_left_out_and_gaps_are_dashes(result: ScoreResult) -> None:
     content = result.record.result
-    rows = [row.model_copy(update={"r2_test": None, "accuracy_test": None}) for row in content.layers]
-    rows[1] = rows[1].model_copy(update={"area": None})
+    rows = [row.model_copy(update={"accuracy_test": None}) for row in content.layers]
+    rows[1] = rows[1].model_copy(update={"area_cv": None})
     lines = rendered(content.model_copy(update={"layers": tuple(rows)}))
     header = next(line for line in lines if "layer" in line)
-    assert "acc." not in header and "test" not in header and "area" in header
-    assert "–" in next(line for line in lines if line.strip().startswith("1 block.1"))
+    assert "test" not in header and "area" in header
+    assert "–" in next(line for line in lines if line.strip().startswith("block.1"))
 
 
 def test_a_table_of_undefined_values(empty: ScoreResult) -> None:
     assert max(map(len, rendered(empty.record.result))) <= 80
 
 
+def test_a_score_that_left_nothing_out_shows_what_it_has(result: ScoreResult) -> None:
+    content = changed(result, criterion=None, chosen_cv=None)
+    assert rendered(content) == rendered(content, table=in_sample_table)
+
+
 # --- plain words -----------------------------------------------------------------------------------------------------
 
 
-def test_three_lines_say_which_layer_how_much_and_what_next(result: ScoreResult) -> None:
-    summary = {
-        **{"layer": 2, "name": "block.2", "r2": 0.4321, "r2_adjusted": 0.41, "r2_test": 0.389, "accuracy_test": 0.875},
-        **{"area": 0.9, "chance_area": 0.2, "few_texts": False},
+def said(result: ScoreResult, **summary: Any) -> str:
+    known = {
+        **{"name": "block.2", "layer": 2, "criterion": "accuracy", "chosen_cv": 0.875, "equals": ("block.2",)},
+        **{"chosen_cv_interval": (0.851, 0.902), "accuracy_test": 0.861, "accuracy_test_interval": (0.83, 0.89)},
+        **{"majority": "joy", "majority_accuracy": 0.335, "cv_texts": 1000},
+        **{"area_cv": 0.71, "area_cv_interval": (0.6, 0.8), "chance_area_cv": 0.35},
     }
-    which, much, advice = plain_words(changed(result, **summary))
-    for words in ("Layer 2 (block.2)", "43.2 %", "adjusted 41.0 %", "held out: R² 38.9 %, accuracy 87.5 %"):
-        assert words in which
-    for words in ("90.0 %", "20.0 %", "4.5 times chance"):
-        assert words in much
-    assert "linear probe first" in advice and "not a promise" in advice
+    return "\n".join(plain_words(changed(result, **{**known, **summary})))
+
+
+def test_the_words_say_how_well_a_probe_does_on_new_texts_and_what_no_probe_would_reach(result: ScoreResult) -> None:
+    words = said(result)
+    for part in (
+        "block.2 reaches accuracy 87.5 % (85.1 to 90.2 %) on new texts",
+        "86.1 % (83.0 to 89.0 %) on the 30 test texts",
+        "always answering 'joy' gives 33.5 %",
+        "One probe of all layers together reaches",
+        "keep 71.0 % (60.0 to 80.0 %)",
+        "random directions keep 35.0 %, less than they do",
+    ):
+        assert part in words
+    assert "LoRA" not in words and "cannot be told" not in words and "too few" not in words
+
+
+def test_layers_that_cannot_be_told_apart_are_said(result: ScoreResult) -> None:
+    assert "block.1 and final_norm cannot be told from block.2" in said(
+        result, equals=("block.1", "block.2", "final_norm")
+    )
+    words = said(result, equals=("embed", "block.1", "block.2", "final_norm"))
+    assert "embed, block.1 and final_norm cannot be told" in words and "the words alone carry it" in words
+
+
+def test_too_few_texts_are_said_with_how_many_would_do(result: ScoreResult) -> None:
+    """An interval shrinks with the root of the number of texts: four times the texts halve it."""
+    words = said(result, chosen_cv=0.4, chosen_cv_interval=(0.3, 0.5), majority_accuracy=0.35)
+    assert "1,000 texts are too few to tell that from the most frequent class: about 4,000 would do" in words
+    assert "no better than the most frequent class" in said(
+        result, chosen_cv=0.3, chosen_cv_interval=(0.2, 0.4), majority_accuracy=0.35
+    )
 
 
 @pytest.mark.parametrize(
-    ("area", "chance", "words"),
-    [
-        (0.81, 0.2, "linear probe first"),
-        (0.79, 0.2, "Neither a linear probe nor LoRA"),
-        (0.41, 0.2, "Neither a linear probe nor LoRA"),
-        (0.39, 0.2, "LoRA has more to gain"),
-        (0.1, 0.2, "LoRA has more to gain"),
-        (None, 0.2, "suggests nothing"),
-        (None, None, "suggests nothing"),
-    ],
+    ("interval", "words"),
+    [((0.4, 0.9), "less than they do"), ((0.3, 0.9), "cannot be told from"), ((0.1, 0.2), "more than they do")],
 )
-def test_advice_follows_times_chance(area: float | None, chance: float | None, words: str, result: ScoreResult) -> None:
-    lines = plain_words(changed(result, area=area, chance_area=chance, few_texts=False, r2_test=0.5))
-    assert len(lines) == 3 and words in lines[2]
-    assert ("undefined" in lines[1]) is (area is None)
+def test_the_area_stands_beside_chance(interval: tuple[float, float], words: str, result: ScoreResult) -> None:
+    assert words in said(result, area_cv=0.5, area_cv_interval=interval, chance_area_cv=0.35)
 
 
-@pytest.mark.parametrize("chance", [0.5, 0.9, 1.0])
-def test_what_keeps_everything_never_argues_for_lora(chance: float, result: ScoreResult) -> None:
-    """A narrow model leaves little room above chance: 100 % against 50 % is all that there can be."""
-    advice = plain_words(changed(result, area=1.0, chance_area=chance, few_texts=False, r2_test=0.5))[2]
-    assert "LoRA has more to gain" not in advice
-
-
-@pytest.mark.parametrize("r2_test", [0.0, -0.4])
-def test_a_probe_that_fails_on_held_out_texts_gives_no_advice(r2_test: float, result: ScoreResult) -> None:
-    advice = plain_words(changed(result, area=0.9, chance_area=0.1, few_texts=False, r2_test=r2_test))[2]
-    assert "nothing on held-out texts" in advice and "LoRA" not in advice
-
-
-def test_few_texts_give_no_advice(result: ScoreResult) -> None:
-    lines = plain_words(changed(result, area=0.95, chance_area=0.1, few_texts=True))
-    assert "No advice" in lines[2] and "LoRA" not in lines[2]
-
-
-def test_what_is_not_known_is_not_said(result: ScoreResult) -> None:
-    summary = dict.fromkeys(("r2", "r2_adjusted", "r2_test", "accuracy_test", "area", "chance_area"))
-    lines = plain_words(changed(result, **summary))
-    assert "no held-out texts" in lines[0] and "None" not in " ".join(lines) and "nan" not in " ".join(lines)
-
-
-def test_words_for_a_result_without_curves(empty: ScoreResult) -> None:
-    lines = plain_words(empty.record.result.summary)
-    assert "undefined" in lines[1] and "nothing" in lines[2]
+def test_what_is_not_known_is_not_said(result: ScoreResult, empty: ScoreResult) -> None:
+    for words in (
+        said(result, area_cv=None, chance_area_cv=None, chosen_cv_interval=None, accuracy_test=None),
+        said(result, chosen_cv=None, r2=None, accuracy_test=None, r2_test=None),
+        "\n".join(plain_words(empty.record.result)),
+    ):
+        assert "None" not in words and "nan" not in words
+    assert "Nothing here holds for new texts" in said(result, chosen_cv=None)
 
 
 def test_a_huge_number_squeezes_no_column(result: ScoreResult) -> None:
     content = result.record.result
-    usual = max(len(line.rstrip()) for line in rendered(content))
+    usual = max(len(line.rstrip()) for line in rendered(content, table=in_sample_table))
     first, second, *others = content.layers
-    huge = second.model_copy(update={"r2_test": -9.956e30, "r2": -3e15})
-    lines = rendered(content.model_copy(update={"layers": (first, huge, *others)}))
+    huge = second.model_copy(update={"r2_test_ols": -9.956e30, "r2": -3e15})
+    lines = rendered(content.model_copy(update={"layers": (first, huge, *others)}), table=in_sample_table)
     (row,) = (line for line in lines if "block.1" in line)
     assert "-1e+31" in row and "-3e+15" in row
     assert max(map(len, map(str.rstrip, lines))) <= usual + 4

@@ -111,7 +111,7 @@ class ScoreResult(Result):
     def __repr__(self) -> str:
         result = self.record.result
         head = f"ScoreResult({result.model.id} on {result.task.id}, {len(result.layers)} layers)"
-        return "\n".join([head, *plain_words(result.summary)])
+        return "\n".join([head, *plain_words(result)])
 
 
 class FinetuneResult(Result):

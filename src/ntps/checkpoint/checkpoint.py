@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.checkpoint.manifest import Manifest, write_manifest
-from ntps.checkpoint.owned_files import LAYERS, PASS, PROCESS, erase, sweep
+from ntps.checkpoint.owned_files import LAYERS, PARTS, PASS, PROCESS, erase, sweep
 from ntps.errors import InputError
 from ntps.files import MANIFEST, PROGRESS, damaged, sync_folder, writing
 from ntps.moments.accumulator import Moments
@@ -135,6 +135,9 @@ class Checkpoint:
         may be about to write there.
         """
         self.remove()
+        if not (self._out / PROGRESS / MANIFEST).exists():
+            # The first process has another disk, or needs them no more.
+            erase(self._out, PARTS)
         with suppress(OSError):
             (self._out / PROGRESS).rmdir()
             self._out.rmdir()

@@ -25,14 +25,16 @@ RESULTS = (
     "result.json",
     "curves.parquet",
     *(f"moments/{name}" for name in LAYERS),
-    *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "index.json")),
+    *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "index.json")),
 )
 """A result with its statistics, as patterns of files like all that follows."""
-PARTS = ("pooled/*/layer.[0-9]*.npy.part",)
-"""Pooled texts that still lack rows: they belong to the run that is going on."""
+SAMPLE = "progress/pooled/layer.[0-9]*.npy.part"
+"""Pooled texts that are left out in turn, for as long as the run lasts."""
+PARTS = ("pooled/*/layer.[0-9]*.npy.part", SAMPLE)
+"""Pooled texts that still lack rows, or that are not kept: they belong to the run that is going on."""
 PROCESS = ("ledger.json", *(f"{sums}/{name}" for sums in ("batch.[0-9]*", "whole") for name in LAYERS))
 """The progress of one process, the manifest first: without it the rest means nothing."""
-PASS = (*(f"progress/{name}" for name in PROCESS), *(f"progress/rank.[0-9]*/{name}" for name in PROCESS))
+PASS = (*(f"progress/{name}" for name in PROCESS), SAMPLE, *(f"progress/rank.[0-9]*/{name}" for name in PROCESS))
 """The progress of a pass, that of all processes."""
 
 

@@ -48,4 +48,4 @@ def _print(result: ScoreResult) -> None:
     """The parts before the table."""
     for part in result.record.result.merged or ():
         out.print(f"{part.texts:,} texts of {part.folder}", soft_wrap=True)
-    print_scores(result)
+    print_scores(False, result)

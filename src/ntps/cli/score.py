@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, show
 from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
-from ntps.display.tables import change_table, layer_table
+from ntps.display.tables import change_table, in_sample_table, layer_table
 from ntps.errors import InputError
 from ntps.models.registry import EMBEDDED
 from ntps.options.keywords import values
@@ -58,7 +59,7 @@ def score(
             test=options.test,
             overwrite=options.overwrite,
         )
-        show(result, print_scores, options.out, showing)
+        show(result, partial(print_scores, showing.verbose), options.out, showing)
         return
     if not showing.quiet:
         doing = "Trying" if dry_run else "Scoring"
@@ -70,7 +71,7 @@ def score(
         else:
             result = api.score(model, task, **given, reporter=reporter)
     if not dry_run:
-        show(result, print_scores, options.out, showing)
+        show(result, partial(print_scores, showing.verbose), options.out, showing)
     elif showing.as_json:
         out.print_json(json.dumps(estimate))
     else:
@@ -78,11 +79,13 @@ def score(
             out.print(line, soft_wrap=True)
 
 
-def print_scores(scored: ScoreResult) -> None:
+def print_scores(verbose: bool, scored: ScoreResult) -> None:
     """The table of layers, and what it says in words."""
     result = scored.record.result
     out.print(layer_table(result))
-    for line in plain_words(result.summary):
+    if verbose and result.summary.criterion is not None:
+        out.print(in_sample_table(result))
+    for line in plain_words(result):
         out.print(line, soft_wrap=True)
     if result.change is not None:
         out.print(change_table(result.change))

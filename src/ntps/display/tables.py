@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ntps.display.sentences import percent
+
 if TYPE_CHECKING:
     from ntps.scoring.record import ChangeBlock, LayerRow, ScoreFile
     from ntps.training.records import ProbeRow
 
 
+TITLES = {"accuracy": "accuracy %", "mean_average_precision": "mAP %", "r2": "R² %"}
+"""Titles of the figures by which layers are compared."""
 Titled = Sequence[tuple[str, str]]
 """Title and key of columns."""
 
@@ -46,23 +50,59 @@ def plain_table(titles: Sequence[str], caption: str, title: str | None = None) -
 
 
 def layer_table(result: ScoreFile) -> Table:
-    """One row per layer of a score; the layer of the summary is marked."""
-    columns: Titled = (("R²", "r2"), ("adj.", "r2_adjusted"), ("test", "r2_test"), ("acc.", "accuracy_test"))
+    """One row per layer of a score and one for all together: what holds for new texts; the chosen layer is marked."""
+    criterion = result.summary.criterion
+    if criterion is None:
+        return in_sample_table(result)
+    shown = [(TITLES[criterion], f"{criterion}_cv"), ("test", f"{criterion}_test")]
+    shown = [each for each in shown if any(getattr(row, each[1]) is not None for row in result.layers)]
+    table = plain_table([*(title for title, _ in shown), "area", "random", "ntps"], _caption(result, criterion))
+    for row in result.layers:
+        mark, style = (" ←", "bold") if row.layer == result.summary.layer else ("", None)
+        area = (_with_interval(row, "area_cv"), three_decimals(row.chance_area_cv), three_decimals(row.ntps_share95))
+        table.add_row(f"{row.name}{mark}", *(_with_interval(row, key) for _, key in shown), *area, style=style)
+    if result.all_layers is not None and len(result.layers) > 1:
+        table.add_row("all layers", *(_with_interval(result.all_layers, key) for _, key in shown), "", "", "")
+    return table
+
+
+def in_sample_table(result: ScoreFile) -> Table:
+    """Figures of the least-squares probe on the texts that it was fitted to; the layer of the summary is marked."""
+    columns: Titled = (("R²", "r2"), ("adj.", "r2_adjusted"), ("test", "r2_test_ols"), ("acc.", "accuracy_test_ols"))
     columns = [each for each in columns if any(getattr(row, each[1]) is not None for row in result.layers)]
     columns += [("area", "area"), ("chance", "chance_area"), ("ntps", "ntps_share95"), ("chance", "chance_ntps")]
     titles = [title for title, _ in columns]
     rows = ((row, [getattr(row, key) for _, key in columns]) for row in result.layers)
-    return table_of_layers(titles, rows, result.summary.layer, _caption(titles))
-
-
-def _caption(titles: Sequence[str]) -> str:
-    """What the columns are that are there."""
-    kinds = ["in sample", *(words for title, words in (("adj.", "adjusted"), ("test", "held out")) if title in titles)]
-    accuracy = "; acc.: its held-out accuracy" if "acc." in titles else ""
-    return (
-        f"R² of the least-squares probe {', '.join(kinds)}{accuracy}. area: share of that R² kept by next-token "
-        "directions. ntps: Algorithm 1 where they carry 95 % of the objective."
+    caption = (
+        "The least-squares probe on the texts that it was fitted to, and on test texts if there are any. area: share "
+        "of that R² kept by next-token directions. ntps: Algorithm 1 where they carry 95 % of the objective."
     )
+    return table_of_layers(titles, rows, result.summary.layer, caption)
+
+
+def _caption(result: ScoreFile, criterion: str) -> str:
+    """What the columns are, and what no probe at all would reach."""
+    summary = result.summary
+    parts = [f"{TITLES[criterion]}: of a ridge probe on new texts (left out of {summary.cv_texts:,}), ± 95 %"]
+    if result.task.test is not None and getattr(summary, f"{criterion}_test") is not None:
+        parts.append(f"test: of the same probe on {result.task.test.texts:,} test texts")
+    if summary.majority is not None:
+        parts.append(f"always {summary.majority!r}: {percent(summary.majority_accuracy)}")
+    parts.append("area: share of the probe's R² kept by next-token directions, and by random ones")
+    parts.append("ntps: Algorithm 1 at 95 % of the next-token objective")
+    return "; ".join(parts) + "."
+
+
+def _with_interval(row: object, key: str) -> str:
+    """A figure, ± half of its interval; percentages but for areas."""
+    value, ends = getattr(row, key), getattr(row, f"{key}_interval")
+    if value is None:
+        return "–"
+    scale, digits = (1.0, 2) if key == "area_cv" else (100.0, 1)
+    if abs(scale * value) >= 1000:
+        return f"{scale * value:.0e}"
+    half = "" if ends is None else f" ± {scale * (ends[1] - ends[0]) / 2:.{digits}f}"
+    return f"{scale * value:.{digits}f}{half}"
 
 
 def change_table(change: ChangeBlock) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ntps.json_files import Block, Figure, Items
 from ntps.options.passes import Pooling
+from ntps.tasks.task import TargetKind
 
 
 class ModelBlock(Block):
@@ -66,7 +67,7 @@ class LabelsBlock(Block):
     source: str
     revision: str | None
     classes: int
-    target_kind: str
+    target_kind: TargetKind
     label_names: Items[str]
     class_counts: Items[int] | None
     selection: Mapping[str, object] | None

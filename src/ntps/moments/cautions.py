@@ -21,15 +21,16 @@ FAR_APART = 1e5
 """Ratio of the sizes of two targets from which the smaller one is about to be left out of ``ntps``: at 1e7 it is."""
 
 
-def cautions(spectra: Spectra, constants: Theorem2Constants) -> Iterator[str]:
+def cautions(spectra: Spectra, constants: Theorem2Constants, *, validated: bool) -> Iterator[str]:
     """Sentences about a layer: what is undefined, what flatters, and what rounding costs.
 
     Args:
         spectra: What the score was computed from.
         constants: The constants of Theorem 2.
+        validated: Whether there are figures for new texts too, so that nobody has to rely on those in sample.
     """
     means, rank = spectra.means, spectra.pooled.rank
-    if theory.few_texts(means.texts, rank):
+    if not validated and theory.few_texts(means.texts, rank):
         enough = theory.TEXTS_PER_DIMENSION * rank
         yield (
             f"{means.texts} texts are few for {rank} dimensions: in-sample figures flatter (use at least {enough} "

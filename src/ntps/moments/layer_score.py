@@ -17,7 +17,7 @@ from ntps import theory
 from ntps.errors import InputError
 from ntps.moments.accumulator import Moments
 from ntps.moments.cautions import cautions
-from ntps.moments.curves import Curves, paper_curves, released_curves
+from ntps.moments.curves import Curves, paper_curves, regularized_ntps, released_curves
 from ntps.moments.means import Means
 from ntps.moments.spectra import Spectra
 from ntps.options.scoring import Convention
@@ -26,10 +26,16 @@ from ntps.theory import LinearProbe
 THREADED_WIDTH = 1024
 """Width above which a second BLAS thread is worth its start; below it, threads cost more than they bring as soon as
 another process wants the same cores."""
+LEADING = 256
+"""Most next-token directions that are kept for probes of their subspaces."""
 
 
 def score_layers(
-    moments: dict[int, Moments], layer_names: Sequence[str], convention: Convention = "paper", centered: bool = False
+    moments: dict[int, Moments],
+    layer_names: Sequence[str],
+    convention: Convention = "paper",
+    centered: bool = False,
+    penalties: Mapping[int, float] | None = None,
 ) -> Iterator[LayerScore]:
     """Scores layers in ascending order and forgets their moments, so that memory falls while results come.
 
@@ -41,17 +47,32 @@ def score_layers(
         layer_names: Name of every layer of the model.
         convention: See :func:`~ntps.moments.layer_score.score_moments`.
         centered: Likewise.
+        penalties: Likewise, by layer.
     """
     pools = ThreadpoolController()
     for layer in sorted(moments):
         means = moments.pop(layer).means()
         threads = 1 if len(means.prefix_gram) <= THREADED_WIDTH else torch.get_num_threads()
         with pools.limit(limits=threads, user_api="blas"):
-            score = score_moments(means, convention, centered, layer=layer, name=layer_names[layer])
+            penalty = penalties.get(layer) if penalties else None
+            score = score_moments(means, convention, centered, layer=layer, name=layer_names[layer], penalty=penalty)
         yield score
 
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Directions:
+    """The leading next-token directions of a layer.
+
+    Attributes:
+        basis: First columns of V.
+        share: Share of the autoregressive objective that the first k = 1, 2, … carry, to the last column of V.
+    """
+
+    basis: Float64[Array, "dims leading"]
+    share: Float64[Array, " directions"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,10 +105,12 @@ class LayerScore:
         k_share95: Smallest k at which ``next_token_share`` reaches 0.95.
         ntps_share95: ``ntps`` (Algorithm 1) at that k, a rule fixed in advance.
         chance_ntps: ``k / d`` at that k: the score of an isotropic random U.
-        r2_test: Held-out R² of the least-squares probe.
-        accuracy_test: Its held-out accuracy, for classes.
+        ntps_share95_ridge: ``ntps`` at that k with the U of a ridge probe, where its penalty is known.
+        r2_test_ols: Held-out R² of the least-squares probe.
+        accuracy_test_ols: Its held-out accuracy, for classes.
         warnings: What a reader must know about this layer.
         probe: The least-squares probe itself.
+        directions: What ``area`` weighs.
 
     Examples:
         >>> import torch
@@ -125,8 +148,10 @@ class LayerScore:
     ntps_share95: float | None
     chance_ntps: float | None
     probe: LinearProbe
-    r2_test: float | None = None
-    accuracy_test: float | None = None
+    directions: Directions
+    ntps_share95_ridge: float | None = None
+    r2_test_ols: float | None = None
+    accuracy_test_ols: float | None = None
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -145,6 +170,7 @@ def score_moments(
     *,
     layer: int = 0,
     name: str = "",
+    penalty: float | None = None,
 ) -> LayerScore:
     """Scores one layer from its moments, in closed form.
 
@@ -154,6 +180,8 @@ def score_moments(
         centered: Whether both problems get an intercept: covariances instead of second moments.
         layer: Index to record.
         name: Name to record.
+        penalty: What a ridge probe that was validated on texts left out adds to the covariance, in units of each
+            dimension's variance.
 
     Raises:
         InputError: Unknown convention, or no texts.
@@ -213,8 +241,10 @@ def score_moments(
         k_share95=share95,
         ntps_share95=None if share95 is None else _defined(paper.ntps[share95 - 1]),
         chance_ntps=None if share95 is None else share95 / width,
+        ntps_share95_ridge=None if share95 is None or penalty is None else regularized_ntps(spectra, penalty, share95),
         probe=theory.fit_probe(spectra.covariance, spectra.cross_covariance, means.pooled_mean, means.target_mean),
-        warnings=tuple(cautions(spectra, constants)),
+        directions=Directions(spectra.autoregressive.basis[:, :LEADING], paper.next_token_share),
+        warnings=tuple(cautions(spectra, constants, validated=penalty is not None)),
     )
 
 

@@ -29,6 +29,8 @@ class PassSettings:
     panel: ClassVar[str] = COMPUTING
     # What changes no number beyond rounding.
     not_hashed: ClassVar[tuple[str, ...]] = ("tokens_per_batch",)
+    # What earlier versions did not know: with its default, a run is the same as theirs.
+    later: ClassVar[tuple[str, ...]] = ()
 
     layers: Layers = None
     pooling: Pooling = "mean"
@@ -58,8 +60,8 @@ class PassSettings:
         return asdict(self)
 
     def identity(self) -> dict[str, Any]:
-        """What a study compares: everything by name, given or not."""
-        return self.to_dict()
+        """What a study compares: everything by name, given or not, but for later options with their default."""
+        return {name: value for name, value in self.to_dict().items() if name not in self._unchanged}
 
     def settings_hash(self, layers: tuple[int, ...], **identity: Any) -> str:
         """SHA-256 over everything that changes numbers: these settings, but not ``not_hashed``, and the identity.
@@ -69,6 +71,11 @@ class PassSettings:
             identity: What is scored, in JSON types.
         """
         numbers = {**self.to_dict(), **identity, "layers": layers}
-        for name in self.not_hashed:
+        for name in (*self.not_hashed, *self._unchanged):
             del numbers[name]
         return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _unchanged(self) -> list[str]:
+        """Later options that have their default."""
+        return [name for name in self.later if getattr(self, name) == getattr(type(self), name)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from ntps.errors import InputError
-from ntps.options.limits import check_choice
+from ntps.options.limits import check_choice, check_number
 from ntps.options.passes import PassSettings
 from ntps.options.shared import COMPUTING, OUTPUT, SELECTION, FrozenModelOptions, OutputOptions, TaskOptions
 
@@ -31,11 +31,21 @@ class CurveOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings(CurveOptions, PassSettings):
-    """What a scoring run can be asked for."""
+    """What a scoring run can be asked for.
+
+    Attributes:
+        cv_texts: Most texts that are left out in turn to say what holds for new texts, a seeded sample of those scored;
+            0 for none, which needs less memory.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("cv_texts",)
+
+    cv_texts: int = 20_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("convention", self.convention, get_args(Convention))
+        check_number("cv_texts", self.cv_texts, whole=True, at_least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

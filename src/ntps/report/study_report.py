@@ -154,5 +154,5 @@ def _single(folder: Path, results: StudyResults) -> StudyReport:
     unused = [f"{sentence}." for sentence in unused_rows(result.task) if sentence not in warned]
     warnings = [f"Warning: {warning}." for warning in warned]
     title = f"{result.model.id} on {result.task.id}"
-    found = (*plain_words(result.summary), *unused, *warnings)
+    found = (*plain_words(result), *unused, *warnings)
     return StudyReport(f"NTPS of {title}", found, (curves, *words), (layers,), failures(results))

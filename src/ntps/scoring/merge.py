@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ntps.checkpoint.lock import clear_folder, left_behind
 from ntps.errors import InputError
 from ntps.files import MOMENTS
@@ -19,7 +21,8 @@ from ntps.moments.sums_folder import write_moments
 from ntps.options.scoring import CurveOptions, ScoreSettings
 from ntps.scoring.record import MergedPart, ScoreFile, ScoreRecord
 from ntps.scoring.rescore import rescore_run
-from ntps.scoring.stored_run import StoredRun
+from ntps.scoring.stored_run import PooledLabels, StoredRun
+from ntps.validation.labels import Labels
 
 EQUAL = {
     # A dtype changes the weights too, so it comes first.
@@ -54,6 +57,9 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> Scor
         pooling=first.settings.pooling,
         max_length=first.settings.max_length,
         test=False,
+        cv_texts=min(
+            (each for run in runs if (each := run.index.settings.cv_texts) is not None), default=ScoreSettings.cv_texts
+        ),
         **asdict(curves),
     )
     task, layers = _merged_task(runs), list(first.layers)
@@ -77,9 +83,18 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> Scor
         return ScoreRecord.read(out)
     clear_folder(out, whole)
     write_moments(out / MOMENTS, _sums(runs, layers), index)
-    scored = rescore_run(out, curves=curves, test=False)
+    scored = rescore_run(out, curves=curves, test=False, texts=_texts(runs))
     result = {name: value for name, value in scored.result.to_dict().items() if name != "rescored"}
     return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves)
+
+
+def _texts(runs: Sequence[StoredRun]) -> PooledLabels | None:
+    """The pooled texts of all runs, if all kept theirs."""
+    kept = [texts for run in runs if (texts := run.texts) is not None]
+    if len(kept) < len(runs):
+        return None
+    labels = [texts.labels for texts in kept]
+    return PooledLabels(lambda layer: np.concatenate([texts.read(layer) for texts in kept]), Labels.joined(labels))
 
 
 def _sums(runs: Sequence[StoredRun], layers: Sequence[int]) -> Iterator[tuple[int, Moments]]:

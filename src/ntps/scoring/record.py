@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ntps import theory
-from ntps.jobs.blocks import LayerBlock, SettingsBlock
+from ntps.jobs.blocks import LabelsBlock, LayerBlock, SettingsBlock
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
 from ntps.moments.layer_score import LayerScore
+from ntps.scoring.validated import AllLayers, Interval, LayerNewTexts, Validated
 
-RULE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
-
-
+RULES = {
+    "accuracy": "the layer with the highest cross-validated accuracy of a ridge probe",
+    "mean_average_precision": "the layer with the highest cross-validated mean average precision of a ridge probe",
+    "r2": "the layer with the highest cross-validated R² of a ridge probe",
+}
+IN_SAMPLE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
 FALLBACK = "the last layer, because the texts are too few (or their targets too constant) to compare layers"
 
 
-class LayerRow(LayerBlock):
-    """One layer; see :class:`~ntps.moments.layer_score.LayerScore`."""
+class LayerRow(LayerNewTexts, LayerBlock):
+    """One layer; see :class:`~ntps.moments.layer_score.LayerScore`.
+
+    Attributes:
+        r2_test_ols: Held-out R² of the least-squares probe.
+        accuracy_test_ols: Its held-out accuracy.
+    """
 
     rank_pooled: int
     rank_perception: int
@@ -38,21 +47,30 @@ class LayerRow(LayerBlock):
     k_share95: int | None
     ntps_share95: Figure
     chance_ntps: Figure
-    r2_test: Figure
-    accuracy_test: Figure
+    r2_test_ols: Figure = None
+    accuracy_test_ols: Figure = None
     warnings: Items[str]
 
     @classmethod
-    def of(cls, score: LayerScore) -> LayerRow:
-        """The row of a layer that was scored."""
-        return cls.model_validate(score, from_attributes=True)
+    def of(cls, score: LayerScore, new_texts: Mapping[str, object]) -> LayerRow:
+        """The row of a layer that was scored, with its figures for new texts."""
+        known = {name: getattr(score, name) for name in cls.model_fields if hasattr(score, name)}
+        # There from the first version on, null where undefined.
+        return cls.model_validate({"r2_test": None, "accuracy_test": None, **known, **new_texts})
 
 
-class Summary(LayerBlock):
-    """The layer that the rule chose, and its main figures; see :class:`~ntps.moments.layer_score.LayerScore`.
+class Summary(LayerNewTexts, LayerBlock):
+    """The layer that the rule chose, and its main figures, as in its row.
 
     Attributes:
         rule: How it was chosen.
+        criterion: The figure that it is the best in.
+        chosen_cv: That figure for a layer that is chosen like this, on new texts: the figure of the best layer itself
+            flatters, because it was chosen for it.
+        equals: Names of the layers that cannot be told from it at 95 %.
+        cv_texts: How many texts were left out in turn.
+        majority_accuracy: Accuracy of always answering the most frequent class of the training texts.
+        majority: That class.
         few_texts: Whether in-sample figures flatter, because the texts are few for the rank.
     """
 
@@ -61,9 +79,14 @@ class Summary(LayerBlock):
     chance_area: Figure
     r2: Figure
     r2_adjusted: Figure
-    r2_test: Figure
-    accuracy_test: Figure
     few_texts: bool
+    criterion: str | None = None
+    chosen_cv: Figure = None
+    chosen_cv_interval: Interval = None
+    equals: Items[str] | None = None
+    cv_texts: int | None = None
+    majority_accuracy: Figure = None
+    majority: str | None = None
 
 
 class ChangeRow(Block):
@@ -125,10 +148,12 @@ class ScoreSettingsBlock(SettingsBlock):
         world_size: Number of processes.
         products: Whose float64 products the sums were made of: ``torch``, or ``numpy`` on AMD's processors, where
             OpenBLAS is faster than MKL.
+        cv_texts: Most texts that are left out in turn.
     """
 
     convention: str
     centered: bool
+    cv_texts: int | None = None
     world_size: int | None
     products: str | None = None
 
@@ -138,6 +163,7 @@ class ScoreFile(ResultFile):
 
     settings: ScoreSettingsBlock
     layers: Items[LayerRow]
+    all_layers: AllLayers | None = None
     summary: Summary
     change: ChangeBlock | None = None
     merged: Items[MergedPart] | None = None
@@ -157,23 +183,42 @@ class ScoreRecord(Record):
     result: ScoreFile
 
 
-def summarize(scores: Sequence[LayerScore]) -> Summary:
+def summarize(scores: Sequence[LayerScore], rows: Sequence[LayerRow], found: Validated, task: LabelsBlock) -> Summary:
     """The ``summary`` block: the chosen layer and its main figures.
 
-    The rule sees training texts only, so held-out figures of the chosen layer are honest. With too few texts for an
-    adjusted R², every layer fits perfectly and the last one is taken.
+    The rule sees training texts only, so held-out figures of the chosen layer are honest. Without figures for new
+    texts, adjusted R² chooses; with too few texts for that, every layer fits perfectly and the last one is taken.
+
+    Args:
+        scores: The layers.
+        rows: Their rows.
+        found: What is known about new texts.
+        task: Whose classes are counted.
     """
-    adjusted = {score.r2_adjusted: score for score in reversed(scores) if score.r2_adjusted is not None}
-    best = adjusted[max(adjusted)] if adjusted else scores[-1]
-    return Summary(
-        layer=best.layer,
-        name=best.name,
-        rule=RULE if adjusted else FALLBACK,
-        area=best.area,
-        chance_area=best.chance_area,
-        r2=best.r2,
-        r2_adjusted=best.r2_adjusted,
-        r2_test=best.r2_test,
-        accuracy_test=best.accuracy_test,
-        few_texts=theory.few_texts(best.texts, best.rank_pooled),
-    )
+    adjusted = {score.r2_adjusted: score.layer for score in reversed(scores) if score.r2_adjusted is not None}
+    chosen = adjusted[max(adjusted)] if adjusted else scores[-1].layer
+    rule = IN_SAMPLE if adjusted else FALLBACK
+    best: dict[str, object] = {}
+    if found.choice is not None and found.criterion is not None:
+        chosen, rule = found.choice.layer, RULES[found.criterion]
+        estimate, names = found.choice.estimate, {row.layer: row.name for row in rows}
+        best = {
+            "criterion": found.criterion,
+            "chosen_cv": estimate.value,
+            "chosen_cv_interval": None if estimate.low is None else (estimate.low, estimate.high),
+            "equals": tuple(names[layer] for layer in found.choice.equals),
+            "cv_texts": found.texts,
+        }
+    ((score, row),) = ((score, row) for score, row in zip(scores, rows, strict=True) if score.layer == chosen)
+    shown = {name: value for name, value in row if name in Summary.model_fields and name in row.model_fields_set}
+    few_texts = theory.few_texts(score.texts, score.rank_pooled)
+    return Summary.model_validate({**shown, **best, **_majority(task), "rule": rule, "few_texts": few_texts})
+
+
+def _majority(task: LabelsBlock) -> dict[str, object]:
+    """The most frequent class of the training texts, for classes."""
+    counts = task.class_counts
+    if task.target_kind != "classes" or counts is None:
+        return {}
+    most = max(range(len(counts)), key=counts.__getitem__)
+    return {"majority": task.label_names[most], "majority_accuracy": counts[most] / sum(counts)}

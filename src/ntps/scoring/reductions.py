@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -16,6 +16,9 @@ from ntps.moments.kernels import RaggedBatch
 from ntps.moments.layer_score import LayerScore
 from ntps.tasks.task import Task
 from ntps.theory import LinearProbe, PredictionSums
+from ntps.validation.cross_validation import CrossValidation
+from ntps.validation.held_out import HeldOut
+from ntps.validation.labels import Labels
 
 
 def collect_moments(
@@ -67,28 +70,68 @@ def collect_moments(
     return {**restored, **moments}, seconds
 
 
+@dataclass(frozen=True)
+class Probes:
+    """What is applied to held-out texts.
+
+    Attributes:
+        ols: The least-squares probe of each layer.
+        ridge: Its ridge probe; none without figures for new texts.
+        together: Each layer's part of the ridge probe of all layers.
+    """
+
+    ols: Mapping[int, LinearProbe]
+    ridge: Mapping[int, LinearProbe]
+    together: Mapping[int, LinearProbe]
+
+
+def probes_of(scores: Sequence[LayerScore], found: CrossValidation | None) -> Probes:
+    """The probes of layers that were scored and cross-validated."""
+    ols = {score.layer: score.probe for score in scores}
+    if found is None:
+        return Probes(ols, {}, {})
+    return Probes(ols, {layer: fit.probe for layer, fit in found.fits.items()}, found.together.parts)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What they came to.
+
+    Attributes:
+        ols: Residuals and hits of the least-squares probes, by layer.
+        ridge: Predictions of the ridge probes, if there are any.
+    """
+
+    ols: Mapping[int, PredictionSums]
+    ridge: HeldOut | None
+
+
 def evaluate_probes(
-    work: Pass, probes: dict[int, LinearProbe], store: Store = discard_pooled
-) -> tuple[dict[int, PredictionSums], tuple[float, float]]:
-    """Applies the probe of each layer to held-out texts as they stream by.
+    work: Pass, probes: Probes, labels: Labels, store: Store = discard_pooled
+) -> tuple[Seen, tuple[float, float]]:
+    """Applies probes of each layer to held-out texts as they stream by.
 
     Args:
         work: The pass over the held-out texts.
-        probes: The probe of each layer.
+        probes: The probes.
+        labels: Labels of the texts.
         store: Gets the pooled texts too.
 
     Returns:
-        Tallies by layer, and the seconds of :meth:`Pass.run`.
+        What was seen, and the seconds of :meth:`Pass.run`.
     """
-    shift = work.targets(work.plan[0])[0]
-    tallies = {layer: PredictionSums(shift) for layer in probes}
+    sums = {layer: PredictionSums(labels.targets[work.plan[0][0]]) for layer in probes.ols}
+    held_out = HeldOut(labels, probes.ridge, probes.together) if probes.ridge else None
 
     def reduce(layer: int, rows: RaggedBatch, targets: Tensor, texts: Batch) -> None:
-        tallies[layer].add(probes[layer].predict(rows.pooled.cpu().numpy()), targets.cpu().numpy())
+        pooled = rows.pooled.cpu().numpy()
+        sums[layer].add(probes.ols[layer].predict(pooled), targets.cpu().numpy())
+        if held_out is not None:
+            held_out.add(layer, texts, pooled)
         store(layer, texts, rows.pooled)
 
     seconds = work.run(reduce)
-    return tallies, seconds
+    return Seen(sums, held_out), seconds
 
 
 def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, PredictionSums], task: Task) -> list[LayerScore]:
@@ -102,6 +145,6 @@ def with_held_out(scores: Sequence[LayerScore], sums: Mapping[int, PredictionSum
     classes = task.kind == "classes"
     figures = [sums[score.layer] for score in scores]
     return [
-        replace(score, r2_test=each.r2, accuracy_test=each.accuracy if classes else None)
+        replace(score, r2_test_ols=each.r2, accuracy_test_ols=each.accuracy if classes else None)
         for score, each in zip(scores, figures, strict=True)
     ]

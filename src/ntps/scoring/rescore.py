@@ -18,7 +18,9 @@ from ntps.moments.layer_score import score_layers
 from ntps.options.layers import Layers
 from ntps.options.scoring import CurveOptions, ScoreSettings
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
-from ntps.scoring.stored_run import RelabelledRun, StoredRun
+from ntps.scoring.reductions import probes_of
+from ntps.scoring.stored_run import PooledLabels, RelabelledRun, StoredRun
+from ntps.scoring.validated import cross_validate_sample, validated
 from ntps.tasks.task import Task
 
 
@@ -29,6 +31,7 @@ def rescore_run(
     *,
     layers: Layers = None,
     test: bool = True,
+    texts: PooledLabels | None = None,
 ) -> ScoreRecord:
     """Scores layers from what a run left, one after the other in memory.
 
@@ -38,6 +41,7 @@ def rescore_run(
         curves: Which curves to report.
         layers: Layers such as ``0,3,-1``; all that were kept by default.
         test: Whether to give held-out figures.
+        texts: Pooled texts that are left out in turn; those that the run kept by default.
 
     Returns:
         The record that the run itself would have left, bit for bit where the labels are its own, but for times and
@@ -55,17 +59,28 @@ def rescore_run(
         pooling=then.pooling,
         max_length=then.max_length,
         test=then.test and test,
+        cv_texts=ScoreSettings.cv_texts if then.cv_texts is None else then.cv_texts,
         **chosen_curves,
     )
     chosen = _chosen(run, settings)
     labelled = run if task is None else RelabelledRun(run, task)
+    kept = texts or labelled.texts
+    with clock.phase("theory"):
+        probes = None if kept is None else cross_validate_sample(kept.read, chosen, kept.labels, settings.cv_texts)
+    penalties = None if probes is None else probes.penalties
     scores = []
     for layer in chosen:
         with clock.phase("statistics"):
             moments = labelled.moments(layer)
         with clock.phase("theory"):
-            (score,) = score_layers({layer: moments}, model.layer_names, **chosen_curves)
+            (score,) = score_layers({layer: moments}, model.layer_names, **chosen_curves, penalties=penalties)
         scores.append(labelled.with_held_out(score))
+    with clock.phase("theory"):
+        if probes is None:
+            found = labelled.validated(chosen)
+        else:
+            found = validated(probes, scores, model.layer_names, labelled.held_out(probes_of(scores, probes)))
+    rows = [LayerRow.of(score, found.layers.get(score.layer, {})) for score in scores]
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
     changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test}
     provenance = Provenance(
@@ -78,8 +93,9 @@ def rescore_run(
     result = ScoreFile.model_validate(
         {
             **envelope("score", provenance, clock),
-            "layers": [LayerRow.of(score) for score in scores],
-            "summary": summarize(scores),
+            "layers": rows,
+            "all_layers": found.together,
+            "summary": summarize(scores, rows, found, labelled.task),
             "warnings": [
                 *unused_rows(labelled.task, unusable=True),
                 *run.index.warnings,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import torch
 
 from ntps.checkpoint.checkpoint import Checkpoint
 from ntps.checkpoint.lock import clear_folder, left_behind
@@ -17,28 +16,39 @@ from ntps.checkpoint.owned_files import PARTS, erase
 from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
 from ntps.errors import InputError, NumericalError
-from ntps.files import MOMENTS, POOLED
+from ntps.files import MANIFEST, MOMENTS, POOLED, PROGRESS
 from ntps.forward.batch_plan import Shard
 from ntps.forward.out_of_memory import retry_smaller
-from ntps.forward.pooled_texts import PooledTexts
+from ntps.forward.pooled_texts import PooledTexts, read_pooled
 from ntps.forward.stream import Pass, discard_pooled
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
-from ntps.jobs.record import Provenance
-from ntps.jobs.session import RunSession, group_warnings
+from ntps.jobs.session import group_warnings
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore, score_layers
-from ntps.moments.products import products_library
 from ntps.moments.sums_folder import write_moments
 from ntps.options.scoring import ScoreSettings
 from ntps.scoring.adapter_change import change_block
-from ntps.scoring.exchange import join_moments, join_tallies, require_equal_across_processes, share_probes, share_record
+from ntps.scoring.exchange import (
+    join_moments,
+    join_pooled,
+    join_seen,
+    open_pooled,
+    require_equal_across_processes,
+    share_probes,
+    share_record,
+)
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
-from ntps.scoring.reductions import collect_moments, evaluate_probes, with_held_out
+from ntps.scoring.reductions import collect_moments, evaluate_probes, probes_of, with_held_out
+from ntps.scoring.score_session import ScoreSession
+from ntps.scoring.validated import Validated, cross_validate_sample, validated
 from ntps.tasks.task import Split, Task
+from ntps.validation.cross_validation import CrossValidation
+from ntps.validation.held_out import HeldOut
+from ntps.validation.labels import Labels
 
 Result = TypeVar("Result")
 
@@ -87,21 +97,13 @@ def run_score(
     return run.score(out, keep_moments, resume, overwrite)
 
 
-class _ScoreRun(RunSession):
-    settings: ScoreSettings
+class _ScoreRun(ScoreSession):
     whole: Mapping[str, Any]
     """What identifies the run, to the last option."""
     notes: tuple[str, ...] = ()
     largest: int | None = None
     baseline: ScoreRecord | None = None
     place: tuple[int, int] | None = None
-    pooled: Path | None = None
-
-    def __init__(
-        self, model: LanguageModel, task: Task, settings: ScoreSettings, reporter: Reporter | None, world: World
-    ) -> None:
-        super().__init__(model, task, settings, reporter)
-        self.world = world
 
     def score(self, out: Path | None, keep_moments: bool, resume: bool, overwrite: bool) -> ScoreRecord:
         run = require_equal_across_processes(self.world, self.identity(keep_moments))
@@ -118,41 +120,57 @@ class _ScoreRun(RunSession):
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
             self.follow(checkpoint.manifest.tokens_per_batch)
             self.largest = checkpoint.manifest.largest
-            if self.pooled is None:
+        store = self.pooled_texts(out, checkpoint)
+        if out is not None and store is None:
+            erase(out, PARTS)
+        try:
+            moments = self.collect(out, checkpoint, keep_moments, store)
+        except BaseException:
+            if out is not None and self.world.alone and not (out / PROGRESS / MANIFEST).exists():
+                # Nothing says how many of its rows are there.
                 erase(out, PARTS)
-        moments = self.collect(out, checkpoint, keep_moments)
-        scores = self.closed_forms(moments)
+            raise
+        probes = None if store is None or self.world.rank else self.cross_validate(store)
+        scores = self.closed_forms(moments, probes)
+        held_out = None
         if self.test is not None and self.test_tokens is not None:
-            scores = self.held_out(scores, self.test, self.test_tokens)
-        return self.finish(scores, out, checkpoint)
+            scores, held_out = self.held_out(scores, probes, self.test, self.test_tokens)
+        with self.clock.phase("theory"):
+            found = validated(probes, scores, self.model.layer_names, held_out)
+        return self.finish(scores, found, out, checkpoint)
 
-    def collect(self, out: Path | None, checkpoint: Checkpoint | None, keep_moments: bool) -> dict[int, Moments]:
+    def collect(
+        self, out: Path | None, checkpoint: Checkpoint | None, keep_moments: bool, store: PooledTexts | None
+    ) -> dict[int, Moments]:
         """The moments of all texts, in the first process and on its disk; none in the others."""
-        pooled = self.pooled and PooledTexts(
-            len(self.task.train), self.pooled / "train", resumed=bool(checkpoint and checkpoint.manifest.sums_path)
-        )
-        if checkpoint and pooled:
-            checkpoint.before_commit = pooled.sync
         if checkpoint is None or not checkpoint.manifest.complete:
             shard = checkpoint.manifest.shard if checkpoint else Shard(self.world.rank, self.world.size)
             work = self.work(self.task.train, self.tokens, "train texts", shard)
+            if store is not None:
+                open_pooled(self.world, store, self.layers, self.model.hidden_size)
+                if checkpoint is not None:
+                    checkpoint.before_commit = store.sync
+            keep = discard_pooled if store is None else store.put
             with self.world.checked_batches():
                 moments, seconds = self.within_memory(
-                    lambda work: collect_moments(
-                        work, self.task.outputs, checkpoint, self.world.check, pooled.put if pooled else discard_pooled
-                    ),
+                    lambda work: collect_moments(work, self.task.outputs, checkpoint, self.world.check, keep),
                     work,
                     checkpoint,
                 )
             self.count(seconds)
             with self.clock.phase("statistics"):
+                if store is not None:
+                    join_pooled(self.world, store, work.plan, shard)
                 moments = self.join(moments, out, checkpoint, keep_moments, len(work.plan))
         else:
             moments = checkpoint.restore()
+            if store is not None and not self.pooled and self.world.rank == 0:
+                store.open(self.layers, self.model.hidden_size)
         if checkpoint is not None and self.world.rank:
             checkpoint.leave()
-        if pooled:
-            pooled.finish(self.layers, self.provenance().to_dict())
+        if store is not None and self.pooled:
+            labels = Labels.of(self.task, self.task.train).to_arrays()
+            store.finish(self.layers, self.provenance().to_dict(), labels)
         return moments
 
     def join(
@@ -183,30 +201,45 @@ class _ScoreRun(RunSession):
         self.world.barrier()
         return {} if self.world.rank else moments
 
-    def closed_forms(self, moments: dict[int, Moments]) -> list[LayerScore]:
+    def cross_validate(self, store: PooledTexts) -> CrossValidation | None:
+        """Probes of pooled texts, in the first process."""
+        arrays = read_pooled(self.pooled / "train") if self.pooled else store.arrays
+        advance = self.reporter.start("probes", len(self.layers), "layers")
+        labels = Labels.of(self.task, self.task.train)
+        with self.clock.phase("theory"):
+            return cross_validate_sample(arrays.__getitem__, self.layers, labels, self.settings.cv_texts, advance)
+
+    def closed_forms(self, moments: dict[int, Moments], probes: CrossValidation | None) -> list[LayerScore]:
         advance = self.reporter.start("closed forms", len(self.layers), "layers")
         scores = []
         form = self.settings.convention, self.settings.centered
+        penalties = None if probes is None else probes.penalties
         with self.clock.phase("theory"):
-            for score in score_layers(moments, self.model.layer_names, *form):
+            for score in score_layers(moments, self.model.layer_names, *form, penalties):
                 scores.append(score)
                 advance(1)
         return scores
 
-    def held_out(self, scores: Sequence[LayerScore], split: Split, tokens: TokenizedTexts) -> list[LayerScore]:
+    def held_out(
+        self, scores: Sequence[LayerScore], probes: CrossValidation | None, split: Split, tokens: TokenizedTexts
+    ) -> tuple[list[LayerScore], HeldOut | None]:
         shape = (self.model.hidden_size, self.task.outputs)
-        probes = share_probes(self.world, {score.layer: score.probe for score in scores}, self.layers, shape)
+        fitted = None if self.world.rank else probes_of(scores, probes)
+        shared = share_probes(self.world, fitted, self.layers, shape)
         work = self.work(split, tokens, "test texts", Shard(self.world.rank, self.world.size))
-        pooled = self.pooled and PooledTexts(len(split), self.pooled / "test")
-        store = pooled.put if pooled else discard_pooled
-        tallies, seconds = self.within_memory(lambda work: evaluate_probes(work, probes, store), work)
+        store = PooledTexts(len(split), self.pooled / "test") if self.pooled else None
+        keep = discard_pooled if store is None else store.put
+        labels = Labels.of(self.task, split)
+        seen, seconds = self.within_memory(lambda work: evaluate_probes(work, shared, labels, keep), work)
         self.count(seconds)
-        if pooled:
-            pooled.finish(self.layers, self.provenance().to_dict())
-        join_tallies(self.world, tallies)
-        return with_held_out(scores, tallies, self.task)
+        if store is not None:
+            store.finish(self.layers, self.provenance().to_dict(), labels.to_arrays())
+        join_seen(self.world, seen)
+        return with_held_out(scores, seen.ols, self.task), seen.ridge
 
-    def finish(self, scores: list[LayerScore], out: Path | None, checkpoint: Checkpoint | None) -> ScoreRecord:
+    def finish(
+        self, scores: list[LayerScore], new_texts: Validated, out: Path | None, checkpoint: Checkpoint | None
+    ) -> ScoreRecord:
         """Writes the record in the first process; all return it."""
         notes = list(checkpoint.manifest.notes) if checkpoint else []
         if self.largest is not None:
@@ -219,7 +252,7 @@ class _ScoreRun(RunSession):
         record = None
         if self.world.rank == 0:
             curves = pd.concat([score.to_frame() for score in scores], ignore_index=True)
-            record = ScoreRecord(self.result(scores), curves)
+            record = ScoreRecord(self.result(scores, new_texts), curves)
             if self.baseline is not None:
                 change = change_block(self.baseline, record, self.place)
                 record = replace(record, result=record.result.model_copy(update={"change": change}))
@@ -241,38 +274,14 @@ class _ScoreRun(RunSession):
 
         return retry_smaller(lambda largest: attempt(replace(work, largest=largest)), self.largest, smaller)
 
-    def identity(self, keep_moments: bool) -> dict[str, Any]:
-        """What must be the same for a run to be continued."""
-        settings = {n: value for n, value in self.settings.to_dict().items() if n not in self.settings.not_hashed}
-        return {
-            **{f"model {name}": value for name, value in self.described.to_dict().items()},
-            "dtype": self.dtype,
-            **self.run_identity(settings),
-            "layers": list(self.layers),
-            "moments": "keep" if keep_moments else "drop",
-            "pooled": "keep" if self.pooled else "drop",
-        }
-
-    def provenance(self) -> Provenance:
-        found = super().provenance()
-        conditions = {"world_size": self.world.size, "products": products_library(self.model.device)}
-        return found.model_copy(update={"settings": found.settings.model_copy(update=conditions)})
-
-    def conditions(self) -> dict[str, Any]:
-        """What moves the last bits of the sums."""
-        return {
-            "device": self.model.device.type,
-            "threads": torch.get_num_threads(),
-            "processes": self.world.size,
-            "products": products_library(self.model.device),
-        }
-
-    def result(self, scores: Sequence[LayerScore]) -> ScoreFile:
+    def result(self, scores: Sequence[LayerScore], new_texts: Validated) -> ScoreFile:
+        rows = [LayerRow.of(score, new_texts.layers.get(score.layer, {})) for score in scores]
         return ScoreFile.model_validate(
             {
                 **envelope("score", self.provenance(), self.clock),
-                "layers": [LayerRow.of(score) for score in scores],
-                "summary": summarize(scores),
+                "layers": rows,
+                "all_layers": new_texts.together,
+                "summary": summarize(scores, rows, new_texts, self.described_task),
                 "warnings": [
                     *unused_rows(self.described_task, unusable=True),
                     *self.notes,
@@ -281,12 +290,3 @@ class _ScoreRun(RunSession):
                 ],
             }
         )
-
-    def warnings(self) -> Iterator[str]:
-        """What a reader must know, each thing once."""
-        if not self.check.causal:
-            yield (
-                f"{self.model.architecture} is not causal (later tokens change earlier states): nothing about it is "
-                "autoregressive, and its scores compare with no causal model's"
-            )
-        yield from super().warnings()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from ntps.errors import InputError
 from ntps.files import INDEX, MOMENTS, POOLED, RESULT
-from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_pooled
+from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_labels, read_pooled
 from ntps.jobs.blocks import TaskBlock
 from ntps.jobs.provenance import relabel_task
 from ntps.jobs.record import Provenance
@@ -20,9 +21,16 @@ from ntps.json_files import Items, read_json
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_folder import SumsIndex, read_layer_moments
-from ntps.scoring.record import LayerRow, MergedPart, ScoreRecord, ScoreSettingsBlock
+from ntps.scoring.record import LayerRow, MergedPart, ScoreFile, ScoreRecord, ScoreSettingsBlock
+from ntps.scoring.reductions import Probes
+from ntps.scoring.validated import AllLayers, LayerNewTexts, Validated
 from ntps.tasks.task import Split, Task
 from ntps.theory import PredictionSums
+from ntps.validation.choice import LayerChoice
+from ntps.validation.cross_validation import Read
+from ntps.validation.held_out import HeldOut
+from ntps.validation.judged import Estimate
+from ntps.validation.labels import Labels
 
 REMEDY = "compute the moments again"
 
@@ -34,6 +42,19 @@ class StoredIndex(Provenance, SumsIndex):
     layers: Items[int]
     warnings: Items[str]
     merged: Items[MergedPart] | None = None
+
+
+@dataclass(frozen=True)
+class PooledLabels:
+    """Pooled texts that were kept, with their labels.
+
+    Attributes:
+        read: Pooled texts of a layer.
+        labels: Labels of the texts.
+    """
+
+    read: Read
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class StoredRun:
     @property
     def warnings(self) -> list[str]:
         """What a reader must know of the labels."""
-        if self.task.test is None or self._held_out:
+        if self.task.test is None or self._rows:
             return []
         return [f"there are no held-out figures, because the run in {self.folder} has not come to its end"]
 
@@ -100,9 +121,56 @@ class StoredRun:
         return moments
 
     def with_held_out(self, score: LayerScore) -> LayerScore:
-        """The score of a layer with its held-out figures, which depend on no choice of curves."""
-        row = self._held_out.get(score.layer) if self.test else None
-        return score if row is None else replace(score, r2_test=row.r2_test, accuracy_test=row.accuracy_test)
+        """The score of a layer with the held-out figures of least squares, which depend on no choice of curves."""
+        row = self._rows.get(score.layer) if self.test else None
+        if row is None:
+            return score
+        # Older versions knew no other probe.
+        figures = (row.r2_test_ols, row.accuracy_test_ols) if row.cross_validated else (row.r2_test, row.accuracy_test)
+        return replace(score, r2_test_ols=figures[0], accuracy_test_ols=figures[1])
+
+    @property
+    def texts(self) -> PooledLabels | None:
+        """The pooled training texts with their labels, if both were kept."""
+        folder = self.folder / POOLED / "train"
+        if not (folder / INDEX).exists():
+            return None
+        arrays = self.pooled("train")
+        labels = Labels.of_arrays(self.index.task.target_kind, partial(read_labels, folder))
+        return None if labels is None else PooledLabels(arrays.__getitem__, labels)
+
+    def validated(self, layers: Sequence[int]) -> Validated:
+        """What the run found to hold for new texts, as far as that depends on no other layer than these."""
+        rows = {
+            layer: self._rows[layer].figures(LayerNewTexts, test=self.test) for layer in layers if layer in self._rows
+        }
+        summary = None if self._result is None else self._result.summary
+        if self._result is None or summary is None or summary.criterion is None or len(rows) < len(layers):
+            return Validated(rows)
+        criterion = summary.criterion
+        if len(self._rows) == len(layers):
+            indices = {row.name: row.layer for row in self._result.layers}
+            ends = summary.chosen_cv_interval or (None, None)
+            equals = tuple(indices[name] for name in summary.equals or ())
+            choice: LayerChoice | None = LayerChoice(summary.layer, Estimate(summary.chosen_cv, *ends), equals)
+            together = self._result.all_layers
+        else:
+            # What a layer chosen among fewer reaches was not measured then.
+            figures = {layer: getattr(self._rows[layer], f"{criterion}_cv") for layer in layers}
+            known = {layer: figure for layer, figure in figures.items() if figure is not None}
+            choice = LayerChoice(max(known, key=known.__getitem__), Estimate(None), ()) if known else None
+            together = None
+        if together is not None and not self.test:
+            together = AllLayers.model_validate(together.figures(AllLayers, test=False))
+        return Validated(rows, together, choice, criterion, summary.cv_texts or 0)
+
+    def held_out(self, probes: Probes) -> HeldOut | None:
+        """What ridge probes predict for the pooled test texts, if those were kept with their labels."""
+        folder = self.folder / POOLED / "test"
+        if self.task.test is None or not self._rows or not (folder / INDEX).exists():
+            return None
+        labels = Labels.of_arrays(self.task.target_kind, partial(read_labels, folder))
+        return None if labels is None else predict_held_out(self.pooled("test"), labels, probes)
 
     def pooled(self, part: str) -> PooledArrays:
         """Pooled texts by layer of a part, ``train`` or ``test``.
@@ -125,10 +193,12 @@ class StoredRun:
         return arrays
 
     @cached_property
-    def _held_out(self) -> dict[int, LayerRow]:
-        if not (self.folder / RESULT).exists():
-            return {}
-        return {row.layer: row for row in ScoreRecord.read(self.folder).result.layers}
+    def _result(self) -> ScoreFile | None:
+        return ScoreRecord.read(self.folder).result if (self.folder / RESULT).exists() else None
+
+    @property
+    def _rows(self) -> dict[int, LayerRow]:
+        return {} if self._result is None else {row.layer: row for row in self._result.layers}
 
 
 class RelabelledRun:
@@ -168,13 +238,37 @@ class RelabelledRun:
             )
         return relabelled(moments, pooled, self._targets)
 
+    @property
+    def texts(self) -> PooledLabels:
+        """The pooled training texts with the other labels."""
+        return PooledLabels(self._pooled.__getitem__, Labels.of(self._task, self._task.train))
+
+    def validated(self, layers: Sequence[int]) -> Validated:
+        """Nothing is known about these labels yet."""
+        return Validated()
+
+    def held_out(self, probes: Probes) -> HeldOut | None:
+        """What ridge probes predict for the pooled test texts."""
+        if not self._test or self._task.test is None:
+            return None
+        return predict_held_out(self._test, Labels.of(self._task, self._task.test), probes)
+
     def with_held_out(self, score: LayerScore) -> LayerScore:
-        """The score of a layer with its held-out figures."""
+        """The score of a layer with the held-out figures of least squares."""
         if not self._test or self._task.test is None:
             return score
         predicted, targets = score.probe.predict(self._test[score.layer]), self._task.targets(self._task.test.labels)
         sums = PredictionSums.of(predicted, targets)
-        return replace(score, r2_test=sums.r2, accuracy_test=sums.accuracy if self._task.kind == "classes" else None)
+        accuracy = sums.accuracy if self._task.kind == "classes" else None
+        return replace(score, r2_test_ols=sums.r2, accuracy_test_ols=accuracy)
+
+
+def predict_held_out(pooled: PooledArrays, labels: Labels, probes: Probes) -> HeldOut:
+    """What ridge probes predict for pooled texts."""
+    held_out = HeldOut(labels, probes.ridge, probes.together)
+    for layer in probes.ridge:
+        held_out.add(layer, np.arange(len(labels)), np.asarray(pooled[layer]))
+    return held_out
 
 
 def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:

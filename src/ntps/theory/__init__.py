@@ -16,7 +16,9 @@ from ntps.theory.all_layers import (
     sampled_kernel,
 )
 from ntps.theory.bootstrap import (
+    WIDENING,
     Choice,
+    Figure,
     Intervals,
     balanced_accuracy,
     certain_share,
@@ -78,8 +80,10 @@ __all__ = [
     "LEVELS",
     "PENALTIES",
     "TEXTS_PER_DIMENSION",
+    "WIDENING",
     "Choice",
     "Factor",
+    "Figure",
     "Intervals",
     "LayersProbe",
     "LeftOut",

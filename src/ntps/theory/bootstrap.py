@@ -151,10 +151,10 @@ def _mean_precision(
     return np.asarray(total / np.where(labels > 0, labels, np.nan))
 
 
-def intervals(figure: Figure, weights: Float64[Array, "draws texts"]) -> Intervals:
-    """Percentile intervals of each layer's figure."""
+def intervals(figure: Figure, weights: Float64[Array, "draws texts"], widening: float = WIDENING) -> Intervals:
+    """Percentile intervals of each layer's figure, made wider than the spread of the draws by a factor."""
     value = figure(np.ones((1, weights.shape[1])))[0]
-    low, high = _ends(figure(weights), value)
+    low, high = _ends(figure(weights), value, widening)
     return Intervals(value, low, high)
 
 

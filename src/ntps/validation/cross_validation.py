@@ -1,0 +1,111 @@
+"""All probes of a run: one of each layer, and one of all layers together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64
+from threadpoolctl import threadpool_limits
+
+from ntps.validation.all_layers import AllLayersFit, fit_all_layers
+from ntps.validation.area import Area, layer_area
+from ntps.validation.choice import LayerChoice, choose_layer
+from ntps.validation.judged import Array, Estimate, estimates
+from ntps.validation.labels import Labels
+from ntps.validation.layer_fit import LayerFit, Pooled, fit_layer
+
+Read = Callable[[int], Pooled]
+"""Pooled texts of a layer."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Pooled texts of every layer with their labels, and the probes of them.
+
+    Attributes:
+        read: Pooled texts of a layer.
+        labels: Their labels.
+        fits: The probe of each layer.
+        together: The probe of all layers.
+    """
+
+    read: Read
+    labels: Labels
+    fits: Mapping[int, LayerFit]
+    together: AllLayersFit
+
+    @property
+    def penalties(self) -> dict[int, float]:
+        """The penalty of each layer's probe per text."""
+        return {layer: fit.penalty_per_text for layer, fit in self.fits.items()}
+
+    @property
+    def choice(self) -> LayerChoice | None:
+        """The best layer."""
+        return choose_layer(list(self.fits), [fit.judged for fit in self.fits.values()], self.labels)
+
+    def estimates(self) -> tuple[dict[int, dict[str, Estimate]], dict[str, Estimate]]:
+        """Every figure of the probe of each layer, and of that of all layers."""
+        found = {layer: estimates(fit.judged, self.labels, refitted=True) for layer, fit in self.fits.items()}
+        return found, estimates(self.together.judged, self.labels, refitted=True)
+
+    def areas(
+        self, directions: Mapping[int, tuple[Float64[Array, "dims directions"], Float64[Array, " directions"]]]
+    ) -> dict[int, Area]:
+        """What next-token directions keep in each layer.
+
+        Args:
+            directions: V of each layer, and the share of the objective that its first k columns carry.
+        """
+
+        def of(layer: int) -> Area:
+            return layer_area(self._features(layer), self.fits[layer], self.labels, *directions[layer])
+
+        with _layers_at_once() as pool:
+            return dict(zip(directions, pool.map(of, directions), strict=True))
+
+    def _features(self, layer: int) -> Float64[Array, "texts dims"]:
+        return self.fits[layer].standardization.apply(self.read(layer))
+
+
+def cross_validate(
+    read: Read,
+    layers: Sequence[int],
+    labels: Labels,
+    resolution: float,
+    advance: Callable[[int], None] = lambda _layers: None,
+) -> CrossValidation | None:
+    """Fits every probe; None where nothing can be left out, because fewer than two texts stand for themselves.
+
+    Args:
+        read: Pooled texts of a layer; of as many layers as there are threads, they are held at once.
+        layers: The layers, ascending.
+        labels: Labels of the texts.
+        resolution: Relative rounding of the pooled texts.
+        advance: Told of each layer that is done.
+    """
+    if labels.units < 2:
+        return None
+    # Before threads ask for them at once.
+    _ = labels.folds, labels.parts
+
+    def fit(layer: int) -> LayerFit:
+        found = fit_layer(read(layer), labels, resolution)
+        advance(1)
+        return found
+
+    with _layers_at_once() as pool:
+        fits = dict(zip(layers, pool.map(fit, layers), strict=True))
+    together = fit_all_layers(lambda layer: fits[layer].standardization.apply(read(layer)), fits, labels)
+    return CrossValidation(read, labels, fits, together)
+
+
+@contextmanager
+def _layers_at_once() -> Iterator[ThreadPoolExecutor]:
+    """One thread a layer, and none within: results then do not depend on how many there are."""
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        yield pool
