@@ -59,7 +59,8 @@ def layer_table(result: ScoreFile) -> Table:
     table = plain_table([*(title for title, _ in shown), "area", "random", "ntps"], _caption(result, criterion))
     for row in result.layers:
         mark, style = (" ←", "bold") if row.layer == result.summary.layer else ("", None)
-        area = (_with_interval(row, "area_cv"), three_decimals(row.chance_area_cv), three_decimals(row.ntps_share95))
+        chance = "–" if row.chance_area_cv is None else f"{row.chance_area_cv:.2f}"
+        area = (_with_interval(row, "area_cv"), chance, three_decimals(row.ntps_share95))
         table.add_row(f"{row.name}{mark}", *(_with_interval(row, key) for _, key in shown), *area, style=style)
     if result.all_layers is not None and len(result.layers) > 1:
         table.add_row("all layers", *(_with_interval(result.all_layers, key) for _, key in shown), "", "", "")

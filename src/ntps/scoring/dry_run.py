@@ -81,6 +81,7 @@ def estimate_score(
     for bound, place in (("least", 1), ("most", 2)):
         seconds[bound] = seconds["closed_forms"] + runs / processes * sum(whole[place] for whole in wholes.values())
     sums = packed_bytes(model.hidden_size, c, layers)
+    left_out = min(len(task.train), settings.cv_texts)
     rows = layers * model.hidden_size * sum(len(work.tokens) for work in passes.values())
     return {
         **{name: value for name, value in run.provenance().to_dict().items() if name != "settings_hash"},
@@ -94,8 +95,8 @@ def estimate_score(
         "disk_bytes": {
             "moments": sums * keep_moments,
             "pooled": FLOAT * rows * keep_pooled,
-            # While a checkpoint is written, the one before is still there.
-            "progress": 2 * sums,
+            # While a checkpoint is written, the one before is still there; and so are the texts to be left out.
+            "progress": 2 * sums + (0 if keep_pooled else FLOAT // 2 * layers * model.hidden_size * left_out),
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": [*unused_rows(run.described_task, unusable=True), *run.warnings()],
