@@ -135,8 +135,8 @@ def test_held_out_figures_are_those_of_scikit_learn(run: RealRun) -> None:
     fit = LinearRegression().fit(oracle.pool(run.states[3]), run.targets)
     predicted, y = fit.predict(np.array(held_out)), task.targets(task.test.labels)
     row = result.layers.iloc[0]
-    assert row["r2_test"] == pytest.approx(r2_score(y, predicted, multioutput="variance_weighted"), abs=1e-8)
-    assert row["accuracy_test"] == (predicted.argmax(axis=1) == task.test.labels).mean()
+    assert row["r2_test_ols"] == pytest.approx(r2_score(y, predicted, multioutput="variance_weighted"), abs=1e-8)
+    assert row["accuracy_test_ols"] == (predicted.argmax(axis=1) == task.test.labels).mean()
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-6), ("float32", 1e-4)])

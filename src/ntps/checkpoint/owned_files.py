@@ -30,7 +30,8 @@ RESULTS = (
 """A result with its statistics, as patterns of files like all that follows."""
 SAMPLE = "progress/pooled/layer.[0-9]*.npy.part"
 """Pooled texts that are left out in turn, for as long as the run lasts."""
-PARTS = ("pooled/*/layer.[0-9]*.npy.part", SAMPLE)
+KEPT_PARTS = "pooled/*/layer.[0-9]*.npy.part"
+PARTS = (KEPT_PARTS, SAMPLE)
 """Pooled texts that still lack rows, or that are not kept: they belong to the run that is going on."""
 PROCESS = ("ledger.json", *(f"{sums}/{name}" for sums in ("batch.[0-9]*", "whole") for name in LAYERS))
 """The progress of one process, the manifest first: without it the rest means nothing."""

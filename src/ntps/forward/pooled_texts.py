@@ -235,7 +235,7 @@ def read_labels(folder: Path, name: str) -> NDArray[Any] | None:
     """
     path, remedy = folder / f"{name}.npy", "score the model again with `keep_pooled`"
     index = read_json(folder / INDEX, PooledIndex, remedy)
-    if path.name not in (index.digests or {}):
+    if not path.exists() and path.name not in (index.digests or {}):
         return None
     require_digest(path, index.digests, remedy)
     array: NDArray[Any] = np.load(path, allow_pickle=False)

@@ -12,7 +12,7 @@ import pandas as pd
 from ntps.checkpoint.checkpoint import Checkpoint
 from ntps.checkpoint.lock import clear_folder, left_behind
 from ntps.checkpoint.manifest import Manifest
-from ntps.checkpoint.owned_files import PARTS, erase
+from ntps.checkpoint.owned_files import KEPT_PARTS, PARTS, erase
 from ntps.checkpoint.resume import open_progress
 from ntps.distributed.world import World
 from ntps.errors import InputError, NumericalError
@@ -121,8 +121,9 @@ class _ScoreRun(ScoreSession):
             self.follow(checkpoint.manifest.tokens_per_batch)
             self.largest = checkpoint.manifest.largest
         store = self.pooled_texts(out, checkpoint)
-        if out is not None and store is None:
-            erase(out, PARTS)
+        if out is not None and self.pooled is None:
+            # Of a run that was to keep all, and was discarded.
+            erase(out, [KEPT_PARTS])
         try:
             moments = self.collect(out, checkpoint, keep_moments, store)
         except BaseException:
