@@ -55,6 +55,13 @@ def test_a_definition_says_models_tasks_and_settings() -> None:
     assert study.measurements["score"].layers == "0,-1"
 
 
+def test_a_task_is_loaded_with_all_that_its_definition_says() -> None:
+    entry = {"id": "a/b", "text_columns": ["x"], "label_column": "y", "group_column": "z", "config": "c", "seed": 3}
+    (task,) = parse_study(define(tasks=[{**entry, "train_texts": 5, "test_texts": 2}]), "g").tasks
+    del entry["id"]
+    assert task.loading == {**entry, "text_columns": ("x",), "limit": 5, "limit_test": 2}
+
+
 def test_short_and_long_names_of_a_model_share_a_folder() -> None:
     names = [parse_study(define(models=[name]), "g").models[0].name for name in ("Qwen2-0.5B", "Qwen/Qwen2-0.5B")]
     assert names[0] == names[1]
@@ -267,6 +274,8 @@ def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
         # Without groups it is that of earlier versions, which knew of none.
         (run,) = plan_runs(study, tmp_path)
         assert ("group_column" in run.identity["task"]) == known and (run.digest == first[0]) != known
+        of_first = {"name", "text_columns", "label_column", "config", "train_texts", "test_texts", "seed", "texts"}
+        assert run.identity["task"].keys() - {"group_column"} == of_first
     task.write_text(task.read_text() + task.read_text().splitlines()[0] + "\n")
     changed = identities(model, task)
     assert changed != first

@@ -164,16 +164,7 @@ def _texts(task: TaskSpec, data_dir: str | None) -> Texts | None:
         train, test = entry.hub_rows
         return Texts(min(train, task.train_texts or train), min(test, task.test_texts or test), TOKENS_PER_TEXT)
     try:
-        loaded = load_task(
-            task.id,
-            text_columns=task.text_columns,
-            label_column=task.label_column,
-            group_column=task.group_column,
-            limit=task.train_texts,
-            limit_test=task.test_texts,
-            seed=task.seed,
-            data_dir=data_dir,
-        )
+        loaded = load_task(task.id, **task.loading, data_dir=data_dir)
     except InputError:
         # The run will say it, and be recorded as failed.
         return None

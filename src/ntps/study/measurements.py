@@ -47,18 +47,7 @@ class ModelTaskCache:
     def task(self, spec: Any) -> Task:
         """The task of a :class:`~ntps.study.specs.TaskSpec`."""
         if self._task is None or self._task[0] != spec:
-            loaded = load_task(
-                spec.id,
-                text_columns=spec.text_columns,
-                label_column=spec.label_column,
-                group_column=spec.group_column,
-                config=spec.config,
-                limit=spec.train_texts,
-                limit_test=spec.test_texts,
-                seed=spec.seed,
-                data_dir=self._data_dir,
-            )
-            self._task = (spec, loaded)
+            self._task = (spec, load_task(spec.id, **spec.loading, data_dir=self._data_dir))
         return self._task[1]
 
     def forget_model(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,8 @@ from ntps.tasks.registry import REGISTRY
 
 PROSE = (".md", ".gitattributes", ".gitignore")
 """Files beside a model that do not change it."""
+FIRST = ("name", "text_columns", "label_column", "config", "train_texts", "test_texts", "seed")
+"""What the first version compared of a task; with the defaults of all later fields, a run is the same as its."""
 
 
 def plan_runs(study: Study, results: Path, data_dir: str | None = None) -> list[Run]:
@@ -80,11 +82,9 @@ def _model_identity(model: ModelSpec) -> dict[str, Any]:
 
 
 def _task_identity(task: TaskSpec, data_dir: str | None) -> dict[str, Any]:
-    identity = asdict(task)
-    del identity["id"]
-    if task.group_column is None:
-        # Runs of earlier versions know of no groups.
-        del identity["group_column"]
+    values = {each.name: getattr(task, each.name) for each in fields(task) if each.name != "id"}
+    defaults = {each.name: each.default for each in fields(task)}
+    identity = {name: value for name, value in values.items() if name in FIRST or value != defaults[name]}
     path = local_task(task, data_dir)
     embedded = task.id == EMBEDDED_TASK and path is None
     # The texts of the embedded task come with ntps.

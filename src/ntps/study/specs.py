@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,6 +12,7 @@ from ntps.models.devices import check_device_name
 from ntps.models.load import DTYPES
 from ntps.models.registry import EMBEDDED
 from ntps.options.limits import check_choice, check_number, check_seed
+from ntps.options.shared import TaskOptions
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.names import file_name
 
@@ -94,6 +95,13 @@ class TaskSpec:
         check_number("train_texts", self.train_texts, at_least=1, optional=True)
         check_number("test_texts", self.test_texts, at_least=1, optional=True)
         check_seed("seed", self.seed)
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """What :func:`ntps.load_task` is given besides ``id``: the fields that it knows, and both limits."""
+        known = {each.name for each in fields(TaskOptions)}
+        chosen = {each.name: getattr(self, each.name) for each in fields(self) if each.name in known}
+        return {**chosen, "limit": self.train_texts, "limit_test": self.test_texts}
 
 
 @dataclass(frozen=True)
