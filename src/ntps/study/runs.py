@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ntps.checkpoint.owned_files import LOCK, PARTS, PASS, RESULTS, direct, eras
 from ntps.errors import InputError, NtpsError
 from ntps.files import RESULT, write_json
 from ntps.jobs.progress import Reporter
+from ntps.options.probing import ProbeSettings
 from ntps.study.measurements import MEASUREMENTS, ModelTaskCache
 from ntps.study.specs import ModelSpec, TaskSpec
 from ntps.study.status import Overwrite, Status
@@ -102,7 +103,7 @@ class Outcome:
 def run_state(run: Run) -> State:
     """What a run's folder says about it."""
     known = _read(run.folder / RUN)
-    mine = known.get("digest") == run.digest
+    mine = _is_of(known, run)
     if (run.folder / RESULT).exists():
         result = _read(run.folder / RESULT)
         if not mine:
@@ -112,7 +113,7 @@ def run_state(run: Run) -> State:
             seconds = result.get("timing", {}).get("total")
             return State(Status.done, seconds=seconds)
     failure = _read(run.folder / FAILURE)
-    if mine and failure.get("digest") == run.digest:
+    if mine and failure.get("digest") in (run.digest, known.get("digest")):
         return State(Status.failed, str(failure.get("sentence")), failure.get("seconds"))
     return State(Status.interrupted if mine else Status.missing)
 
@@ -220,6 +221,25 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_of(known: Mapping[str, Any], run: Run) -> bool:
+    """Whether ``run.json`` names a run; earlier versions wrote a probe's default there if a study spelled it out."""
+    if known.get("digest") == run.digest:
+        return True
+    if not isinstance(run.settings, ProbeSettings):
+        return False
+    defaults = asdict(type(run.settings.probe)())
+    then, now = (_spelled_out(identity, defaults) for identity in (known.get("identity"), run.identity))
+    return then is not None and then == json.loads(json.dumps(now))
+
+
+def _spelled_out(identity: Any, defaults: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An identity with defaults in the place of settings that are None; None if it is no identity."""
+    if not isinstance(identity, dict) or not isinstance(settings := identity.get("settings"), dict):
+        return None
+    unset = {name: value for name, value in defaults.items() if settings.get(name) is None}
+    return {**identity, "settings": {**settings, **unset}}
 
 
 def _difference(then: Any, now: Mapping[str, Any]) -> str:
