@@ -460,10 +460,11 @@ def test_models_accepts_v_too(run: Run) -> None:
     assert run("models", "-v").status == 0
 
 
-@pytest.mark.parametrize("command", [[], ["score"], ["tasks"], ["models"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["score"], ["probe"], ["finetune"], ["tasks"], ["models"], ["doctor"]])
 def test_every_command_has_help(command: list[str], run: Run) -> None:
     done = run(*command, "--help")
     assert done.status == 0 and "Usage" in done.out and done.err == ""
+    assert "Python" not in done.out
 
 
 def test_tasks_lists_the_papers_twelve_and_our_own(run: Run) -> None:

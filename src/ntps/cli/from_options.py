@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
@@ -96,7 +97,7 @@ def _option(kind: Any, each: Field[Any], hint: Any, meaning: str, default: objec
 
 
 def _help(meaning: str, hint: object) -> str:
-    plain = " ".join(meaning.replace("``", "").split())
+    plain = re.sub(r"[,;] in Python also [^;.]*", "", " ".join(meaning.replace("``", "").split()))
     return f"{plain} Repeat it for several." if hint == list[str] | None else plain
 
 
