@@ -160,12 +160,25 @@ def test_numbers_of_numpy_are_numbers_of_methods_too() -> None:
         ({"max_length": [5]}, r"^`max_length` must be at least 1, not \[5\]$"),
         ({"tokens_per_batch": True}, "^`tokens_per_batch` must be at least 1, not True$"),
         ({"test": "no"}, "^`test` must be True or False, not 'no'$"),
-        ({"text_columns": "text"}, r"^`text_columns` must be a list of names, such as \['text'\], not 'text'\.$"),
+        ({"text_columns": "text"}, r"^`text_columns` must be a list of names, such as \['text'\], not 'text'$"),
+        ({"text_columns": [4]}, r"^`text_columns` must be a list of names, such as \['text'\], not \[4\]$"),
     ],
 )
 def test_values_of_the_wrong_type_are_one_sentence(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ntps.probe(**options)
+
+
+@pytest.mark.parametrize("wrong", [4, "tensorboard", [4], None])
+def test_trackers_are_names(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^`report_to` must be a list of names, such as \['tensorboard'\], not "):
+        ntps.finetune(report_to=wrong)
+
+
+def test_a_place_is_a_text() -> None:
+    place: Any = 4
+    with pytest.raises(InputError, match=r"^`at` must be a layer and a k, such as '4:100', not 4$"):
+        ntps.score(adapter="adapter", at=place)
 
 
 @pytest.mark.parametrize("function", [ntps.score, ntps.api.estimate, ntps.probe, ntps.finetune, ntps.load_task])

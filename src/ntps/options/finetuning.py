@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from ntps.options.layers import Layers
-from ntps.options.limits import LARGEST, check_choice, check_method, check_number, check_seed
+from ntps.options.limits import LARGEST, check_choice, check_method, check_names, check_number, check_seed
 from ntps.options.passes import PassSettings, Pooling
 from ntps.options.shared import OUTPUT, ModelOptions, OutputOptions, TaskOptions
 
@@ -212,3 +212,7 @@ class FinetuneOptions(FinetuneSettings, OutputOptions, ModelOptions, TaskOptions
 
     report_to: Sequence[str] = ()
     resume: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_names("report_to", self.report_to, "tensorboard")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -19,6 +19,12 @@ def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
     """Refuses what an option does not allow."""
     if value not in allowed:
         raise InputError(f"`{option}` must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def check_names(option: str, value: object, example: str) -> None:
+    """Refuses what is no list of texts; a text alone would be taken for a list of letters."""
+    if isinstance(value, str) or not (isinstance(value, Sequence) and all(isinstance(each, str) for each in value)):
+        raise InputError(f"`{option}` must be a list of names, such as ['{example}'], not {value!r}")
 
 
 def check_method(option: str, method: object, known: Mapping[Any, type]) -> None:

@@ -87,3 +87,5 @@ class ScoreOptions(AdapterOptions, ScoreSettings, OutputOptions, FrozenModelOpti
         check_choice("moments", self.moments, ("keep", "drop"))
         if self.at is not None and self.adapter is None:
             raise InputError("`at` compares before with after: give `adapter` with it")
+        if not isinstance(self.at, str | None):
+            raise InputError(f"`at` must be a layer and a k, such as '4:100', not {self.at!r}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ntps.errors import InputError
 from ntps.options.keywords import values
-from ntps.options.limits import check_number, check_seed
+from ntps.options.limits import check_names, check_number, check_seed
 from ntps.options.shared import TaskOptions
 from ntps.tasks.labels.encode import encode_labels
 from ntps.tasks.labels.labels import EncodedLabels
@@ -51,8 +51,7 @@ class LoadOptions(TaskOptions):
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
-        if isinstance(self.text_columns, str):
-            raise InputError(f"`text_columns` must be a list of names, such as ['text'], not {self.text_columns!r}.")
+        check_names("text_columns", self.text_columns, "text")
         for name in ("limit", "limit_test"):
             check_number(name, getattr(self, name), whole=True, at_least=1, optional=True)
 
