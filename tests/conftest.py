@@ -11,10 +11,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+import shape_check
 
 # From here on, every call of theirs has its arrays checked against the annotations.
-install_import_hook(["ntps.theory", "ntps.moments", "ntps.forward", "ntps.training"], "shape_check.check_arrays")
+shape_check.install(["ntps.theory", "ntps.moments", "ntps.forward", "ntps.training"])
 
 # How long an example takes says something about the machine only.
 settings.register_profile("any machine", deadline=None)

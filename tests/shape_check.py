@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import jaxtyping
 from beartype import beartype
-from jaxtyping import AbstractArray
 
 
-def check_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Checks shapes and dtypes at every call; other types are for mypy, and some tests give wrong ones on purpose."""
-    hints = function.__annotations__
-    hints.update({name: Any for name, hint in hints.items() if not _holds_arrays(hint)})
-    return beartype(function)
+def install(rooms: Sequence[str]) -> None:
+    """Has the arrays of every call in these packages checked. Before they are imported."""
+    jaxtyped = jaxtyping.jaxtyped
+
+    def check_arrays(target: Any) -> Any:
+        if isinstance(target, type):
+            if is_dataclass(target):
+                target.__init__ = check_arrays(target.__init__)  # type: ignore[misc]
+            return target
+        hints = {name: _resolved(hint, target.__globals__) for name, hint in target.__annotations__.items()}
+        arrays = {name: hint for name, hint in hints.items() if _holds_arrays(hint)}
+        if not arrays:
+            return target
+        written = target.__annotations__
+        target.__annotations__ = arrays  # Other types are for mypy, and some tests give wrong ones on purpose.
+        checked = jaxtyped(beartype(target), typechecker=None)
+        target.__annotations__ = checked.__annotations__ = written
+        return checked
+
+    # The hook writes `@jaxtyping.jaxtyped` over each function. Ours takes half of its time at a call: it does not
+    # check arguments again with what is returned; and it leaves functions without arrays alone.
+    jaxtyping.jaxtyped = lambda typechecker: check_arrays  # type: ignore[assignment]
+    jaxtyping.install_import_hook(rooms, None)
+
+
+def _resolved(hint: object, names: dict[str, Any]) -> object:
+    try:
+        return eval(hint, names) if isinstance(hint, str) else hint
+    except NameError:  # A class further down, or one that only mypy imports.
+        return Any
 
 
 def _holds_arrays(hint: object) -> bool:
-    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
         return True
     return get_origin(hint) in (tuple, Union, UnionType) and any(_holds_arrays(part) for part in get_args(hint))

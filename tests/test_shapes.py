@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 
 from ntps import theory
 from ntps.moments.products import add_gram
@@ -31,5 +31,5 @@ FACTOR = theory.factorize(np.eye(3))
     ],
 )
 def test_what_does_not_fit_is_told(call: Callable[[], object], named: str) -> None:
-    with pytest.raises(TypeCheckError, match=f"parameter '{named}'"):
+    with pytest.raises(BeartypeCallHintViolation, match=f"parameter {named}="):
         call()

@@ -80,7 +80,8 @@ def test_the_constants_are_those_of_the_definition(task: RandomTask) -> None:
     np.testing.assert_allclose(found.upper, spread[0] * u.values[0] * energy, rtol=1e-9)
     full = np.linalg.matrix_rank(task.pooled / np.linalg.norm(task.pooled, axis=0), tol=1e-9) == task.width
     if full:
-        assert abs(found.lower - spread[-1] * u.values[-1] * energy) <= 1e-14 * found.upper
+        # N rounds by about one unit a text, and λ_min(N) with it by that part of λ_max(N).
+        assert abs(found.lower - spread[-1] * u.values[-1] * energy) <= 1e-13 * found.upper
     else:
         assert found.lower == 0.0
 
