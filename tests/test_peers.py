@@ -107,6 +107,17 @@ def test_one_of_them_reports_what_several_have_met_with() -> None:
     assert [failed.already_reported for failed in deaths] == [False, True]
 
 
+def test_who_stops_because_of_another_one_adds_nothing_to_its_sentence() -> None:
+    first, second, third = meet(3)
+    second.leave(mistake := InputError("no such layer"))
+    wait_for_trouble(first), wait_for_trouble(third)
+    # The launcher's signal may come while a library loads something, and the library has its own words for it.
+    later = PeerFailed(str(first.trouble)), InputError(f"cannot load the model: {third.trouble}")
+    for one, error in zip((first, third), later, strict=True):
+        one.leave(error)
+    assert [error.already_reported for error in (mistake, *later)] == [False, True, True]
+
+
 def test_the_first_process_stays_until_the_others_have_what_they_need() -> None:
     first, second = meet(2)
     with ThreadPoolExecutor() as pool:

@@ -26,7 +26,7 @@ POLL = 0.05
 GRACE = 1.0
 """Seconds after which is known whose end it was that broke a connection."""
 AGAIN = "give the same command again, and each process goes on from its own progress"
-SESSION, JOINED, FAILED = "ntps/session", "joined", "failed"
+SESSION, JOINED, FAILED, REPORTED = "ntps/session", "joined", "failed", "reported"
 LEFT = 1 << 32
 """More signs of life than any process gives: it has finished."""
 
@@ -111,14 +111,18 @@ class Peers:
         else:
             sentence = str(error) if isinstance(error, NtpsError) else f"{type(error).__name__}: {error}"
             with suppress(RuntimeError):
+                if isinstance(error, NtpsError):
+                    error.already_reported = self._already_reported(error, sentence)
                 self.store.compare_set(FAILED, "", f"{self._name} stopped: {sentence}")
-                if isinstance(error, PeerFailed):
-                    error.already_reported = self._rank > 0
-                elif isinstance(error, NtpsError):
-                    key = f"reported/{sha256(sentence.encode()).hexdigest()}"
-                    error.already_reported = self.store.add(key, 1) > 1
         self._closed.set()
         self._watcher.join(GRACE)
+
+    def _already_reported(self, error: NtpsError, sentence: str) -> bool:
+        # The end of another one may come out of a library as an error of the library's.
+        if isinstance(error, PeerFailed) or self.trouble is not None:
+            return self._rank > 0 or self.store.check([REPORTED])
+        self.store.set(REPORTED, "yes")
+        return self.store.add(f"{REPORTED}/{sha256(sentence.encode()).hexdigest()}", 1) > 1
 
     def _join(self, store: Store) -> Store:
         """Part of the store that only the processes of now know: it keeps what others said before a restart."""
