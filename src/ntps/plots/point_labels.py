@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 FONT_SIZE = 8.5
@@ -32,36 +31,41 @@ def place_labels(figure: Figure, axes: Axes, points: NDArray[np.float64], words:
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.set_layout_engine("none")
     places = axes.transData.transform(points)
-    frame = axes.get_window_extent(renderer)
-    taken = [Bbox.from_extents(x - POINT, y - POINT, x + POINT, y + POINT) for x, y in places]
+    frame = axes.get_window_extent(renderer).extents
+    taken = np.hstack([places - POINT, places + POINT])
     for (x, y), word in zip(places, words, strict=True):
         text = axes.annotate(word, (x, y), xycoords="figure pixels", fontsize=FONT_SIZE, annotation_clip=False)
         size = text.get_window_extent(renderer)
         text.remove()
-        best = min(_candidates(x, y, size.width, size.height), key=lambda box: _covered(box, taken, frame))
-        taken.append(best)
-        left, bottom = axes.transData.inverted().transform((best.x0, best.y0))
+        boxes = _candidates(x, y, size.width, size.height)
+        best = boxes[_covered(boxes, taken, frame).argmin()]
+        taken = np.vstack([taken, best])
+        left, bottom = axes.transData.inverted().transform(best[:2])
         axes.text(left, bottom, word, fontsize=FONT_SIZE, color="#222222", va="bottom", ha="left")
-        edge = np.clip([x, y], [best.x0, best.y0], [best.x1, best.y1])
+        edge = np.clip([x, y], best[:2], best[2:])
         if np.hypot(*(edge - [x, y])) > 2 * RINGS[0]:
             ends = axes.transData.inverted().transform([(x, y), edge])
             axes.plot(ends[:, 0], ends[:, 1], color="#999999", linewidth=0.6, zorder=1)
 
 
-def _candidates(x: float, y: float, width: float, height: float) -> Iterator[Bbox]:
-    """Boxes around a point, nearest first."""
-    for ring in RINGS:
-        for angle in np.arange(0, 2 * np.pi, np.pi / 8):
-            dx, dy = np.cos(angle), np.sin(angle)
-            # The box touches the ring with the side that looks at the point.
-            left = x + ring * dx + (dx - 1) / 2 * width
-            bottom = y + ring * dy + (dy - 1) / 2 * height
-            yield Bbox.from_bounds(left, bottom, width, height)
+def _candidates(x: float, y: float, width: float, height: float) -> NDArray[np.float64]:
+    """Boxes around a point, nearest first: left, bottom, right and top of each."""
+    angles, rings = np.arange(0, 2 * np.pi, np.pi / 8), np.array(RINGS)[:, None]
+    dx, dy = np.cos(angles), np.sin(angles)
+    # The box touches the ring with the side that looks at the point.
+    left = x + rings * dx + (dx - 1) / 2 * width
+    bottom = y + rings * dy + (dy - 1) / 2 * height
+    return np.stack([left, bottom, left + width, bottom + height], axis=-1).reshape(-1, 4)
 
 
-def _covered(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
-    """Area that is covered already, or lies outside."""
-    overlaps = (Bbox.intersection(box, other) for other in taken)
-    inside = Bbox.intersection(box, frame)
-    outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
-    return outside + sum(overlap.width * overlap.height for overlap in overlaps if overlap)
+def _covered(boxes: NDArray[np.float64], taken: NDArray[np.float64], frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of each box that is covered already, or lies outside."""
+    outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _overlaps(boxes, frame[None])[:, 0]
+    return outside + _overlaps(boxes, taken).sum(axis=1)
+
+
+def _overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area that each of some boxes has in common with each of others."""
+    low = np.maximum(boxes[:, None, :2], others[:, :2])
+    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=-1)
