@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ QUICK = FinetuneSettings(
     method=LoRA(steps=12, batch_size=4, learning_rate=1e-2), eval_every=5, save_every=4, tokens_per_batch=30
 )
 TASK = random_task(30, test=11)
+Whole = Callable[[FinetuneSettings], tuple[Path, FinetuneRecord]]
 
 
 def with_numbers(settings: FinetuneSettings, method: Method | None = None, **given: Any) -> FinetuneSettings:
@@ -46,6 +48,18 @@ def with_numbers(settings: FinetuneSettings, method: Method | None = None, **giv
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("qwen2"))
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What a run without interruption leaves, once for all tests with the same settings."""
+
+    @cache
+    def run(settings: FinetuneSettings) -> tuple[Path, FinetuneRecord]:
+        out = tmp_path_factory.mktemp("whole")
+        return out, run_finetune(folder, TASK, settings, out=out)
+
+    return run
 
 
 @pytest.fixture
@@ -175,9 +189,11 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 @pytest.mark.parametrize("steps", [1, 6, 12])
-def test_an_interrupted_run_ends_like_any_other(method: Any, steps: int, folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_like_any_other(
+    method: Any, steps: int, folder: Path, tmp_path: Path, whole: Whole
+) -> None:
     settings = with_numbers(QUICK, method, **({"from_scratch": True} if method == "full" else {}))
-    expected = run_finetune(folder, TASK, settings, out=tmp_path / "whole")
+    kept, expected = whole(settings)
     out = tmp_path / "out"
     with pytest.raises(Interrupted):
         run_finetune(folder, TASK, settings, out=out, reporter=After(steps))
@@ -186,7 +202,7 @@ def test_an_interrupted_run_ends_like_any_other(method: Any, steps: int, folder:
     record = run_finetune(folder, TASK, settings, out=out, reporter=reporter)
     # Nothing between checkpoints is done twice, and nothing more.
     assert reporter.left == 1000 - 12
-    assert weights(out) == weights(tmp_path / "whole")
+    assert weights(out) == weights(kept)
     assert plain(record) == plain(expected)
     pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
     assert sorted(path.name for path in out.iterdir()) == sorted(
@@ -216,20 +232,22 @@ def test_checkpoints_are_few_small_and_free_of_code(
     assert all(weights_only is True for _, weights_only in loaded)
 
 
-def test_half_a_checkpoint_is_none(folder: Path, tmp_path: Path) -> None:
-    expected = run_finetune(folder, TASK, QUICK, out=tmp_path / "whole")
+def test_half_a_checkpoint_is_none(folder: Path, tmp_path: Path, whole: Whole) -> None:
+    kept, expected = whole(QUICK)
     with pytest.raises(Interrupted):
         run_finetune(folder, TASK, QUICK, out=tmp_path / "out", reporter=After(11))
     half = tmp_path / "out" / "progress" / "checkpoint-8"
     (half / "complete").unlink()
     (half / "model.safetensors").write_bytes(b"half")
     record = run_finetune(folder, TASK, QUICK, out=tmp_path / "out")
-    assert weights(tmp_path / "out") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "out") == weights(kept)
     assert plain(record) == plain(expected)
 
 
-def test_interrupted_after_the_last_step(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = run_finetune(folder, TASK, QUICK, out=tmp_path / "whole")
+def test_interrupted_after_the_last_step(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    kept, expected = whole(QUICK)
 
     def interrupt(*_args: Any, **_options: Any) -> None:
         raise Interrupted
@@ -239,7 +257,7 @@ def test_interrupted_after_the_last_step(folder: Path, tmp_path: Path, monkeypat
         run_finetune(folder, TASK, QUICK, out=tmp_path / "out")
     reporter = After(13)
     record = run_finetune(folder, TASK, QUICK, out=tmp_path / "out", reporter=reporter)
-    assert weights(tmp_path / "out") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "out") == weights(kept)
     assert plain(record) == plain(expected)
     pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
 
@@ -338,15 +356,15 @@ def test_full_training_begins_with_the_models_weights(folder: Path, spied: list[
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
-def test_a_step_in_parts_is_the_same_step(accumulate: int, folder: Path, tmp_path: Path) -> None:
+def test_a_step_in_parts_is_the_same_step(accumulate: int, folder: Path, tmp_path: Path, whole: Whole) -> None:
     still = with_numbers(QUICK, lora_dropout=0.0, head_dropout=0.0)
-    whole = run_finetune(folder, TASK, still, out=tmp_path / "whole")
-    parts = run_finetune(folder, TASK, with_numbers(still, accumulate=accumulate), out=tmp_path / "parts")
-    first, second = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("whole", "parts"))
+    kept, expected = whole(still)
+    parts = run_finetune(folder, TASK, with_numbers(still, accumulate=accumulate), out=tmp_path)
+    first, second = (load_file(out / "adapter" / WEIGHTS) for out in (kept, tmp_path))
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-5)
-    assert parts.curves["loss"].to_numpy() == pytest.approx(whole.curves["loss"].to_numpy(), rel=1e-4)
-    assert parts.result.to_dict()["settings_hash"] == whole.result.to_dict()["settings_hash"]
+    assert parts.curves["loss"].to_numpy() == pytest.approx(expected.curves["loss"].to_numpy(), rel=1e-4)
+    assert parts.result.to_dict()["settings_hash"] == expected.result.to_dict()["settings_hash"]
 
 
 @pytest.mark.parametrize(
