@@ -37,15 +37,15 @@ def task() -> Task:
     return random_task(120, 3, test=40)
 
 
-def states(model: LanguageModel, texts: list[str], layer: int) -> list[Array]:
-    """Hidden states of each text alone, by transformers' own account."""
+def states(model: LanguageModel, texts: list[str]) -> list[list[Array]]:
+    """Hidden states of each text alone, by layer, by transformers' own account."""
     found = []
     for text in texts:
         ids = torch.tensor([model.tokenizer(text)["input_ids"]])
         with torch.no_grad():
             output = model.base(input_ids=ids, output_hidden_states=True)
-        found.append(output.hidden_states[layer][0].double().numpy())
-    return found
+        found.append([hidden[0].double().numpy() for hidden in output.hidden_states])
+    return [list(layer) for layer in zip(*found, strict=True)]
 
 
 def pooled(texts: list[Array], pooling: Pooling) -> Array:
@@ -106,10 +106,9 @@ def test_held_out_figures_are_those_of_scikit_learn(
     assert task.test is not None
     rows = run(model, task, pooling=pooling, tokens_per_batch=50).result.to_dict()["layers"]
     y, y_test = task.targets(task.train.labels), task.targets(task.test.labels)
+    train, test = (states(model, list(split.texts)) for split in (task.train, task.test))
     for row in rows:
-        x, x_test = (
-            pooled(states(model, list(split.texts), row["layer"]), pooling) for split in (task.train, task.test)
-        )
+        x, x_test = (pooled(found[row["layer"]], pooling) for found in (train, test))
         probe = LinearRegression().fit(x, y)
         predicted = probe.predict(x_test)
         assert row["r2"] == pytest.approx(r2_score(y, probe.predict(x), multioutput="variance_weighted"), abs=1e-8)
@@ -133,7 +132,7 @@ def test_a_class_that_the_test_split_lacks_counts_as_scikit_learn_counts_it(fold
     assert task.test is not None
     model = load_model(folders["llama"], dtype="float64")
     (row,) = run(model, task, layers="2").result.to_dict()["layers"]
-    x, x_test = (pooled(states(model, list(split.texts), 2), "mean") for split in (task.train, task.test))
+    x, x_test = (pooled(states(model, list(split.texts))[2], "mean") for split in (task.train, task.test))
     predicted = LinearRegression().fit(x, task.targets(task.train.labels)).predict(x_test)
     expected = r2_score(task.targets(task.test.labels), predicted, multioutput="variance_weighted")
     assert row["r2_test_ols"] == pytest.approx(expected, abs=1e-7)
@@ -143,7 +142,7 @@ def test_losses_are_those_of_the_literal_moments(folders: dict[str, Path], task:
     """From text to result, against matrices that are built text by text."""
     model = load_model(folders["gpt2"], dtype="float64")
     (row,) = run(model, task, layers="2", tokens_per_batch=40).result.to_dict()["layers"]
-    literal = literal_moments(states(model, list(task.train.texts), 2), task.targets(task.train.labels))
+    literal = literal_moments(states(model, list(task.train.texts))[2], task.targets(task.train.labels))
     gain = np.linalg.solve(literal.prefix_gram, literal.prefix_next)
     assert row["next_token_loss"] == pytest.approx(literal.next_energy - np.sum(gain * literal.prefix_next), rel=1e-8)
     fit = np.linalg.solve(literal.pooled_gram, literal.pooled_target)

@@ -226,7 +226,7 @@ def test_points_stand_where_the_data_says(report: StudyReport) -> None:
             assert all(axes.get_xlabel() and axes.get_ylabel() for axes in part.figure.axes)
 
 
-@pytest.mark.parametrize(("models", "tasks"), [(1, 3), (2, 12), (8, 4)])
+@pytest.mark.parametrize(("models", "tasks"), [(1, 3), (2, 12), pytest.param(8, 4, marks=pytest.mark.slow)])
 def test_any_size_of_study_is_drawn_without_overlaps(models: int, tasks: int, tmp_path: Path) -> None:
     names = [f"owner/a-model-with-a-long-name-{number}" for number in range(models)]
     report = build_report(StudyFactory(models=names, tasks=TASKS[:tasks]).write(tmp_path))
