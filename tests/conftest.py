@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Two test processes on two cores: threads of their own would only get in each other's way. Before NumPy loads.
@@ -25,6 +26,16 @@ settings.load_profile("any machine")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first, those of whole runs at the top of the folder among them: no process ends with them alone."""
     items.sort(key=lambda item: ("slow" not in item.keywords, len(item.path.parts)))
+
+
+@pytest.fixture(scope="module")
+def short_check() -> Iterator[None]:
+    """Two texts of a batch instead of dozens are run alone before each run: for runs whose batches are sound."""
+    from ntps.forward import causality
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(causality, "CHECK_TOKENS", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

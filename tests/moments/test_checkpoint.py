@@ -23,6 +23,7 @@ from ntps.moments.accumulator import Moments
 from same import assert_same
 from tiny import random_task, save_model
 
+pytestmark = pytest.mark.usefixtures("short_check")
 BUDGET = 40
 
 

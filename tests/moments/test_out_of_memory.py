@@ -46,6 +46,19 @@ def task() -> Task:
     return random_task(120, 3, test=60)
 
 
+@pytest.fixture(scope="module")
+def whole(model: LanguageModel, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves whose batches all fit."""
+    out = tmp_path_factory.mktemp("whole")
+    score(model, task, tokens_per_batch=BUDGET, out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def expected(whole: Path) -> ScoreResult:
+    return ScoreResult.load(whole)
+
+
 class SmallMemory:
     """Lets no forward pass go on over more tokens than fit, from some pass on; some layers have been seen by then."""
 
@@ -76,9 +89,8 @@ def assert_near(found: ScoreResult, expected: ScoreResult) -> None:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_batches_are_cut_until_they_fit(
-    error: Exception, model: LanguageModel, task: Task, monkeypatch: pytest.MonkeyPatch
+    error: Exception, model: LanguageModel, task: Task, expected: ScoreResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = score(model, task, tokens_per_batch=BUDGET)
     memory = SmallMemory(monkeypatch, 60, error)
     found = score(model, task, tokens_per_batch=BUDGET)
     assert_near(found, expected)
@@ -92,11 +104,17 @@ def test_batches_are_cut_until_they_fit(
 @pytest.mark.parametrize("interval", [0.0, 1e9])
 @pytest.mark.parametrize("layers", [0, 1, 3])
 def test_late_in_the_run_the_last_checkpoint_counts(
-    interval: float, layers: int, model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interval: float,
+    layers: int,
+    model: LanguageModel,
+    task: Task,
+    whole: Path,
+    expected: ScoreResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL", interval)
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
-    expected = score(model, task, tokens_per_batch=BUDGET, out=tmp_path / "whole")
     done: dict[str, int] = {}
 
     class Counter:
@@ -111,16 +129,17 @@ def test_late_in_the_run_the_last_checkpoint_counts(
     SmallMemory(monkeypatch, 90, ERRORS[0], first=14, layers=layers)
     assert_near(score(model, task, tokens_per_batch=BUDGET, out=tmp_path / "run", reporter=Counter()), expected)
     assert set(done.values()) == {0}
-    first, second = (read_moments(tmp_path / name / "moments") for name in ("whole", "run"))
+    first, second = (read_moments(out / "moments") for out in (whole, tmp_path / "run"))
     for layer, moments in first.items():
         assert (moments.texts, moments.tokens) == (second[layer].texts, second[layer].tokens)
         for name, total in moments.sums.items():
             assert (total - second[layer].sums[name]).norm() <= 1e-12 * total.norm(), name
 
 
-def test_half_of_the_statistics_of_a_layer(model: LanguageModel, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_the_statistics_of_a_layer(
+    model: LanguageModel, task: Task, expected: ScoreResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The error comes from between two of its sums."""
-    expected = score(model, task, tokens_per_batch=BUDGET)
     add, calls = Moments.add, 0
 
     def half(moments: Moments, *arguments: Any) -> None:
@@ -136,11 +155,10 @@ def test_half_of_the_statistics_of_a_layer(model: LanguageModel, task: Task, mon
 
 
 def test_a_resumed_run_knows_what_fits(
-    model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: LanguageModel, task: Task, expected: ScoreResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
-    expected = score(model, task, tokens_per_batch=BUDGET)
     SmallMemory(monkeypatch, 90, ERRORS[0])
     save = checkpoint.Checkpoint.save
 

@@ -64,6 +64,7 @@ def test_in_python_it_is_one_call(tmp_path: Path) -> None:
         ntps.run_study(tmp_path / "grid" / "grid.yaml", tmp_path / "out", overwrite="sometimes")
 
 
+@pytest.mark.slow
 def test_the_command_runs_from_a_shell(tmp_path: Path) -> None:
     """Spawned processes import the program anew, which a program without a guard does not stand."""
     grid = save_grid(tmp_path / "grid")

@@ -271,6 +271,7 @@ def kill_workers(folder: Path, times: int) -> Iterator[threading.Thread]:
     thread.join(timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("deaths", "status"), [(1, Status.done), (2, Status.failed)])
 def test_a_worker_that_is_killed_takes_only_its_run_along(deaths: int, status: Status, tmp_path: Path) -> None:
     """Killed once, the run is made again; killed twice, it is recorded; the others are made in any case."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 
 from ntps.files import SCHEMA
@@ -105,7 +106,11 @@ def _describe_split(split: Split, tokens: TokenizedTexts) -> SplitBlock:
 
 def versions(*more: str) -> dict[str, str]:
     """The ``versions`` block; ``more`` names the packages that only some runs use."""
-    return {"python": platform.python_version(), **{name: version(name) for name in (*PACKAGES, *more)}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in (*PACKAGES, *more)}}
+
+
+_version = cache(version)
+"""Each looks through the metadata of the package, for milliseconds."""
 
 
 def envelope(kind: str, provenance: Provenance, clock: Clock, *packages: str) -> dict[str, object]:
