@@ -31,7 +31,7 @@ def place_labels(figure: Figure, axes: Axes, points: NDArray[np.float64], words:
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.set_layout_engine("none")
     places = axes.transData.transform(points)
-    frame = axes.get_window_extent(renderer).extents
+    frame = np.array(axes.get_window_extent(renderer).extents)
     taken = np.hstack([places - POINT, places + POINT])
     for (x, y), word in zip(places, words, strict=True):
         text = axes.annotate(word, (x, y), xycoords="figure pixels", fontsize=FONT_SIZE, annotation_clip=False)
@@ -60,12 +60,14 @@ def _candidates(x: float, y: float, width: float, height: float) -> NDArray[np.f
 
 def _covered(boxes: NDArray[np.float64], taken: NDArray[np.float64], frame: NDArray[np.float64]) -> NDArray[np.float64]:
     """Area of each box that is covered already, or lies outside."""
-    outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _overlaps(boxes, frame[None])[:, 0]
-    return outside + _overlaps(boxes, taken).sum(axis=1)
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    inside = _overlaps(boxes, frame[None])[:, 0]
+    covered: NDArray[np.float64] = width * height - inside + _overlaps(boxes, taken).sum(axis=1)
+    return covered
 
 
 def _overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Area that each of some boxes has in common with each of others."""
-    low = np.maximum(boxes[:, None, :2], others[:, :2])
-    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    return np.prod(np.maximum(high - low, 0), axis=-1)
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    areas: NDArray[np.float64] = np.maximum(sides, 0).prod(axis=-1)
+    return areas
