@@ -25,6 +25,7 @@ from ntps.training.finetuning import tuner
 from same import assert_same
 from tiny import save_model, save_task
 
+pytestmark = pytest.mark.usefixtures("short_check")
 Call = Callable[[Path], object]
 
 

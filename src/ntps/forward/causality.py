@@ -14,6 +14,7 @@ from torch import Tensor
 from ntps.forward.batch_plan import Batch, plan_batches
 from ntps.forward.out_of_memory import OutOfMemory, explained_memory
 from ntps.models.model import LanguageModel
+from ntps.models.quiet import quiet_transformers
 from ntps.models.tokenizing.tokens import TokenizedTexts
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -56,6 +57,7 @@ class BatchingCheck:
         return self.deviation <= self.tolerance
 
 
+@quiet_transformers()
 def check_batching(
     model: LanguageModel, tokens: TokenizedTexts, layers: Collection[int], tokens_per_batch: int
 ) -> BatchingCheck:

@@ -19,6 +19,7 @@ from ntps.forward.nonfinite import NonFiniteMonitor
 from ntps.forward.out_of_memory import OutOfMemory, explained_memory
 from ntps.forward.stopwatch import Stopwatch
 from ntps.models.model import LanguageModel
+from ntps.models.quiet import quiet_transformers
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.moments.buffers import Workspace
 from ntps.moments.kernels import RaggedBatch, ragged_batch
@@ -95,6 +96,7 @@ class Pass:
         """The batches to run here."""
         return self.shard.of(self.plan)
 
+    @quiet_transformers()
     @retained_memory()
     def run(
         self,

@@ -25,12 +25,15 @@ def quiet_transformers() -> Iterator[None]:
     logger = logging.getLogger("transformers")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     hub_bars = not are_progress_bars_disabled()
-    logger.setLevel(logging.ERROR)
+    # Where it is quiet already, nothing is set: a new level makes all loggers of the process forget what they know.
+    if level != logging.ERROR:
+        logger.setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        if level != logging.ERROR:
+            logger.setLevel(level)
         # Transformers switches the hub's bars along with its own, and the hub warns where its variable forbids them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
