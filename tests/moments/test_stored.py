@@ -208,6 +208,39 @@ def test_an_interrupted_run_goes_on_with_its_pooled_texts(
             assert rows.tobytes() == second[layer].tobytes()
 
 
+def test_without_pooled_texts_figures_for_new_texts_are_carried_over(
+    model: LanguageModel, task: Task, tmp_path: Path
+) -> None:
+    direct = score(model, task, out=tmp_path, tokens_per_batch=60)
+    again = rescore(tmp_path)
+    assert again.to_dict()["layers"] == direct.to_dict()["layers"] and again.summary == direct.summary
+    # Of other directions nothing is known, and one layer of two was chosen among more.
+    centered = rescore(tmp_path, centered=True, layers="0,2")
+    for row, own in zip(
+        centered.to_dict()["layers"], (direct.to_dict()["layers"][layer] for layer in (0, 2)), strict=True
+    ):
+        assert row["accuracy_cv"] == own["accuracy_cv"] and row.get("area_cv") is None
+        assert row["ntps_share95_ridge"] is None
+    assert any("next-token directions are others" in warning for warning in centered.warnings)
+    assert centered.summary["chosen_cv"] is None and centered.to_dict()["all_layers"] is None
+    best = max(centered.to_dict()["layers"], key=lambda row: row["accuracy_cv"])
+    assert centered.summary["layer"] == best["layer"]
+
+
+@pytest.mark.parametrize("cv_texts", [20_000, 40])
+def test_kept_pooled_texts_give_the_same_figures_for_new_texts(
+    cv_texts: int, model: LanguageModel, task: Task, tmp_path: Path
+) -> None:
+    """In memory, in the folder, kept, and without the model."""
+    options: dict[str, Any] = {"tokens_per_batch": 60, "cv_texts": cv_texts}
+    plain = score(model, task, **options)
+    assert plain.summary["cv_texts"] == min(cv_texts, len(task.train))
+    score(model, task, out=tmp_path / "kept", keep_pooled=True, **options)
+    for other in (score(model, task, out=tmp_path / "folder", **options), rescore(tmp_path / "kept")):
+        assert other.to_dict()["layers"] == plain.to_dict()["layers"]
+        assert other.to_dict()["all_layers"] == plain.to_dict()["all_layers"] and other.summary == plain.summary
+
+
 def test_pooled_texts_that_went_missing_are_noticed(
     model: LanguageModel, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -75,7 +76,7 @@ def test_texts_that_are_there_twice_do_not_flatter(tmp_path: Path) -> None:
     parts = np.unique(texts, return_inverse=True)[1]
     known = Labels("classes", targets, parts)
 
-    def left_out(members: Array) -> Array:
+    def left_out(members: NDArray[np.int64]) -> Array:
         predicted = np.empty_like(targets)
         for part in np.unique(members):
             out = members == part
@@ -147,7 +148,7 @@ def test_classes_of_one_text_are_never_found() -> None:
 
 
 def test_labels_that_are_all_distinct_are_never_found() -> None:
-    found = figures_of(np.random.default_rng(0).normal(size=(40, 6)), np.arange(40), 40)
+    found = figures_of(np.random.default_rng(0).normal(size=(40, 6)), range(40), 40)
     assert found["accuracy"].value == found["accuracy"].low == 0.0
     assert found["accuracy"].high is not None and 0 < found["accuracy"].high < 0.2
     assert found["r2"].value is not None and found["r2"].value < 0.05
@@ -168,7 +169,7 @@ def test_labels_survive_their_files_and_are_joined_apart() -> None:
     arrays = Labels("classes", labels.targets, np.arange(20) // 2 * 3).to_arrays()
     again = Labels.of_arrays("classes", arrays.get)
     assert again is not None and again.groups is not None
-    assert Labels.of_arrays("classes", {}.get) is None
+    assert Labels.of_arrays("classes", lambda _name: None) is None
     joined = Labels.joined([again, labels.take(np.arange(5)), again])
     assert (len(joined), joined.units) == (45, 10 + labels.take(np.arange(5)).units + 10)
     assert Labels.joined([Labels("regression", np.ones((3, 1)))] * 2).groups is None

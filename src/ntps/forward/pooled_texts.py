@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
@@ -99,7 +99,7 @@ class PooledTexts:
         places, kept = self.places(texts)
         self._arrays[layer][places] = rows.cpu().numpy()[kept]
 
-    def places(self, texts: Batch) -> tuple[Batch, NDArray[np.bool_]]:
+    def places(self, texts: Batch) -> tuple[Int64[NDArray[np.int64], " kept"], Bool[NDArray[np.bool_], " batch"]]:
         """In which rows some texts stand, and which of them are kept at all."""
         if self.sample is None:
             return texts, np.ones(len(texts), dtype=np.bool_)

@@ -23,6 +23,11 @@ from ntps.scoring.stored_run import PooledLabels, RelabelledRun, StoredRun
 from ntps.scoring.validated import cross_validate_sample, validated
 from ntps.tasks.task import Task
 
+OTHER_DIRECTIONS = (
+    "with another `centered`, next-token directions are others: area_cv and ntps_share95_ridge need pooled texts that "
+    "were kept"
+)
+
 
 def rescore_run(
     folder: Path,
@@ -80,6 +85,9 @@ def rescore_run(
             found = labelled.validated(chosen)
         else:
             found = validated(probes, scores, model.layer_names, labelled.held_out(probes_of(scores, probes)))
+    notes: list[str] = []
+    if found.layers and probes is None and settings.centered != then.centered:
+        found, notes = found.without_directions(), [OTHER_DIRECTIONS]
     rows = [LayerRow.of(score, found.layers.get(score.layer, {})) for score in scores]
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
     changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test}
@@ -101,6 +109,7 @@ def rescore_run(
                 *run.index.warnings,
                 *run.doubts,
                 *labelled.warnings,
+                *notes,
                 *group_warnings({score.name: score.warnings for score in scores}),
             ],
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -118,6 +118,12 @@ class Validated:
     choice: LayerChoice | None = None
     criterion: str | None = None
     texts: int = 0
+
+    def without_directions(self) -> Validated:
+        """Without what depends on next-token directions."""
+        gone = LayerNewTexts.model_fields.keys() - NewTexts.model_fields.keys()
+        kept = {layer: {n: value for n, value in row.items() if n not in gone} for layer, row in self.layers.items()}
+        return replace(self, layers=kept)
 
 
 def cross_validate_sample(
