@@ -138,9 +138,9 @@ class Checkpoint:
         if not (self._out / PROGRESS / MANIFEST).exists():
             # The first process has another disk, or needs them no more.
             erase(self._out, PARTS)
-        with suppress(OSError):
-            (self._out / PROGRESS).rmdir()
-            self._out.rmdir()
+        for folder in (self._out / PROGRESS, self._out):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _sweep(self) -> None:
         """Removes what the manifest does not name: older sums, and half-written ones of a run that was killed."""

@@ -160,9 +160,13 @@ class _ScoreRun(ScoreSession):
                 )
             self.count(seconds)
             with self.clock.phase("statistics"):
+                batches = len(work.plan)
+                if checkpoint is not None and moments and not self.world.alone:
+                    # What this process did is not to be done again because another one died.
+                    checkpoint.save(moments, len(shard.numbers(batches)), batches)
                 if store is not None:
                     join_pooled(self.world, store, work.plan, shard)
-                moments = self.join(moments, out, checkpoint, keep_moments, len(work.plan))
+                moments = self.join(moments, out, checkpoint, keep_moments, batches)
         else:
             moments = checkpoint.restore()
             if store is not None and not self.pooled and self.world.rank == 0:
@@ -179,8 +183,6 @@ class _ScoreRun(ScoreSession):
     ) -> dict[int, Moments]:
         """Joins the moments of all processes in the first one, and makes sure that they are on disk."""
         if not self.world.alone:
-            if checkpoint is not None and moments:
-                checkpoint.save(moments, len(checkpoint.manifest.shard.numbers(batches)), batches)
             nothing = Moments(self.model.hidden_size, self.task.outputs, pooling=self.settings.pooling)
             moments = {layer: moments.get(layer) or nothing.copy() for layer in self.layers}
             join_moments(self.world, moments)
