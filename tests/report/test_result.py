@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ntps import InputError, ScoreResult, score
-from ntps.display.sentences import plain_words
+from ntps.display.sentences import percent, plain_words
 from ntps.display.tables import in_sample_table, layer_table
 from ntps.models.load import load_model
 from ntps.scoring.record import ScoreFile, ScoreRecord
@@ -247,7 +247,9 @@ def test_layers_that_cannot_be_told_apart_are_said(result: ScoreResult) -> None:
         result, equals=("block.1", "block.2", "final_norm")
     )
     words = said(result, equals=("embed", "block.1", "block.2", "final_norm"))
-    assert "embed, block.1 and final_norm cannot be told" in words and "the words alone carry it" in words
+    assert "embed, block.1 and final_norm cannot be told" in words and "the words alone may carry it" in words
+    first = said(result, name="embed", layer=0, equals=("embed", "block.1"))
+    assert "No single layer is better than the embedding" in first and "block.1 cannot be told from embed" in first
 
 
 def test_too_few_texts_are_said_with_how_many_would_do(result: ScoreResult) -> None:
@@ -261,7 +263,7 @@ def test_too_few_texts_are_said_with_how_many_would_do(result: ScoreResult) -> N
 
 @pytest.mark.parametrize(
     ("interval", "words"),
-    [((0.4, 0.9), "less than they do"), ((0.3, 0.9), "cannot be told from"), ((0.1, 0.2), "more than they do")],
+    [((0.4, 0.9), "less than they do"), ((0.3, 0.9), "about as much"), ((0.1, 0.2), "more than they do")],
 )
 def test_the_area_stands_beside_chance(interval: tuple[float, float], words: str, result: ScoreResult) -> None:
     assert words in said(result, area_cv=0.5, area_cv_interval=interval, chance_area_cv=0.35)
@@ -270,11 +272,38 @@ def test_the_area_stands_beside_chance(interval: tuple[float, float], words: str
 def test_what_is_not_known_is_not_said(result: ScoreResult, empty: ScoreResult) -> None:
     for words in (
         said(result, area_cv=None, chance_area_cv=None, chosen_cv_interval=None, accuracy_test=None),
-        said(result, chosen_cv=None, r2=None, accuracy_test=None, r2_test=None),
+        said(result, criterion=None, r2=None, accuracy_test=None, r2_test=None),
         "\n".join(plain_words(empty.record.result)),
     ):
         assert "None" not in words and "nan" not in words
-    assert "Nothing here holds for new texts" in said(result, chosen_cv=None)
+    assert "Nothing here holds for new texts" in said(result, criterion=None)
+
+
+def test_without_an_interval_nothing_is_said_of_other_texts(result: ScoreResult) -> None:
+    words = said(result, chosen_cv_interval=None, cv_texts=3, equals=("embed", "block.2"))
+    assert "accuracy 87.5 % on new texts" in words and "  " not in words
+    assert "3 texts are too few for an interval" in words and "carry it" not in words
+
+
+def test_the_figure_of_a_layer_that_was_not_chosen_here_is_its_own(result: ScoreResult) -> None:
+    own = {"accuracy_cv": 0.9, "accuracy_cv_interval": (0.85, 0.95)}
+    words = said(result, chosen_cv=None, chosen_cv_interval=None, **own)
+    assert "90.0 % (85.0 to 95.0 %) on new texts (as the best of several layers, which flatters it)" in words
+
+
+def test_a_share_of_an_r2_that_may_be_nought_is_not_said(result: ScoreResult) -> None:
+    assert "explains too little of new texts" in said(result, area_cv=-9.05, area_cv_interval=None)
+
+
+def test_label_sets_stand_beside_labels_in_a_fixed_order(result: ScoreResult) -> None:
+    sets = {"criterion": "mean_average_precision", "majority": None, "majority_accuracy": None, "baseline_cv": 0.3}
+    unsure = said(result, **sets, chosen_cv=0.35, chosen_cv_interval=(0.25, 0.45))
+    assert "too few to tell that from labels in a fixed order (30.0 %): about 4,000 would do" in unsure
+    assert "too few" not in said(result, **sets, chosen_cv=0.4, chosen_cv_interval=(0.35, 0.45))
+
+
+def test_no_share_is_minus_nought() -> None:
+    assert percent(-1e-12) == "0.0 %" and percent(-0.5) == "-50.0 %" and percent(-9e7) == "-9e+09 %"
 
 
 def test_a_huge_number_squeezes_no_column(result: ScoreResult) -> None:

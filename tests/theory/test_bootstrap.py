@@ -134,6 +134,18 @@ def test_a_layer_that_is_clearly_best_is_chosen_always_and_equals_none() -> None
     assert choice.low < 0.9 < choice.high
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 4))
+def test_choosing_gains_nothing(seed: int, texts: int, layers: int) -> None:
+    """The best layer equals itself; what is paid for the choice is never negative, and nothing for a single layer."""
+    hits = np.random.default_rng(seed).integers(2, size=(texts, layers)).astype(float)
+    choice = choose(ratio(hits, np.ones((texts, 1))), draw_texts(texts, seed=0, draws=100))
+    best = hits.mean(axis=0).max()
+    assert choice.equals[choice.index] and choice.value <= best
+    if layers == 1:
+        assert choice.value == best
+
+
 def test_nothing_can_be_chosen_of_layers_without_figures() -> None:
     with pytest.raises(ValueError, match="no layer has a figure"):
         choose(ratio(np.ones((10, 2)), np.zeros((10, 1))), draw_texts(10, seed=0))

@@ -15,55 +15,86 @@ FIGURES = {"accuracy": "accuracy", "mean_average_precision": "mean average preci
 
 def plain_words(result: ScoreFile) -> list[str]:
     """Which layer and how well its probe does on new texts, what all layers do, and what next-token directions keep."""
-    if result.summary.chosen_cv is None:
+    if result.summary.criterion is None:
         return list(_in_sample(result.summary))
     return [*_which_layer(result), *_all_layers(result), _next_token(result.summary)]
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage, or a dash; beyond a hundred times the whole, its size."""
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f} %" if abs(share) < 100 else f"{100 * share:.0e} %"
+    """A share as a percentage, or a dash."""
+    return "–" if share is None else f"{_hundredths(share)} %"
+
+
+def _hundredths(share: float) -> str:
+    """Beyond a hundred times the whole, its size."""
+    return f"{100 * share:z.1f}" if abs(share) < 100 else f"{100 * share:.0e}"
 
 
 def _which_layer(result: ScoreFile) -> Iterator[str]:
     summary = result.summary
-    assert summary.criterion is not None and summary.chosen_cv is not None
-    figure = FIGURES[summary.criterion]
+    assert summary.criterion is not None
+    several = len(result.layers) > 1
+    value, interval = summary.chosen_cv, summary.chosen_cv_interval
+    flattered = ""
+    if value is None:
+        value = getattr(summary, f"{summary.criterion}_cv")
+        interval = getattr(summary, f"{summary.criterion}_cv_interval")
+        flattered = " (as the best of several layers, which flatters it)" if several else ""
     test = getattr(summary, f"{summary.criterion}_test")
     tested, majority = "", ""
     if test is not None and result.task.test is not None:
-        interval = _interval(getattr(summary, f"{summary.criterion}_test_interval"))
-        tested = f", and {percent(test)} {interval} on the {result.task.test.texts:,} test texts"
+        ends = getattr(summary, f"{summary.criterion}_test_interval")
+        tested = f", and {_with_interval(test, ends)} on {_test_texts(result.task.test.texts)}"
     if summary.majority is not None and summary.criterion == "accuracy":
         majority = f"; always answering {summary.majority!r} gives {percent(summary.majority_accuracy)}"
     yield (
-        f"A linear probe of {summary.name} reaches {figure} {percent(summary.chosen_cv)} "
-        f"{_interval(summary.chosen_cv_interval)} on new texts{tested}{majority}."
+        f"A linear probe of {summary.name} reaches {FIGURES[summary.criterion]} {_with_interval(value, interval)} on "
+        f"new texts{flattered}{tested}{majority}."
     )
-    yield from _undecided(summary)
+    low = None if interval is None else interval[0]
+    yield from _undecided(summary, value, low)
     others = [name for name in summary.equals or () if name != summary.name]
-    if "embed" in (summary.name, *others):
-        yield "The embedding is as good as any layer: the words alone carry it, whatever their order."
+    if several and low is not None and low > _nothing(summary):
+        if summary.name == "embed":
+            yield "No single layer is better than the embedding: the words alone carry it, whatever their order."
+        elif "embed" in others:
+            yield "The embedding may be as good: the words alone may carry it, whatever their order."
     if others:
         yield f"{_listed([row.name for row in result.layers], others)} cannot be told from {summary.name}."
 
 
-def _undecided(summary: Summary) -> Iterator[str]:
+def _test_texts(count: int) -> str:
+    return "the one test text" if count == 1 else f"the {count:,} test texts"
+
+
+def _nothing(summary: Summary) -> float:
+    """What an answer reaches that does not look at the texts."""
+    known = summary.majority_accuracy if summary.criterion == "accuracy" else summary.baseline_cv
+    return known or 0.0
+
+
+def _undecided(summary: Summary, value: float | None, low: float | None) -> Iterator[str]:
     """Whether there are too few texts to tell the probe from no probe, and how many would do."""
-    low, high = summary.chosen_cv_interval or (None, None)
-    nothing = (summary.majority_accuracy or 0.0) if summary.criterion == "accuracy" else 0.0
-    if summary.chosen_cv is None or low is None or high is None or low > nothing or summary.cv_texts is None:
+    if summary.cv_texts is None or value is None:
         return
-    against = "the most frequent class" if summary.criterion == "accuracy" else "nothing"
-    gap = summary.chosen_cv - nothing
+    if low is None:
+        yield f"{summary.cv_texts:,} texts are too few for an interval: nothing can be said of others."
+        return
+    nothing = _nothing(summary)
+    if low > nothing:
+        return
+    against = {
+        "accuracy": "the most frequent class",
+        "mean_average_precision": f"labels in a fixed order ({percent(nothing)})",
+        "r2": "the mean",
+    }[summary.criterion or "r2"]
+    gap = value - nothing
     if gap <= 0:
         yield f"That is no better than {against}: these texts show nothing that the probe could use."
         return
-    enough = summary.cv_texts * ((summary.chosen_cv - low) / gap) ** 2
-    digits = 10 ** max(0, math.floor(math.log10(enough)) - 1)
-    rounded = math.ceil(enough / digits) * digits
+    enough = summary.cv_texts * ((value - low) / gap) ** 2
+    digit = 10 ** math.floor(math.log10(enough))
+    rounded = math.ceil(enough / digit) * digit
     yield f"{summary.cv_texts:,} texts are too few to tell that from {against}: about {rounded:,} would do."
 
 
@@ -71,41 +102,44 @@ def _all_layers(result: ScoreFile) -> Iterator[str]:
     summary, together = result.summary, result.all_layers
     value = None if together is None else getattr(together, f"{summary.criterion}_cv")
     if value is not None and len(result.layers) > 1:
-        interval = _interval(getattr(together, f"{summary.criterion}_cv_interval"))
-        yield f"One probe of all layers together reaches {percent(value)} {interval}, and leaves nothing to choose."
+        reached = _with_interval(value, getattr(together, f"{summary.criterion}_cv_interval"))
+        yield f"One probe of all layers together reaches {reached}, and leaves nothing to choose."
 
 
 def _next_token(summary: Summary) -> str:
-    area, chance = summary.area_cv, summary.chance_area_cv
+    area, chance, ends = summary.area_cv, summary.chance_area_cv, summary.area_cv_interval
     if area is None or chance is None:
         return "The probe explains nothing of new texts, so that next-token directions have nothing to keep."
-    low, high = summary.area_cv_interval or (None, None)
-    than = "which they cannot be told from"
-    if low is not None and low > chance:
-        than = "less than they do"
-    elif high is not None and high < chance:
-        than = "more than they do"
+    low, high = ends or (None, None)
+    if low is None or high is None:
+        return "The probe explains too little of new texts to say how much of it next-token directions keep."
+    than = "less than they do" if low > chance else "more than they do" if high < chance else "about as much"
     return (
-        f"Next-token directions keep {percent(area)} {_interval(summary.area_cv_interval)} of what it explains of new "
-        f"texts; as many random directions keep {percent(chance)}, {than}."
+        f"Next-token directions keep {_with_interval(area, ends)} of what it explains of new texts; as many random "
+        f"directions keep {percent(chance)}, {than}."
     )
 
 
 def _in_sample(summary: Summary) -> Iterator[str]:
     """Of a score that left no texts out."""
     test = next((each for each in (summary.accuracy_test, summary.r2_test) if each is not None), None)
-    held_out = "" if test is None else f"; on the test texts, {percent(test)}"
+    held_out = "" if test is None else f"; on test texts, {percent(test)}"
     yield (
         f"{summary.name}, {summary.rule}, explains R² {percent(summary.r2)} of the texts that its probe was fitted to"
         f"{held_out}."
     )
-    yield "Nothing here holds for new texts: that takes a score with `cv_texts` above 0, of two texts or more."
+    yield (
+        "Nothing here holds for new texts: that takes a score with `cv_texts` above 0, of two texts or more that are "
+        "neither equal nor of one group."
+    )
 
 
-def _interval(ends: Sequence[float | None] | None) -> str:
-    """Both ends of a 95 % interval."""
+def _with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
+    """A share with both ends of its 95 % interval, if it has one."""
     low, high = ends or (None, None)
-    return "" if low is None or high is None else f"({100 * low:.1f} to {100 * high:.1f} %)"
+    return (
+        percent(value) if low is None or high is None else f"{percent(value)} ({_hundredths(low)} to {percent(high)})"
+    )
 
 
 def _listed(order: Sequence[str], names: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ def layer_table(result: ScoreFile) -> Table:
     table = plain_table([*(title for title, _ in shown), "area", "random", "ntps"], _caption(result, criterion))
     for row in result.layers:
         mark, style = (" ←", "bold") if row.layer == result.summary.layer else ("", None)
-        chance = "–" if row.chance_area_cv is None else f"{row.chance_area_cv:.2f}"
+        chance = "–" if row.chance_area_cv is None else f"{row.chance_area_cv:z.2f}"
         area = (_with_interval(row, "area_cv"), chance, three_decimals(row.ntps_share95))
         table.add_row(f"{row.name}{mark}", *(_with_interval(row, key) for _, key in shown), *area, style=style)
     if result.all_layers is not None and len(result.layers) > 1:
@@ -84,11 +84,13 @@ def in_sample_table(result: ScoreFile) -> Table:
 def _caption(result: ScoreFile, criterion: str) -> str:
     """What the columns are, and what no probe at all would reach."""
     summary = result.summary
-    parts = [f"{TITLES[criterion]}: of a ridge probe on new texts (left out of {summary.cv_texts:,}), ± 95 %"]
+    parts = [f"{TITLES[criterion]}: of a ridge probe on texts left out ({summary.cv_texts:,} in turn), ± 95 %"]
     if result.task.test is not None and getattr(summary, f"{criterion}_test") is not None:
         parts.append(f"test: of the same probe on {result.task.test.texts:,} test texts")
     if summary.majority is not None:
         parts.append(f"always {summary.majority!r}: {percent(summary.majority_accuracy)}")
+    elif summary.criterion == "mean_average_precision":
+        parts.append(f"labels in a fixed order: {percent(summary.baseline_cv)}")
     parts.append("area: share of the probe's R² kept by next-token directions, and by random ones")
     parts.append("ntps: Algorithm 1 at 95 % of the next-token objective")
     return "; ".join(parts) + "."
@@ -97,13 +99,14 @@ def _caption(result: ScoreFile, criterion: str) -> str:
 def _with_interval(row: object, key: str) -> str:
     """A figure, ± half of its interval; percentages but for areas."""
     value, ends = getattr(row, key), getattr(row, f"{key}_interval")
-    if value is None:
+    # Where the R² that it is a share of may be 0, an area has no interval and says nothing.
+    if value is None or (key == "area_cv" and ends is None):
         return "–"
     scale, digits = (1.0, 2) if key == "area_cv" else (100.0, 1)
     if abs(scale * value) >= 1000:
         return f"{scale * value:.0e}"
     half = "" if ends is None else f" ± {scale * (ends[1] - ends[0]) / 2:.{digits}f}"
-    return f"{scale * value:.{digits}f}{half}"
+    return f"{scale * value:z.{digits}f}{half}"
 
 
 def change_table(change: ChangeBlock) -> Table:
@@ -128,4 +131,4 @@ def three_decimals(value: float | None) -> str:
     """A figure as a table shows it; beyond a thousand its size, so that one long number squeezes no column."""
     if value is None:
         return "–"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.0e}"
+    return f"{value:z.3f}" if abs(value) < 1000 else f"{value:.0e}"

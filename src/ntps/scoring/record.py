@@ -68,6 +68,8 @@ class Summary(LayerNewTexts, LayerBlock):
         chosen_cv: That figure for a layer that is chosen like this, on new texts: the figure of the best layer itself
             flatters, because it was chosen for it.
         equals: Names of the layers that cannot be told from it at 95 %.
+        baseline_cv: What that figure is without looking at the texts: for label sets, the mean share of texts that
+            have a label; 0 for numbers.
         cv_texts: How many texts were left out in turn.
         majority_accuracy: Accuracy of always answering the most frequent class of the training texts.
         majority: That class.
@@ -84,6 +86,7 @@ class Summary(LayerNewTexts, LayerBlock):
     chosen_cv: Figure = None
     chosen_cv_interval: Interval = None
     equals: Items[str] | None = None
+    baseline_cv: Figure = None
     cv_texts: int | None = None
     majority_accuracy: Figure = None
     majority: str | None = None
@@ -207,6 +210,7 @@ def summarize(scores: Sequence[LayerScore], rows: Sequence[LayerRow], found: Val
             "chosen_cv": estimate.value,
             "chosen_cv_interval": None if estimate.low is None else (estimate.low, estimate.high),
             "equals": tuple(names[layer] for layer in found.choice.equals),
+            "baseline_cv": found.baseline,
             "cv_texts": found.texts,
         }
     ((score, row),) = ((score, row) for score, row in zip(scores, rows, strict=True) if score.layer == chosen)

@@ -162,7 +162,7 @@ class StoredRun:
             together = None
         if together is not None and not self.test:
             together = AllLayers.model_validate(together.figures(AllLayers, test=False))
-        return Validated(rows, together, choice, criterion, summary.cv_texts or 0)
+        return Validated(rows, together, choice, criterion, summary.cv_texts or 0, summary.baseline_cv)
 
     def held_out(self, probes: Probes) -> HeldOut | None:
         """What ridge probes predict for the pooled test texts, if those were kept with their labels."""

@@ -16,7 +16,7 @@ from ntps.moments.layer_score import LayerScore
 from ntps.validation.choice import LayerChoice
 from ntps.validation.cross_validation import CrossValidation, Read, cross_validate
 from ntps.validation.held_out import HeldOut
-from ntps.validation.judged import CRITERION, Estimate, estimates
+from ntps.validation.judged import CRITERION, Estimate, baseline, estimates
 from ntps.validation.labels import Labels, seeded_sample
 from ntps.validation.layer_fit import RidgeFit
 
@@ -111,6 +111,7 @@ class Validated:
         choice: The best layer.
         criterion: The figure that it is the best in.
         texts: How many texts were left out in turn.
+        baseline: What that figure is without looking at the texts.
     """
 
     layers: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class Validated:
     choice: LayerChoice | None = None
     criterion: str | None = None
     texts: int = 0
+    baseline: float | None = None
 
     def without_directions(self) -> Validated:
         """Without what depends on next-token directions."""
@@ -184,6 +186,7 @@ def validated(
         probes.choice,
         CRITERION[probes.labels.kind],
         len(probes.labels),
+        baseline(probes.labels),
     )
 
 

@@ -42,8 +42,8 @@ class Choice:
 
     Attributes:
         index: The layer that is best on all texts.
-        value: Its figure without the winner's curse: the mean, over draws, of what the layer that is best in the draw
-            reaches outside it.
+        value: Its figure without the winner's curse: less what it gains, outside the draws, on the layers that are best
+            inside them.
         low: Lower end of the interval.
         high: Its upper end.
         frequency: Share of the draws in which each layer is the best.
@@ -172,17 +172,23 @@ def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
     usable = ~np.isnan(inside).all(axis=1)
     best = np.nanargmax(inside[usable], axis=1)
     reached = outside[usable, best]
-    center = float(np.nanmean(reached)) if not np.isnan(reached).all() else np.nan
+    # On average the chosen layer reaches outside the draws what it reaches on all texts: comparing with it there leaves
+    # only what the choice costs, which is never negative, and 0 where every draw chooses it.
+    lost = outside[usable, index] - reached
+    lost = lost[~np.isnan(lost)]
+    center = float(value[index] - max(0.0, lost.mean() if len(lost) else 0.0))
     low, high = _ends(reached[:, None], np.array([center]), WIDENING / OUTSIDE)
     difference = inside - inside[:, [index]]
     lowest, highest = _ends(difference, value - value[index])
+    equals = (lowest <= 0) & (highest >= 0)
+    equals[index] = True
     return Choice(
         index=index,
         value=center,
         low=float(low[0]),
         high=float(high[0]),
         frequency=np.bincount(best, minlength=len(value)) / max(len(best), 1),
-        equals=np.asarray((lowest <= 0) & (highest >= 0)),
+        equals=np.asarray(equals),
     )
 
 

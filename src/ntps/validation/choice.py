@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ntps import theory
-from ntps.validation.judged import Estimate, Judged, criterion
+from ntps.validation.judged import CRITERION, Estimate, Judged, bounded, criterion, estimates
 from ntps.validation.labels import Labels
 
 
@@ -18,8 +16,8 @@ class LayerChoice:
 
     Attributes:
         layer: Its index.
-        estimate: What a layer that is chosen like this reaches on new texts: the figure of the best layer flatters,
-            because it was chosen for it.
+        estimate: What a layer that is chosen like this reaches on new texts: the figure of the best of several layers
+            flatters, because it was chosen for it. That of a single layer is its own.
         equals: Layers that cannot be told from it at 95 %, itself among them.
     """
 
@@ -40,6 +38,10 @@ def choose_layer(layers: Sequence[int], judged: Sequence[Judged], labels: Labels
         found = theory.choose(criterion(judged, labels), labels.draws)
     except ValueError:
         return None
-    ends = (None if np.isnan(end) else end for end in (found.value, found.low, found.high))
+    figure = CRITERION[labels.kind]
+    if len(layers) == 1:
+        estimate = estimates(judged[0], labels, refitted=True)[figure]
+    else:
+        estimate = bounded(figure, found.value, found.low, found.high, labels.units)
     equals = tuple(layer for layer, equal in zip(layers, found.equals, strict=True) if equal)
-    return LayerChoice(layers[found.index], Estimate(*ends), equals)
+    return LayerChoice(layers[found.index], estimate, equals)

@@ -100,6 +100,18 @@ def figures(judged: Sequence[Judged], labels: Labels) -> Iterator[tuple[str, the
     yield "r2", theory.ratio(baseline - np.stack([each.loss for each in judged], axis=1), baseline)
 
 
+def baseline(labels: Labels) -> float:
+    """What the figure by which probes are compared is without looking at the texts.
+
+    The share of the most frequent class; for label sets the mean share of texts that have a label, which is the average
+    precision of any fixed order; for numbers the R² of their mean.
+    """
+    if labels.kind == "regression":
+        return 0.0
+    shares = labels.targets.mean(axis=0)
+    return float(shares.max() if labels.kind == "classes" else shares[shares > 0].mean() if shares.any() else 0.0)
+
+
 def criterion(judged: Sequence[Judged], labels: Labels) -> theory.Figure:
     """The figure by which probes are compared: of some probes, in columns."""
     return dict(figures(judged, labels))[CRITERION[labels.kind]]
@@ -119,11 +131,20 @@ def estimates(judged: Judged, labels: Labels, *, refitted: bool) -> dict[str, Es
     found = {}
     for name, figure in figures([judged], labels):
         whole = theory.intervals(figure, labels.draws, theory.WIDENING if refitted else 1.0)
-        found[name] = _estimate(name, float(whole.value[0]), float(whole.low[0]), float(whole.high[0]), labels.units)
+        found[name] = bounded(name, float(whole.value[0]), float(whole.low[0]), float(whole.high[0]), labels.units)
     return found
 
 
-def _estimate(name: str, value: float, low: float, high: float, units: int) -> Estimate:
+def bounded(name: str, value: float, low: float, high: float, units: int) -> Estimate:
+    """A figure within what it can be, not certain of what all texts agree in; NaN is what is undefined.
+
+    Args:
+        name: Of the figure.
+        value: Its value.
+        low: Lower end of its interval.
+        high: Its upper end.
+        units: How many texts or groups stand for themselves.
+    """
     if np.isnan(value):
         return Estimate(None)
     if np.isnan(low):
