@@ -282,7 +282,7 @@ def test_what_is_not_known_is_not_said(result: ScoreResult, empty: ScoreResult) 
 def test_without_an_interval_nothing_is_said_of_other_texts(result: ScoreResult) -> None:
     words = said(result, chosen_cv_interval=None, cv_texts=3, equals=("embed", "block.2"))
     assert "accuracy 87.5 % on new texts" in words and "  " not in words
-    assert "3 texts are too few for an interval" in words and "carry it" not in words
+    assert "3 texts, or those of a label, are too few for an interval" in words and "carry it" not in words
 
 
 def test_the_figure_of_a_layer_that_was_not_chosen_here_is_its_own(result: ScoreResult) -> None:
@@ -298,7 +298,8 @@ def test_a_share_of_an_r2_that_may_be_nought_is_not_said(result: ScoreResult) ->
 def test_label_sets_stand_beside_labels_in_a_fixed_order(result: ScoreResult) -> None:
     sets = {"criterion": "mean_average_precision", "majority": None, "majority_accuracy": None, "baseline_cv": 0.3}
     unsure = said(result, **sets, chosen_cv=0.35, chosen_cv_interval=(0.25, 0.45))
-    assert "too few to tell that from labels in a fixed order (30.0 %): about 4,000 would do" in unsure
+    assert "too few to tell that from labels in a fixed order: about 4,000 would do" in unsure
+    assert "; labels in a fixed order give 30.0 %" in unsure
     assert "too few" not in said(result, **sets, chosen_cv=0.4, chosen_cv_interval=(0.35, 0.45))
 
 

@@ -146,6 +146,15 @@ def test_choosing_gains_nothing(seed: int, texts: int, layers: int) -> None:
         assert choice.value == best
 
 
+def test_layers_without_an_interval_are_not_told_apart_and_those_without_a_figure_are() -> None:
+    """Two texts that are drawn often enough, and one that most draws lack."""
+    wholes = np.zeros((50, 3))
+    wholes[0, :2] = 1.0
+    numerators = np.array([1.0, 0.0, 0.0]) * wholes
+    choice = choose(ratio(numerators, wholes), draw_texts(50, seed=0))
+    assert choice.value == 1.0 and np.isnan(choice.low) and choice.equals.tolist() == [True, True, False]
+
+
 def test_nothing_can_be_chosen_of_layers_without_figures() -> None:
     with pytest.raises(ValueError, match="no layer has a figure"):
         choose(ratio(np.ones((10, 2)), np.zeros((10, 1))), draw_texts(10, seed=0))

@@ -47,6 +47,8 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
         tested = f", and {_with_interval(test, ends)} on {_test_texts(result.task.test.texts)}"
     if summary.majority is not None and summary.criterion == "accuracy":
         majority = f"; always answering {summary.majority!r} gives {percent(summary.majority_accuracy)}"
+    elif summary.criterion == "mean_average_precision":
+        majority = f"; labels in a fixed order give {percent(summary.baseline_cv)}"
     yield (
         f"A linear probe of {summary.name} reaches {FIGURES[summary.criterion]} {_with_interval(value, interval)} on "
         f"new texts{flattered}{tested}{majority}."
@@ -78,14 +80,14 @@ def _undecided(summary: Summary, value: float | None, low: float | None) -> Iter
     if summary.cv_texts is None or value is None:
         return
     if low is None:
-        yield f"{summary.cv_texts:,} texts are too few for an interval: nothing can be said of others."
+        yield f"{summary.cv_texts:,} texts, or those of a label, are too few for an interval."
         return
     nothing = _nothing(summary)
     if low > nothing:
         return
     against = {
         "accuracy": "the most frequent class",
-        "mean_average_precision": f"labels in a fixed order ({percent(nothing)})",
+        "mean_average_precision": "labels in a fixed order",
         "r2": "the mean",
     }[summary.criterion or "r2"]
     gap = value - nothing

@@ -47,7 +47,7 @@ class Choice:
         low: Lower end of the interval.
         high: Its upper end.
         frequency: Share of the draws in which each layer is the best.
-        equals: Layers whose difference from the best one, on the same texts, has 0 within its interval.
+        equals: Layers whose difference from the best one, on the same texts, does not have 0 outside its interval.
     """
 
     index: int
@@ -180,8 +180,8 @@ def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
     low, high = _ends(reached[:, None], np.array([center]), WIDENING / OUTSIDE)
     difference = inside - inside[:, [index]]
     lowest, highest = _ends(difference, value - value[index])
-    equals = (lowest <= 0) & (highest >= 0)
-    equals[index] = True
+    # Where a difference has no interval, nothing tells the two apart.
+    equals = ~((lowest > 0) | (highest < 0) | np.isnan(value))
     return Choice(
         index=index,
         value=center,
