@@ -92,6 +92,17 @@ def test_results_with_an_option_of_an_earlier_version_count_as_before(folders: F
         assert (found["settings_hash"], found["layers"]) == (expected["settings_hash"], expected["layers"])
 
 
+def test_rivals_of_the_sum_are_those_of_one_run(folders: Folders, tmp_path: Path) -> None:
+    parts = [folders.score(f"kept {name}", PARTS[name], keep_pooled=True) for name in "ab"]
+    whole = folders.score("first", slice(0, 50), rivals=True)
+    merged = ntps.merge(parts, tmp_path / "merged", rivals=True)
+    expected = ScoreResult.load(whole).layers
+    for name in ("h_score", "logme", "knn_accuracy"):
+        np.testing.assert_allclose(merged.layers[name], expected[name], rtol=1e-6)
+    with pytest.raises(InputError, match="`rivals` need the pooled texts of all parts"):
+        ntps.merge([folders["a"], folders["b"]], tmp_path / "none", rivals=True)
+
+
 def test_merging_is_associative(folders: Folders, tmp_path: Path) -> None:
     ntps.merge([folders["a"], folders["b"]], tmp_path / "ab")
     nested = ntps.merge([tmp_path / "ab", folders["c"]], tmp_path / "abc")

@@ -16,6 +16,7 @@ from ntps.forward.pooled_texts import read_pooled
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
 from ntps.tasks.from_lists import task_from_lists
+from ntps.validation.rivals import RIVALS
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 
@@ -239,6 +240,39 @@ def test_kept_pooled_texts_give_the_same_figures_for_new_texts(
     for other in (score(model, task, out=tmp_path / "folder", **options), rescore(tmp_path / "kept")):
         assert other.to_dict()["layers"] == plain.to_dict()["layers"]
         assert other.to_dict()["all_layers"] == plain.to_dict()["all_layers"] and other.summary == plain.summary
+
+
+def test_rivals_are_the_same_from_any_place(
+    kept: Path, model: LanguageModel, task: Task, other: Task, tmp_path: Path
+) -> None:
+    """In the pass, from pooled texts that were kept, and carried over; only the hash says that they were asked for."""
+    direct = score(model, task, tokens_per_batch=60, rivals=True, out=tmp_path / "run")
+    plain = rescore(kept).to_dict()
+    found = told(rescore(kept, rivals=True))
+    assert found == told(direct) and found["settings_hash"] != plain["settings_hash"]
+    for row, without in zip(found["layers"], plain["layers"], strict=True):
+        values = row.pop("rivals")
+        assert row == without and values.pop("warnings") == [] and None not in values.values()
+        assert {*values} == {*RIVALS}
+    frame = direct.layers
+    assert {*RIVALS} <= {*frame} and not {*RIVALS} & {*rescore(kept).layers}
+    assert frame["h_score"].between(0, 2).all() and (frame["n_leep"] <= 0).all()
+    # What was asked for once is in what is made of it, without pooled texts too.
+    for again in (rescore(tmp_path / "run"), rescore(tmp_path / "run", rivals=True, centered=True)):
+        assert [row["rivals"] for row in again.to_dict()["layers"]] == [
+            row["rivals"] for row in direct.to_dict()["layers"]
+        ]
+    lengths = rescore(kept, other, rivals=True)
+    assert lengths.layers["logme"].notna().all() and lengths.layers["h_score"].isna().all()
+    assert any(line.startswith("every layer: h_score, ") for line in lengths.warnings)
+
+
+def test_rivals_without_pooled_texts_are_refused(model: LanguageModel, task: Task, tmp_path: Path) -> None:
+    score(model, task, tokens_per_batch=60, out=tmp_path / "plain")
+    with pytest.raises(InputError, match=r"`rivals` need pooled texts, which .*plain does not hold"):
+        rescore(tmp_path / "plain", rivals=True)
+    with pytest.raises(InputError, match=r"`rivals` .* give one above 0"):
+        score(model, task, rivals=True, cv_texts=0)
 
 
 def test_pooled_texts_that_went_missing_are_noticed(

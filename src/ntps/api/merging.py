@@ -11,7 +11,7 @@ from ntps.checkpoint.lock import claim_folder
 from ntps.errors import InputError
 from ntps.files import folder_path
 from ntps.options.keywords import takes, values
-from ntps.options.scoring import CurveOptions
+from ntps.options.scoring import CurveOptions, RivalOptions
 from ntps.scoring.merge import merge_runs
 
 
@@ -31,7 +31,7 @@ class Parts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeJob(CurveOptions, Parts):
+class MergeJob(RivalOptions, CurveOptions, Parts):
     """What merging takes."""
 
 
@@ -56,6 +56,6 @@ def merge(job: MergeJob) -> ScoreResult:
     if target.resolve() in [source.resolve() for source in sources]:
         raise InputError(f"{target} is one of the parts: choose another `out`")
     with claim_folder(target, job.overwrite, reads=sources):
-        record = merge_runs(sources, target, CurveOptions(**values(job, CurveOptions)))
+        record = merge_runs(sources, target, CurveOptions(**values(job, CurveOptions)), rivals=job.rivals)
         record.write(target)
     return ScoreResult(record)

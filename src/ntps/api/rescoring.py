@@ -12,7 +12,7 @@ from ntps.errors import InputError
 from ntps.files import folder_path
 from ntps.options.keywords import takes, values
 from ntps.options.layers import Layers
-from ntps.options.scoring import CurveOptions
+from ntps.options.scoring import CurveOptions, RivalOptions
 from ntps.options.shared import OutputOptions
 from ntps.scoring.rescore import rescore_run
 from ntps.tasks.load import load_task
@@ -34,7 +34,7 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RescoreJob(CurveOptions, OutputOptions, Scored):
+class RescoreJob(RivalOptions, CurveOptions, OutputOptions, Scored):
     """What scoring again takes.
 
     Attributes:
@@ -70,7 +70,7 @@ def rescore(job: RescoreJob) -> ScoreResult:
     with nullcontext() if target is None else claim_folder(target, job.overwrite, reads=(source, task)):
         labels = load_task(task, test=job.test) if isinstance(task, str | Path) else task
         curves = CurveOptions(**values(job, CurveOptions))
-        record = rescore_run(source, labels, curves, layers=job.layers, test=job.test)
+        record = rescore_run(source, labels, curves, layers=job.layers, test=job.test, rivals=job.rivals)
         if target is not None:
             replace_result(target, record)
     return ScoreResult(record)

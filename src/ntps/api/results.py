@@ -84,8 +84,12 @@ class ScoreResult(Result):
 
     @property
     def layers(self) -> pd.DataFrame:
-        """One row per layer: ranks, ``area``, R², losses, bounds, conditions."""
-        return pd.DataFrame(self.to_dict()["layers"])
+        """One row per layer: ranks, ``area``, R², losses, bounds, conditions, and the scores of others."""
+        rows = self.to_dict()["layers"]
+        others = [row.pop("rivals", {}) for row in rows]
+        return pd.DataFrame(
+            [{**row, **other, "warnings": row["warnings"]} for row, other in zip(rows, others, strict=True)]
+        )
 
     def plot(self, path: str | Path | None = None, *, value: str = "retained_centered") -> Figure:
         """Draws the layer × k heat map of one curve, and the curves of the layers.

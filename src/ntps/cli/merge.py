@@ -14,7 +14,7 @@ from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, show
 from ntps.cli.score import print_scores
 from ntps.options.keywords import values
-from ntps.options.scoring import CurveOptions
+from ntps.options.scoring import CurveOptions, RivalOptions
 from ntps.options.shared import OUTPUT
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def merge(
         typer.Option("--out", help="Folder for the result.", rich_help_panel=OUTPUT, show_default=False, **FOLDER),
     ],
     curves: CurveOptions,
+    rivals: RivalOptions,
     showing: Showing,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a result there.", rich_help_panel=OUTPUT)
@@ -40,7 +41,7 @@ def merge(
 
     The model is not needed, so there are no held-out figures.
     """
-    result = api.merge(folders, out_folder, **values(curves, CurveOptions), overwrite=overwrite)
+    result = api.merge(folders, out_folder, **values(curves, CurveOptions), rivals=rivals.rivals, overwrite=overwrite)
     show(result, _print, out_folder, showing)
 
 

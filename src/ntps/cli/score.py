@@ -21,7 +21,7 @@ from ntps.display.tables import change_table, in_sample_table, layer_table
 from ntps.errors import InputError
 from ntps.models.registry import EMBEDDED
 from ntps.options.keywords import values
-from ntps.options.scoring import CurveOptions, ScoreOptions
+from ntps.options.scoring import CurveOptions, RivalOptions, ScoreOptions
 from ntps.options.shared import TaskOptions
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def score(
             out=options.out,
             layers=options.layers,
             **values(options, CurveOptions),
+            rivals=options.rivals,
             test=options.test,
             overwrite=options.overwrite,
         )
@@ -107,7 +108,7 @@ def _other_labels(context: typer.Context, folder: Path, options: ScoreOptions) -
         raise InputError(f"--from {folder} runs no model: give a TASK with other labels alone, or nothing")
     of_labels = values(options, TaskOptions)
     allowed = {*OF_RESCORING, *(of_labels if task else ())}
-    allowed |= {each.name for kind in (CurveOptions, Showing) for each in fields(kind)}
+    allowed |= {each.name for kind in (CurveOptions, RivalOptions, Showing) for each in fields(kind)}
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:

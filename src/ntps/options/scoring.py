@@ -30,7 +30,21 @@ class CurveOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreSettings(CurveOptions, PassSettings):
+class RivalOptions:
+    """What is computed to compare with.
+
+    Attributes:
+        rivals: Whether the transferability scores of others are computed for every layer too: H-score, LogME, linear
+            discriminants, TransRate, nearest neighbours, N-LEEP.
+    """
+
+    panel: ClassVar[str] = COMPUTING
+
+    rivals: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(RivalOptions, CurveOptions, PassSettings):
     """What a scoring run can be asked for.
 
     Attributes:
@@ -38,7 +52,7 @@ class ScoreSettings(CurveOptions, PassSettings):
             0 for none, which needs less memory.
     """
 
-    later: ClassVar[tuple[str, ...]] = ("cv_texts",)
+    later: ClassVar[tuple[str, ...]] = ("cv_texts", "rivals")
 
     cv_texts: int = 20_000
 
@@ -46,6 +60,8 @@ class ScoreSettings(CurveOptions, PassSettings):
         super().__post_init__()
         check_choice("convention", self.convention, get_args(Convention))
         check_number("cv_texts", self.cv_texts, whole=True, at_least=0)
+        if self.rivals and not self.cv_texts:
+            raise InputError("`rivals` are computed from the texts that `cv_texts` keeps: give one above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,13 +34,14 @@ EQUAL = {
 FINGERPRINTS = ("fingerprint", "texts_fingerprint", "tokens_fingerprint")
 
 
-def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> ScoreRecord:
+def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions, *, rivals: bool = False) -> ScoreRecord:
     """Adds up the statistics of several runs and scores the sum, layer by layer in memory.
 
     Args:
         folders: Folders of the runs.
         out: Folder for the result, which the caller has claimed.
         curves: Which curves to report.
+        rivals: Whether to give the scores of others, for which all runs must have kept their pooled texts.
 
     Raises:
         InputError: They do not belong together, or texts are in two of them.
@@ -60,8 +61,12 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> Scor
         cv_texts=min(
             (each for run in runs if (each := run.index.settings.cv_texts) is not None), default=ScoreSettings.cv_texts
         ),
+        rivals=rivals,
         **asdict(curves),
     )
+    texts = _texts(runs)
+    if rivals and texts is None:
+        raise InputError("`rivals` need the pooled texts of all parts: score them again with `keep_pooled`")
     task, layers = _merged_task(runs), list(first.layers)
     index = {
         "settings_hash": settings.settings_hash(tuple(layers), **identity(first.model, task, first.settings.dtype)),
@@ -83,7 +88,7 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions) -> Scor
         return ScoreRecord.read(out)
     clear_folder(out, whole)
     write_moments(out / MOMENTS, _sums(runs, layers), index)
-    scored = rescore_run(out, curves=curves, test=False, texts=_texts(runs))
+    scored = rescore_run(out, curves=curves, test=False, texts=texts)
     result = {name: value for name, value in scored.result.to_dict().items() if name != "rescored"}
     return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves)
 

@@ -51,6 +51,11 @@ class LayerRow(LayerNewTexts, LayerBlock):
     accuracy_test_ols: Figure = None
     warnings: Items[str]
 
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Those of the scores of others too."""
+        return self.warnings if self.rivals is None else (*self.warnings, *self.rivals.warnings)
+
     @classmethod
     def of(cls, score: LayerScore, new_texts: Mapping[str, object]) -> LayerRow:
         """The row of a layer that was scored, with its figures for new texts."""
@@ -152,11 +157,13 @@ class ScoreSettingsBlock(SettingsBlock):
         products: Whose float64 products the sums were made of: ``torch``, or ``numpy`` on AMD's processors, where
             OpenBLAS is faster than MKL.
         cv_texts: Most texts that are left out in turn.
+        rivals: Whether the scores of others were computed too.
     """
 
     convention: str
     centered: bool
     cv_texts: int | None = None
+    rivals: bool | None = None
     world_size: int | None
     products: str | None = None
 

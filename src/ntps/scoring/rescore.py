@@ -14,6 +14,7 @@ from ntps.jobs.provenance import envelope, identity
 from ntps.jobs.record import Provenance, Rescored
 from ntps.jobs.session import group_warnings
 from ntps.jobs.unused_rows import unused_rows
+from ntps.models.adapters.adapter import require_package
 from ntps.moments.layer_score import score_layers
 from ntps.options.layers import Layers
 from ntps.options.scoring import CurveOptions, ScoreSettings
@@ -36,6 +37,7 @@ def rescore_run(
     *,
     layers: Layers = None,
     test: bool = True,
+    rivals: bool = False,
     texts: PooledLabels | None = None,
 ) -> ScoreRecord:
     """Scores layers from what a run left, one after the other in memory.
@@ -46,6 +48,7 @@ def rescore_run(
         curves: Which curves to report.
         layers: Layers such as ``0,3,-1``; all that were kept by default.
         test: Whether to give held-out figures.
+        rivals: Whether to give the scores of others, which the run itself may have been asked for.
         texts: Pooled texts that are left out in turn; those that the run kept by default.
 
     Returns:
@@ -65,11 +68,17 @@ def rescore_run(
         max_length=then.max_length,
         test=then.test and test,
         cv_texts=ScoreSettings.cv_texts if then.cv_texts is None else then.cv_texts,
+        rivals=rivals or bool(then.rivals),
         **chosen_curves,
     )
     chosen = _chosen(run, settings)
     labelled = run if task is None else RelabelledRun(run, task)
     kept = texts or labelled.texts
+    if settings.rivals:
+        require_package("scikit-learn", "`rivals`")
+    stored = labelled.validated(chosen).layers
+    if rivals and kept is None and not all("rivals" in stored.get(layer, {}) for layer in chosen):
+        raise InputError(f"`rivals` need pooled texts, which {folder} does not hold: score the model again with it")
     with clock.phase("theory"):
         probes = None if kept is None else cross_validate_sample(kept.read, chosen, kept.labels, settings.cv_texts)
     penalties = None if probes is None else probes.penalties
@@ -84,13 +93,14 @@ def rescore_run(
         if probes is None:
             found = labelled.validated(chosen)
         else:
-            found = validated(probes, scores, model.layer_names, labelled.held_out(probes_of(scores, probes)))
+            held_out = labelled.held_out(probes_of(scores, probes))
+            found = validated(probes, scores, model.layer_names, held_out, rivals=settings.rivals)
     notes: list[str] = []
     if found.layers and probes is None and settings.centered != then.centered:
         found, notes = found.without_directions(), [OTHER_DIRECTIONS]
     rows = [LayerRow.of(score, found.layers.get(score.layer, {})) for score in scores]
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
-    changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test}
+    changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test, "rivals": settings.rivals}
     provenance = Provenance(
         settings_hash=settings.settings_hash(tuple(chosen), **identity(model, labelled.task, then.dtype)),
         model=model,
@@ -110,7 +120,7 @@ def rescore_run(
                 *run.doubts,
                 *labelled.warnings,
                 *notes,
-                *group_warnings({score.name: score.warnings for score in scores}),
+                *group_warnings({row.name: row.all_warnings for row in rows}),
             ],
         }
     )

@@ -137,7 +137,7 @@ class _ScoreRun(ScoreSession):
         if self.test is not None and self.test_tokens is not None:
             scores, held_out = self.held_out(scores, probes, self.test, self.test_tokens)
         with self.clock.phase("theory"):
-            found = validated(probes, scores, self.model.layer_names, held_out)
+            found = validated(probes, scores, self.model.layer_names, held_out, rivals=self.settings.rivals)
         return self.finish(scores, found, out, checkpoint)
 
     def collect(
@@ -289,7 +289,7 @@ class _ScoreRun(ScoreSession):
                     *unused_rows(self.described_task, unusable=True),
                     *self.notes,
                     *self.warnings(),
-                    *group_warnings({score.name: score.warnings for score in scores}),
+                    *group_warnings({row.name: row.all_warnings for row in rows}),
                 ],
             }
         )

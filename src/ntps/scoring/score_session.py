@@ -16,6 +16,7 @@ from ntps.forward.pooled_texts import PooledTexts
 from ntps.jobs.progress import Reporter
 from ntps.jobs.record import Provenance
 from ntps.jobs.session import RunSession
+from ntps.models.adapters.adapter import require_package
 from ntps.models.model import LanguageModel
 from ntps.moments.products import products_library
 from ntps.options.scoring import ScoreSettings
@@ -37,6 +38,8 @@ class ScoreSession(RunSession):
     def __init__(
         self, model: LanguageModel, task: Task, settings: ScoreSettings, reporter: Reporter | None, world: World
     ) -> None:
+        if settings.rivals:
+            require_package("scikit-learn", "`rivals`")
         super().__init__(model, task, settings, reporter)
         self.world = world
 

@@ -19,6 +19,7 @@ from ntps.validation.held_out import HeldOut
 from ntps.validation.judged import CRITERION, Estimate, baseline, estimates
 from ntps.validation.labels import Labels, seeded_sample
 from ntps.validation.layer_fit import RidgeFit
+from ntps.validation.rivals import RIVALS
 
 Interval = Items[Figure] | None
 """Both ends at 95 %; null where the figure has none."""
@@ -73,6 +74,35 @@ class NewTexts(Block):
         return {name: value for name, value in known if test or "_test" not in name}
 
 
+class Rivals(Block):
+    """Transferability scores of others for the pooled texts; higher is better, and null where undefined.
+
+    Attributes:
+        h_score: Variance of class means in whitened features, from 0 to the number of classes less one.
+        h_score_shrunk: The same with a covariance that is shrunk.
+        logme: Log evidence per text of a Bayesian linear model.
+        discriminant_accuracy: Share of right answers of linear discriminants, in folds left out whole.
+        transrate: Coding rate of all texts less that within classes; grows with the scale of the states.
+        knn_accuracy: Share of right answers of three nearest neighbours, each text left out in turn.
+        n_leep: Log likelihood per text of the labels given a Gaussian mixture of the texts, at most 0.
+        warnings: Why scores are null.
+    """
+
+    h_score: Figure = None
+    h_score_shrunk: Figure = None
+    logme: Figure = None
+    discriminant_accuracy: Figure = None
+    transrate: Figure = None
+    knn_accuracy: Figure = None
+    n_leep: Figure = None
+    warnings: Items[str] = ()
+
+
+NO_RIVALS = Rivals.model_validate(
+    {**dict.fromkeys(RIVALS), "warnings": ("rival scores are undefined: fewer than two texts stand for themselves",)}
+)
+
+
 class LayerNewTexts(NewTexts):
     """The same for one layer.
 
@@ -81,12 +111,14 @@ class LayerNewTexts(NewTexts):
             adds to the next-token objective; null where the probe explains nothing.
         chance_area_cv: The same of random subspaces.
         ntps_share95_ridge: ``ntps_share95`` with U regularized by the penalty of the ridge probe.
+        rivals: The scores of others, if they were asked for.
     """
 
     area_cv: Figure = None
     area_cv_interval: Interval = None
     chance_area_cv: Figure = None
     ntps_share95_ridge: Figure = None
+    rivals: Rivals | None = None
 
 
 class AllLayers(NewTexts):
@@ -123,7 +155,7 @@ class Validated:
 
     def without_directions(self) -> Validated:
         """Without what depends on next-token directions."""
-        gone = LayerNewTexts.model_fields.keys() - NewTexts.model_fields.keys()
+        gone = LayerNewTexts.model_fields.keys() - NewTexts.model_fields.keys() - {"rivals"}
         kept = {layer: {n: value for n, value in row.items() if n not in gone} for layer, row in self.layers.items()}
         return replace(self, layers=kept)
 
@@ -156,7 +188,12 @@ def cross_validate_sample(
 
 
 def validated(
-    probes: CrossValidation | None, scores: Sequence[LayerScore], names: Sequence[str], held_out: HeldOut | None
+    probes: CrossValidation | None,
+    scores: Sequence[LayerScore],
+    names: Sequence[str],
+    held_out: HeldOut | None,
+    *,
+    rivals: bool,
 ) -> Validated:
     """Puts together what cross-validation and the test texts say.
 
@@ -165,9 +202,10 @@ def validated(
         scores: Scores of their layers, whose next-token directions are probed.
         names: Name of every layer of the model.
         held_out: What the probes predicted for the test texts.
+        rivals: Whether to give the scores of others too.
     """
     if probes is None:
-        return Validated()
+        return Validated({score.layer: {"rivals": NO_RIVALS} for score in scores} if rivals else {})
     areas = probes.areas({score.layer: (score.directions.basis, score.directions.share) for score in scores})
     by_layer, together = probes.estimates()
     found: dict[int | None, dict[str, object]] = {None: _entries(together, "cv") | _penalty(probes.together)}
@@ -175,6 +213,8 @@ def validated(
         area = areas[layer]
         chance = {"chance_area_cv": area.chance}
         found[layer] = _entries(figures | {"area": area.area}, "cv") | chance | _penalty(probes.fits[layer])
+    for layer, (values, why) in (probes.rivals() if rivals else {}).items():
+        found[layer]["rivals"] = Rivals.model_validate({**values, "warnings": why})
     if held_out is not None:
         for key, judged in held_out.judged().items():
             found[key] |= _entries(estimates(judged, held_out.labels, refitted=False), "test")

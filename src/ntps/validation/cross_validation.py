@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ntps.validation.choice import LayerChoice, choose_layer
 from ntps.validation.judged import Array, Estimate, estimates
 from ntps.validation.labels import Labels
 from ntps.validation.layer_fit import LayerFit, Pooled, fit_layer
+from ntps.validation.rivals import rival_scores
 
 Read = Callable[[int], Pooled]
 """Pooled texts of a layer."""
@@ -67,6 +69,16 @@ class CrossValidation:
 
         with _layers_at_once() as pool:
             return dict(zip(directions, pool.map(of, directions), strict=True))
+
+    def rivals(self) -> dict[int, tuple[dict[str, float | None], tuple[str, ...]]]:
+        """The scores of others for each layer; see :func:`~ntps.validation.rivals.rival_scores`."""
+
+        def of(layer: int) -> tuple[dict[str, float | None], tuple[str, ...]]:
+            return rival_scores(self.read(layer), self.fits[layer].standardization, self.labels)
+
+        # Mixtures that did not converge in a hundred steps count as they are, as their authors' do.
+        with _layers_at_once() as pool, warnings.catch_warnings(action="ignore"):
+            return dict(zip(self.fits, pool.map(of, self.fits), strict=True))
 
     def _features(self, layer: int) -> Float64[Array, "texts dims"]:
         return self.fits[layer].standardization.apply(self.read(layer))
