@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.optimize import minimize_scalar
 
 from ntps.theory.factor import Array, rounding
 
@@ -49,6 +48,9 @@ def logme(features: Float64[Array, "texts dims"], targets: Float64[Array, "texts
 def _largest_evidence(
     spectrum: Float64[Array, " rank"], projected: Float64[Array, " rank"], rest: float, texts: int
 ) -> float:
+    # A hundred modules more, which nothing else of a score needs.
+    from scipy.optimize import minimize_scalar
+
     def evidence(exponent: Float64[Array, " ratios"] | float) -> Float64[Array, " ratios"]:
         ratio = 10.0 ** np.reshape(exponent, (-1, 1))
         residual = rest + np.sum(projected * (ratio / (ratio + spectrum)), axis=1)
