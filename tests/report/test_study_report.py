@@ -15,10 +15,12 @@ from ntps.report.study_report import FIGURES, StudyReport, build_report
 from ntps.report.study_tables import costs, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable, written
 from ntps.report.writing import write_report
+from ntps.scoring.validated import Rivals
 from ntps.study.analysis.accuracies import accuracies
 from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
-from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RULES
+from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RIVAL_RULES, RULES
 from ntps.study.analysis.reader import StudyResults, read_results
+from ntps.validation.rivals import RIVALS
 from report.factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
 
 
@@ -129,6 +131,34 @@ def test_coefficients_are_what_scipy_says_of_the_points(correlations: Correlatio
         assert 0 < each.p_value <= 1 and each.tasks == 7
         # Looking at more never makes a p-value smaller.
         assert not each.p_alone > each.p_value + 1e-12
+
+
+def test_rivals_are_rules_where_every_task_has_them(study: Path, tmp_path: Path) -> None:
+    """They count in p; one that a single task lacks is left out, and costs no task."""
+    folder = StudyFactory(tasks=TASKS[:7], measurements=("score", "ols"), noise=0.05).write(tmp_path / "study")
+    for number, path in enumerate(sorted(folder.rglob("score/result.json"))):
+        result = json.loads(path.read_text())
+        for row in result["layers"]:
+            rivals = {"logme": row["layer"] - row["area"], "h_score": row["area"] if number else None}
+            row["rivals"] = {**dict.fromkeys(RIVALS), **rivals, "warnings": []}
+        path.write_text(json.dumps(result))
+    results = read_results(folder)
+    assert results.layers["logme"].notna().all() and results.layers["transrate"].isna().all()
+    found = correlate(results).found
+    predictors = [each.predictor for each in found if (each.measure, each.basis) == ("mse", FIXED)]
+    assert predictors == [*(rule.label for rule in RULES), "LogME of the last layer"]
+    area, logme = (
+        next(each for each in found if each.measure == "mse" and each.predictor == name)
+        for name in ("area of the last layer", "LogME of the last layer")
+    )
+    assert logme.coefficient == pytest.approx(-area.coefficient) and logme.tasks == 7 and logme.layer == "final_norm"
+    plain = correlate(read_results(study)).one("tiny-lm", "mse", predictor=area.predictor)
+    assert plain is not None and area.p_value >= plain.p_value
+
+
+def test_every_rival_has_a_rule() -> None:
+    assert [rule.column for rule in RIVAL_RULES] == [*Rivals.model_fields][:-1]
+    assert {rule.column for rule in RIVAL_RULES} == {*RIVALS}
 
 
 def test_a_selected_pair_is_the_strongest_of_the_surface(correlations: Correlations) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ntps.report.tabular import p_text
 from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlation, Correlations
-from ntps.study.analysis.measures import MEASURES, RULES, Measure
+from ntps.study.analysis.measures import MEASURES, RIVAL_RULES, RULES, Measure
 from ntps.study.analysis.reader import StudyResults
 
 LEVEL = 0.05
@@ -65,10 +65,11 @@ def _sentences(measure: Measure, correlations: Correlations) -> Iterator[str]:
         reasons = {reason for (_, key), reason in correlations.reasons.items() if key == measure.key}
         yield f"nothing can be said: {'; '.join(sorted(reasons)) or 'it was not measured'}."
         return
+    tried = {each.predictor for each in correlations.found if (each.measure, each.basis) == (measure.key, FIXED)}
     verdict = "goes with it" if _convinces(best) else "does not go with it beyond chance"
     yield (
-        f"of the {len(RULES)} rules fixed in advance, {best[0].predictor} comes closest and {verdict}: {_shown(best)}, "
-        "corrected for the rules tried."
+        f"of the {len(tried - {PROBE_ACCURACY})} rules fixed in advance, {best[0].predictor} comes closest and "
+        f"{verdict}: {_shown(best)}, corrected for the rules tried."
     )
     if selected := [each for each in own if each.basis == SELECTED]:
         alone = f" ({_naive(selected)} if one forgets that)"
@@ -92,7 +93,7 @@ def _defined(measure: Measure, correlations: Correlations) -> list[Correlation]:
 def _best_rule(measure: Measure, correlations: Correlations) -> list[Correlation]:
     """The rule with the strongest median over models in the claimed direction: its correlation in each model."""
     own, sign = _defined(measure, correlations), 1 if measure.direction == "positive" else -1
-    by_rule = [[each for each in own if each.predictor == rule.label] for rule in RULES]
+    by_rule = [[each for each in own if each.predictor == rule.label] for rule in (*RULES, *RIVAL_RULES)]
     return max(by_rule, key=lambda found: sign * _median(found) if found else -math.inf)
 
 

@@ -14,7 +14,6 @@ from ntps.errors import InputError
 from ntps.study.analysis.accuracies import accuracies
 from ntps.study.analysis.measures import (
     MEASURES,
-    RULES,
     Array,
     Measure,
     ModelScores,
@@ -176,7 +175,9 @@ class _Case:
         rules = self.scores.rules[self.kept]
         own = self.own()
         tested = fixed_scores(rules, own, self.measure.direction)
-        for index, (rule, test, place) in enumerate(zip(RULES, tested, self.scores.rule_layers, strict=True)):
+        for index, (rule, test, place) in enumerate(
+            zip(self.scores.tried, tested, self.scores.rule_layers, strict=True)
+        ):
             yield self.correlation(
                 rule.label,
                 FIXED,
@@ -188,7 +189,7 @@ class _Case:
             )
 
     def untested(self) -> Iterator[Correlation]:
-        for index, (rule, place) in enumerate(zip(RULES, self.scores.rule_layers, strict=True)):
+        for index, (rule, place) in enumerate(zip(self.scores.tried, self.scores.rule_layers, strict=True)):
             x, y = self.scores.rules[self.kept, index], self.own()[:, index]
             yield self.correlation(rule.label, FIXED, x, y, layer=self.scores.names[place], k=_k(rule))
 

@@ -67,6 +67,19 @@ RULES = (
     Rule("area_last", "area of the last layer", "area", 1.0),
     Rule("area_middle", "area of the middle layer", "area", 0.5),
 )
+RIVAL_RULES = tuple(
+    Rule(f"{name}_last", f"{label} of the last layer", name, 1.0)
+    for name, label in {
+        "h_score": "H-score",
+        "h_score_shrunk": "shrunk H-score",
+        "logme": "LogME",
+        "discriminant_accuracy": "discriminant accuracy",
+        "transrate": "TransRate",
+        "knn_accuracy": "kNN accuracy",
+        "n_leep": "N-LEEP",
+    }.items()
+)
+"""Held against measures too, and counted in p, where every task of a model has them."""
 MAIN_RULE = RULES[0]
 """What figures 2 and 3 draw: the paper's score at one k and one layer that nobody chose."""
 
@@ -81,7 +94,8 @@ class ModelScores:
         names: Their names.
         fractions: k as fractions of the columns of V.
         ntps: (tasks, layers, fractions); NaN where undefined.
-        rules: (tasks, rules), in the order of :data:`RULES`.
+        tried: The rules: :data:`RULES`, and those of :data:`RIVAL_RULES` that every task has.
+        rules: (tasks, rules), in their order.
         rule_layers: (rules,) position of each rule's layer.
     """
 
@@ -90,6 +104,7 @@ class ModelScores:
     names: list[str]
     fractions: list[float]
     ntps: Array
+    tried: tuple[Rule, ...]
     rules: Array
     rule_layers: list[int]
 
@@ -115,13 +130,15 @@ def model_scores(results: StudyResults, model: str, measure: Measure, probe_laye
     index = pd.MultiIndex.from_product([tasks, layers, fractions])
     ntps = curves.set_index(["task", "layer", "fraction"])["ntps"].reindex(index).to_numpy(dtype=np.float64)
     depths = places.loc[layers, "depth"].to_numpy(dtype=np.float64)
-    # Of two layers that are equally near the middle, the deeper one.
-    nearest = [int(np.argmin(np.abs(depths[::-1] - rule.depth))) for rule in RULES]
-    rule_layers = [len(layers) - 1 - place for place in nearest]
     by_layer = own.set_index(["task", "layer"])
+    last = by_layer.loc[[(task, layers[-1]) for task in tasks]]
+    tried = (*RULES, *(rule for rule in RIVAL_RULES if last[rule.column].notna().all()))
+    # Of two layers that are equally near the middle, the deeper one.
+    nearest = [int(np.argmin(np.abs(depths[::-1] - rule.depth))) for rule in tried]
+    rule_layers = [len(layers) - 1 - place for place in nearest]
     columns = [
         [by_layer.loc[(task, layers[place]), rule.column] for task in tasks]
-        for rule, place in zip(RULES, rule_layers, strict=True)
+        for rule, place in zip(tried, rule_layers, strict=True)
     ]
     return ModelScores(
         tasks=tasks,
@@ -129,6 +146,7 @@ def model_scores(results: StudyResults, model: str, measure: Measure, probe_laye
         names=[str(name) for name in places.loc[layers, "name"]],
         fractions=[float(fraction) for fraction in fractions],
         ntps=ntps.reshape(len(tasks), len(layers), len(fractions)),
+        tried=tried,
         rules=np.array(columns, dtype=np.float64).T,
         rule_layers=rule_layers,
     )

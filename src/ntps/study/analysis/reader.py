@@ -18,6 +18,7 @@ from ntps.scoring.record import ScoreFile
 from ntps.scoring.word_planes import WordsFile
 from ntps.study.state import StudyFile, StudyRow
 from ntps.training.records import BySplit, FiguresBlock, FinetuneFile, ProbeFile
+from ntps.validation.rivals import RIVALS
 
 Row = dict[str, Any]
 RESULT, CURVES, STUDY, WORDS = "result.json", "curves.parquet", "study.json", "words"
@@ -37,7 +38,7 @@ COLUMNS = {
     for table, names in {
         "runs": "model task measurement status cause seconds texts test_texts classes unused",
         "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
-        "k_share95 ntps_share95",
+        f"k_share95 ntps_share95 {' '.join(RIVALS)}",
         "curves": "model task layer name depth fraction k ntps retained_centered",
         "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
         "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
@@ -222,7 +223,10 @@ def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: S
     places: dict[object, Row] = {
         row.layer: {**key, "layer": row.layer, "name": row.name, "depth": row.layer / blocks} for row in result.layers
     }
-    rows["layers"] += [{**dict(row), **places[row.layer], "measurement": measurement} for row in result.layers]
+    rows["layers"] += [
+        {**dict(row), **dict(row.rivals or ()), **places[row.layer], "measurement": measurement}
+        for row in result.layers
+    ]
     if measurement == "score":
         numbers = dict.fromkeys(("fraction", "ntps", "retained_centered"), float)
         curves = _curves(folder, {"layer": int, "k": int, **numbers})
