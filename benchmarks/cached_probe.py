@@ -26,6 +26,7 @@ from ntps.models.tokenizing.tokens import tokenize
 from ntps.options.passes import PassSettings
 from ntps.options.probing import AdamWProbe
 from ntps.training.probes.adamw import train_head
+from ntps.validation.labels import Labels
 
 SEED = 0
 TIMED = 2
@@ -54,6 +55,11 @@ class FrozenModel:
         return (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
+def labels_of(task: Task) -> Labels:
+    """Labels of the training texts."""
+    return Labels.of(task, task.train)
+
+
 def pool_once(model: LanguageModel, task: Task) -> Tensor:
     """Mean tokens ``(n, d)`` of the last layer, as ``ntps probe`` computes them."""
     ready = RunSession(model, task, PassSettings(layers="-1"), None)
@@ -80,18 +86,19 @@ def main(
     began = time.perf_counter()
     pooled = pool_once(model, task)
     after_pass = time.perf_counter()
-    train_head(lambda batch: pooled[batch], model.hidden_size, task, recipe, SEED)
+    train_head(lambda batch: pooled[batch], model.hidden_size, labels_of(task), recipe, SEED)
     once = {"pass": after_pass - began, "epochs": time.perf_counter() - after_pass}
 
     frozen = FrozenModel(model, task)
     ends: list[float] = []
     slow = replace(recipe, epochs=TIMED + 1)
-    train_head(frozen, model.hidden_size, task, slow, SEED, lambda *_epoch: ends.append(time.perf_counter()))
+    train_head(frozen, model.hidden_size, labels_of(task), slow, SEED, lambda *_epoch: ends.append(time.perf_counter()))
     an_epoch = (ends[-1] - ends[0]) / TIMED
 
     plain = replace(recipe, epochs=TIMED, dropout=0.0)
     heads = [
-        train_head(features, model.hidden_size, task, plain, SEED) for features in (lambda batch: pooled[batch], frozen)
+        train_head(features, model.hidden_size, labels_of(task), plain, SEED)
+        for features in (lambda batch: pooled[batch], frozen)
     ]
     show(
         {

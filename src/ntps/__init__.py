@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ntps.moments.curves import Curves
     from ntps.moments.layer_score import LayerScore, score_moments
     from ntps.options.finetuning import FullFineTuning, LoRA
-    from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe
+    from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, RidgeProbe
     from ntps.tasks.from_lists import task_from_lists
     from ntps.tasks.load import load_task
     from ntps.tasks.task import Task
@@ -44,6 +44,7 @@ else:
             "LogisticProbe": "ntps.options.probing",
             "Moments": "ntps.moments.accumulator",
             "ProbeResult": "ntps.api.results",
+            "RidgeProbe": "ntps.options.probing",
             "ScoreResult": "ntps.api.results",
             "Task": "ntps.tasks.task",
             "__version__": "ntps.version",
@@ -75,6 +76,7 @@ __all__ = [
     "NtpsError",
     "NumericalError",
     "ProbeResult",
+    "RidgeProbe",
     "ScoreResult",
     "Task",
     "finetune",

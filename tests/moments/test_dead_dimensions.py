@@ -14,6 +14,7 @@ from ntps.options.probing import LogisticProbe
 from ntps.theory import DEAD, EPS, LinearProbe, carries
 from ntps.training.probes.logistic import fit_logistic
 from ntps.training.probes.ols import ols_of_means, ols_of_pooled
+from ntps.validation.labels import Labels
 from tiny import Array
 
 FLOAT32 = resolution_of(torch.float32)
@@ -91,9 +92,9 @@ def test_a_logistic_probe_does_not_lift_them_either() -> None:
     pooled = layer_normed(gains).astype(np.float64).mean(axis=1)[:TEXTS]
     pooled[:, 5] = 0.1
     task = task_from_lists(["text"] * TEXTS, CLASSES[:TEXTS])
-    alive = np.delete(np.arange(WIDTH), [3, 5, 9])
-    found = fit_logistic(pooled, task, LogisticProbe(), 0, FLOAT32)
-    without = fit_logistic(pooled[:, alive], task, LogisticProbe(), 0, FLOAT32)
+    labels, alive = Labels.of(task, task.train), np.delete(np.arange(WIDTH), [3, 5, 9])
+    found = fit_logistic(pooled, labels, LogisticProbe(), 0, FLOAT32)
+    without = fit_logistic(pooled[:, alive], labels, LogisticProbe(), 0, FLOAT32)
     assert not found.coefficients[[3, 5, 9]].any()
     np.testing.assert_allclose(found.logits(pooled), without.logits(pooled[:, alive]), atol=1e-10)
 

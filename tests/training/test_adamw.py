@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cached_probe import FrozenModel, distance, pool_once
+from cached_probe import FrozenModel, distance, labels_of, pool_once
 from ntps import LanguageModel, load_model, task_from_lists
 from ntps.options.probing import AdamWProbe
 from ntps.training.probes.adamw import train_head
@@ -31,8 +31,8 @@ def test_cached_texts_train_the_head_of_the_frozen_model(kind: str, model: Langu
     recipe = AdamWProbe(epochs=20, batch_size=16, learning_rate=1e-2, dropout=0.0)
     pooled, frozen = pool_once(model, task), FrozenModel(model, task)
     before = model.weights()
-    fast = train_head(lambda batch: pooled[batch], pooled.shape[1], task, recipe, 3)
-    slow = train_head(frozen, pooled.shape[1], task, recipe, 3)
+    fast = train_head(lambda batch: pooled[batch], pooled.shape[1], labels_of(task), recipe, 3)
+    slow = train_head(frozen, pooled.shape[1], labels_of(task), recipe, 3)
     assert frozen.passes == 20 * 10
     assert distance(fast, slow) <= 1e-5
     assert model.weights() == before
@@ -58,7 +58,7 @@ def test_a_step_is_that_of_adamw() -> None:
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         update = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         value = value * (1 - 0.1 * 0.5) - 0.1 * update
-    head = train_head(lambda batch: pooled[batch], 4, task, recipe, 3)
+    head = train_head(lambda batch: pooled[batch], 4, labels_of(task), recipe, 3)
     found = np.hstack([head.weight.detach().numpy(), head.bias.detach().numpy()[:, None]])
     np.testing.assert_allclose(found, value, atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_the_seed_decides_and_other_random_numbers_are_left_alone() -> None:
     for seed in (0, 0, 1):
         torch.manual_seed(123)
         before = torch.random.get_rng_state()
-        head = train_head(lambda batch: pooled[batch], 5, task, AdamWProbe(epochs=2), seed)
+        head = train_head(lambda batch: pooled[batch], 5, labels_of(task), AdamWProbe(epochs=2), seed)
         assert torch.equal(torch.random.get_rng_state(), before)
         weights.append(head.weight.detach())
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
@@ -82,17 +82,18 @@ def test_dropout_is_for_training_texts_only_while_they_train() -> None:
     def after_epoch(_epoch: int, head: torch.nn.Linear, _order: Tensor, logits: Tensor) -> None:
         seen.append(logits)
 
-    train_head(lambda batch: pooled[batch], 400, task, AdamWProbe(epochs=1, dropout=0.5), 0, after_epoch)
+    train_head(lambda batch: pooled[batch], 400, labels_of(task), AdamWProbe(epochs=1, dropout=0.5), 0, after_epoch)
     assert len(torch.unique(seen[0][:, 0])) > 50  # equal texts, but for what was dropped
-    train_head(lambda batch: pooled[batch], 400, task, AdamWProbe(epochs=1, dropout=0.0), 0, after_epoch)
+    train_head(lambda batch: pooled[batch], 400, labels_of(task), AdamWProbe(epochs=1, dropout=0.0), 0, after_epoch)
     assert len(torch.unique(seen[1][:, 0])) == 1
 
 
 def test_every_text_is_seen_once_an_epoch() -> None:
     task, pooled = random_task(70, 2), torch.randn(70, 3)
     orders: list[Tensor] = []
+    recipe = AdamWProbe(epochs=3)
     train_head(
-        lambda batch: pooled[batch], 3, task, AdamWProbe(epochs=3), 0, lambda _e, _h, order, _l: orders.append(order)
+        lambda batch: pooled[batch], 3, labels_of(task), recipe, 0, lambda _e, _h, order, _l: orders.append(order)
     )
     assert [sorted(order.tolist()) for order in orders] == [list(range(70))] * 3
     assert orders[0].tolist() != orders[1].tolist()
@@ -103,5 +104,5 @@ def test_it_learns() -> None:
     labels = rng.integers(2, size=300)
     pooled = torch.as_tensor(rng.normal(size=(300, 6)) + 3 * labels[:, None], dtype=torch.float32)
     task = task_from_lists(["text"] * 300, labels)
-    head = train_head(lambda batch: pooled[batch], 6, task, AdamWProbe(learning_rate=1e-2), 0)
+    head = train_head(lambda batch: pooled[batch], 6, labels_of(task), AdamWProbe(learning_rate=1e-2), 0)
     assert float((head(pooled).argmax(dim=1).numpy() == labels).mean()) > 0.97

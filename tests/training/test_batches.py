@@ -37,7 +37,7 @@ def test_logits_are_the_head_of_the_mean_token_however_texts_are_grouped(
     model, task = load_model(save_model(tmp_path, kind)), random_task(12)
     tokens = tokenize(model, task.train.texts)
     chosen = [3, 1, 4, 11, 5, 9]
-    inputs = Collator(task, task.train.labels, tokens, model.pad_id, budget)(chosen)
+    inputs = Collator(task, task.train, tokens, model.pad_id, budget)(chosen)
     assert all(ids.numel() <= budget or len(ids) == 1 for ids in inputs["ids"])
     classifier = new_classifier(model, task, FinetuneSettings(method="full"), masked=kind == "bert").eval()
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, mean_squared_error, r2_score
 from sklearn.preprocessing import StandardScaler
 
-from ntps import InputError, LanguageModel, ProbeResult, Task, load_model, probe, task_from_lists
+from ntps import InputError, LanguageModel, ProbeResult, Task, load_model, probe, score, task_from_lists
 from ntps.display.probe import probe_words
 from ntps.forward.pooled_texts import collect_pooled
+from ntps.jobs.new_texts import ChosenLayer, NewTexts
 from ntps.jobs.session import RunSession
 from ntps.options.keywords import method_of
 from ntps.options.passes import PassSettings
@@ -27,6 +29,7 @@ from ntps.training.records import ProbeRecord
 from tiny import DEPTH, WIDTH, Array, random_task, random_texts, save_model
 
 FIGURES = {"accuracy", "balanced_accuracy", "mse", "squared_loss", "r2", "cross_entropy"}
+INTERVALS = {"accuracy_interval", "r2_interval"}
 
 
 @pytest.fixture(scope="module")
@@ -109,22 +112,62 @@ def test_adamw_on_the_last_layer(model: LanguageModel, task: Task) -> None:
     assert (np.diff(train) < 0).all() and curves["mse"].isna().all()
 
 
-def test_the_summary_is_the_last_layer_and_the_majority(model: LanguageModel, task: Task) -> None:
-    result = run_probe(model, task, ProbeSettings(layers="0,2")).result.to_dict()
-    summary, labels = result["summary"], labels_of(task)
-    assert (summary["layer"], summary["name"], summary["rule"]) == (2, "block.2", "last layer")
-    assert [summary[split] for split in ("train", "test")] == [
-        result["layers"][-1][split] for split in ("train", "test")
-    ]
+def test_ridge_is_the_probe_of_the_score(model: LanguageModel, task: Task) -> None:
+    """Every figure for new texts is that of the score, and of all layers together too."""
+    scored = score(model, task).to_dict()
+    found = run_probe(model, task, ProbeSettings()).result.to_dict()
+    known = NewTexts.model_fields.keys()
+    for row, other in zip(found["layers"], scored["layers"], strict=True):
+        assert {name: row[name] for name in known & row.keys()} == {name: other[name] for name in known & other.keys()}
+        assert row["test"]["accuracy"] == row["accuracy_test"] and row["test"]["r2"] == pytest.approx(row["r2_test"])
+        assert row["test"]["accuracy_interval"] == pytest.approx(row["accuracy_test_interval"])
+        assert row["test"]["r2_interval"] == pytest.approx(row["r2_test_interval"])
+    assert found["all_layers"] == scored["all_layers"] and found["all_layers"]["accuracy_test"] is not None
+    chosen = ChosenLayer.model_fields.keys()
+    assert {name: found["summary"][name] for name in chosen} == {name: scored["summary"][name] for name in chosen}
+
+
+@pytest.mark.parametrize("kind", [LeastSquares(), LogisticProbe(), AdamWProbe(epochs=1)])
+def test_the_ridge_probe_on_training_texts_chooses_the_layer_of_every_kind(
+    model: LanguageModel, task: Task, kind: Probe
+) -> None:
+    result = run_probe(model, task, ProbeSettings(kind=kind, layers="0:3")).result
+    ridge = run_probe(model, task, ProbeSettings(layers="0:3", test=False)).result
+    best = max(ridge.layers, key=lambda row: row.accuracy_cv or 0.0)
+    (own,) = (row for row in result.layers if row.layer == best.layer)
+    summary, labels = result.summary, labels_of(task)
+    assert (summary.layer, summary.criterion, summary.equals) == (best.layer, "accuracy", ridge.summary.equals)
+    assert (summary.train, summary.test) == (own.train, own.test)
+    # Held-out figures are those of the kind alone.
+    assert own.accuracy_cv == best.accuracy_cv and "accuracy_test" not in own.to_dict()
     frequent = np.bincount(labels["train"]).argmax()
-    assert summary["majority_accuracy"] == {split: float(np.mean(labels[split] == frequent)) for split in labels}
-    assert set(summary["train"]) == FIGURES
+    majority = {split: float(np.mean(labels[split] == frequent)) for split in labels}
+    assert summary.to_dict()["majority_accuracy"] == majority
+    assert {*summary.to_dict()["test"]} == FIGURES | INTERVALS
+    first, *others = probe_words(result)
+    assert re.search(r"accuracy \d+\.\d % \(\d+\.\d to \d+\.\d %\) on 60 test texts; the most frequent class", first)
+    assert others[0].startswith(f"{best.name} is the layer where a ridge probe has the highest accuracy")
+    assert any("cannot be told from" in line for line in others) is (len(summary.equals or ()) > 1)
+
+
+def test_one_layer_is_no_choice(model: LanguageModel, task: Task) -> None:
+    result = run_probe(model, task, ProbeSettings(kind=AdamWProbe(epochs=1))).result
+    assert (result.summary.layer, result.summary.rule) == (DEPTH, "the only layer that was probed")
+    assert result.all_layers is result.summary.criterion is None and len(probe_words(result)) == 1
+
+
+def test_a_ridge_probe_needs_texts_to_leave_out(model: LanguageModel) -> None:
+    task = task_from_lists(["the same text"] * 4, ["a", "b", "a", "b"])
+    with pytest.raises(InputError, match=r"two training texts that are neither equal.*another `kind`"):
+        run_probe(model, task, ProbeSettings())
+    result = run_probe(model, task, ProbeSettings(kind="ols")).result
+    assert result.summary.layer == DEPTH and "too few" in result.summary.rule
 
 
 # --- kinds of targets ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["ols", "adamw"])
+@pytest.mark.parametrize("kind", ["ridge", "ols", "adamw"])
 def test_real_targets(model: LanguageModel, kind: Any) -> None:
     texts = random_texts(150)
     targets = [len(text) / 7 for text in texts]
@@ -136,20 +179,23 @@ def test_real_targets(model: LanguageModel, kind: Any) -> None:
             "accuracy",
             "balanced_accuracy",
             "cross_entropy",
+            "accuracy_interval",
+            *(["r2_interval"] if split == "train" else []),
         }
         assert summary["majority_accuracy"][split] is None
     if kind == "adamw":
         assert record.curves["mse"].notna().all() and record.curves["accuracy"].isna().all()
-    assert "R²" in probe_words(record.result) and "None" not in probe_words(record.result)
+    words = " ".join(probe_words(record.result))
+    assert "R²" in words and "None" not in words
 
 
 def test_logistic_refuses_real_targets(model: LanguageModel) -> None:
     task = task_from_lists(random_texts(20), np.linspace(0.1, 1, 20))
-    with pytest.raises(InputError, match=r"real targets.*ols or adamw"):
+    with pytest.raises(InputError, match=r"real targets.*ridge, ols or adamw"):
         run_probe(model, task, ProbeSettings(kind="logistic"))
 
 
-@pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
+@pytest.mark.parametrize("kind", ["ridge", "ols", "logistic", "adamw"])
 def test_label_sets(model: LanguageModel, kind: Any) -> None:
     texts = random_texts(120)
     labels = [[name for name in "aeo" if name in text] for text in texts]
@@ -157,14 +203,14 @@ def test_label_sets(model: LanguageModel, kind: Any) -> None:
     summary = run_probe(model, task, ProbeSettings(kind=kind)).result.to_dict()["summary"]
     for split in ("train", "test"):
         assert 0 <= summary[split]["accuracy"] <= 1 and summary[split]["balanced_accuracy"] is None
-        assert (summary[split]["cross_entropy"] is None) is (kind == "ols")
-        assert (summary[split]["mse"] is None) is (kind != "ols")
+        assert (summary[split]["cross_entropy"] is None) is (kind in ("ridge", "ols"))
+        assert (summary[split]["mse"] is None) is (kind not in ("ridge", "ols"))
 
 
 # --- what is recorded ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
+@pytest.mark.parametrize("kind", ["ridge", "ols", "logistic", "adamw"])
 def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None:
     settings = ProbeSettings(kind=AdamWProbe(epochs=1) if kind == "adamw" else kind, test=False)
     result = ProbeResult(run_probe(model, task, settings))
@@ -181,7 +227,9 @@ def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None
 
 def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, task: Task) -> None:
     def run(kind: Probe | None = None, **settings: Any) -> Any:
-        return run_probe(model, task, ProbeSettings(kind=kind or "ols", layers="-1", **settings)).result.to_dict()
+        return run_probe(
+            model, task, ProbeSettings(kind=kind or LeastSquares(), layers="-1", **settings)
+        ).result.to_dict()
 
     once = AdamWProbe(epochs=1)
     first = run(once)
@@ -211,7 +259,7 @@ def test_a_run_can_be_repeated_bit_for_bit_whatever_the_threads(model: LanguageM
 
 
 def test_few_texts_and_cut_texts_are_warned_about(model: LanguageModel) -> None:
-    record = run_probe(model, random_task(30, 2), ProbeSettings(max_length=3))
+    record = run_probe(model, random_task(30, 2), ProbeSettings(kind="ols", max_length=3))
     warnings = " ".join(record.result.to_dict()["warnings"])
     assert "30 training texts are few for 16 dimensions" in warnings and "lost their end" in warnings
 
@@ -239,7 +287,7 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 # --- results ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["ols", "logistic", "adamw"])
+@pytest.mark.parametrize("kind", ["ridge", "ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
     result = probe(model, task, AdamWProbe(epochs=2) if kind == "adamw" else kind, out=tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".ntps.json", "curves.parquet", "result.json"]
@@ -297,8 +345,8 @@ def given(name: str) -> Any:
         (lambda: AdamWProbe(dropout=1.0), "`dropout` must be at least 0 and below 1"),
         (lambda: ProbeSettings(pooling=given("median")), "`pooling` must be one of"),
         (
-            lambda: ProbeSettings(kind=given("ridge")),
-            r"`kind` must be one of LeastSquares\(\), .*, or of ols, logistic, adamw, not 'ridge'",
+            lambda: ProbeSettings(kind=given("lasso")),
+            r"`kind` must be one of RidgeProbe\(\), .*, or of ridge, ols, logistic, adamw, not 'lasso'",
         ),
         (
             lambda: method_of("kind", "logistic", PROBES, {"intercept": False}),

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from ntps import Task, task_from_lists
 from ntps.options.probing import LogisticProbe
 from ntps.training.probes.logistic import LIMITS, Logistic, fit_logistic
+from ntps.validation.labels import Labels
 from tiny import Array
 
 
@@ -37,7 +38,7 @@ def objective(fit: Logistic, pooled: Array, task: Task) -> tuple[float, float]:
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_it_reaches_the_optimum_and_no_more_loss_than_saga(classes: int) -> None:
     pooled, task = problem(classes)
-    loss, gradient = objective(fit_logistic(pooled, task, LogisticProbe(), 0), pooled, task)
+    loss, gradient = objective(fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(), 0), pooled, task)
     rows = StandardScaler().fit_transform(pooled)
     exact = LogisticRegression(tol=1e-10, max_iter=10_000).fit(rows, task.train.labels)
     best = Logistic(rows.mean(axis=0), np.ones(rows.shape[1]), np.zeros((12, classes)), np.zeros(classes), 0, ())
@@ -48,7 +49,8 @@ def test_it_reaches_the_optimum_and_no_more_loss_than_saga(classes: int) -> None
     least = objective(best, rows, task)[0]
     assert gradient <= 1e-4
     assert least * (1 - 1e-9) <= loss <= least * (1 + 1e-5)
-    assert loss <= objective(fit_logistic(pooled, task, LogisticProbe(solver="saga"), 0), pooled, task)[0]
+    saga = fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(solver="saga"), 0)
+    assert loss <= objective(saga, pooled, task)[0]
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -56,17 +58,17 @@ def test_saga_is_the_paper_s_setting(classes: int) -> None:
     pooled, task = problem(classes)
     rows = StandardScaler().fit_transform(pooled)
     model = LogisticRegression(solver="saga", max_iter=1000, tol=0.01, random_state=7).fit(rows, task.train.labels)
-    logits = fit_logistic(pooled, task, LogisticProbe(solver="saga"), 7).logits(pooled)
+    logits = fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(solver="saga"), 7).logits(pooled)
     np.testing.assert_allclose(log_softmax(logits, axis=1), model.predict_log_proba(rows), atol=1e-10)
 
 
 def test_a_class_without_training_texts_is_impossible() -> None:
     pooled, task = problem(4)
     task.train.labels[task.train.labels == 1] = 0
-    logits = fit_logistic(pooled, task, LogisticProbe(), 0).logits(pooled)
+    logits = fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(), 0).logits(pooled)
     assert (logits[:, 1] == -np.inf).all() and np.isfinite(logits[:, [0, 2, 3]]).all()
     task.train.labels[task.train.labels == 3] = 2  # two of four are left
-    fit = fit_logistic(pooled, task, LogisticProbe(), 0)
+    fit = fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(), 0)
     rows = StandardScaler().fit_transform(pooled)
     model = LogisticRegression(tol=1e-8).fit(rows, task.train.labels)
     np.testing.assert_allclose(
@@ -80,7 +82,7 @@ def test_label_sets_are_one_regression_a_label() -> None:
     labels = [sets[label] for label in task.train.labels]
     many = task_from_lists(["text"] * len(labels), labels)
     assert many.kind == "multilabel" and many.outputs == 3
-    fit = fit_logistic(pooled, many, LogisticProbe(), 0)
+    fit = fit_logistic(pooled, Labels.of(many, many.train), LogisticProbe(), 0)
     logits = fit.logits(pooled)
     rows = StandardScaler().fit_transform(pooled)
     for output in range(2):
@@ -93,5 +95,5 @@ def test_a_solver_that_does_not_converge_is_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(LIMITS, "saga", (1, 1e-9))
     pooled, task = problem(3)
     with pytest.warns(match="max_iter"):
-        fit = fit_logistic(pooled, task, LogisticProbe(solver="saga"), 0)
+        fit = fit_logistic(pooled, Labels.of(task, task.train), LogisticProbe(solver="saga"), 0)
     assert "did not converge in 1 iterations" in fit.warnings[0]

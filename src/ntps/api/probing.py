@@ -15,7 +15,7 @@ from ntps.training.probes.probe_run import run_probe
 class ProbeJob(ProbeOptions, FrozenModelJob):
     """What a probe takes."""
 
-    kind: Probe | Kind = field(default="ols", kw_only=False)
+    kind: Probe | Kind = field(default="ridge", kw_only=False)
 
 
 @takes(ProbeJob)

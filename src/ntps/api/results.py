@@ -13,6 +13,7 @@ from ntps.display.finetune import finetune_words
 from ntps.display.probe import probe_words
 from ntps.display.sentences import plain_words
 from ntps.files import folder_path
+from ntps.jobs.new_texts import NewTexts
 from ntps.jobs.record import Record
 from ntps.scoring.record import ScoreRecord
 from ntps.training.records import FinetuneRecord, ProbeRecord
@@ -181,13 +182,14 @@ class ProbeResult(Result):
 
     @property
     def layers(self) -> pd.DataFrame:
-        """One row per layer: ``layer``, ``name``, and the figures as ``train_accuracy``, ``test_accuracy`` …"""
+        """One row per layer: ``layer``, ``name``, the figures as ``train_accuracy``, ``test_accuracy`` …, and those
+        of a ridge probe for new texts as ``accuracy_cv`` …"""
         rows = []
         for row in self.record.result.layers:
             figures = {
                 f"{split}_{name}": value for split, each in row.figures.items() for name, value in dict(each).items()
             }
-            rows.append({"layer": row.layer, "name": row.name, **figures})
+            rows.append({"layer": row.layer, "name": row.name, **figures, **row.given(NewTexts, test=True)})
         return pd.DataFrame(rows)
 
     def plot(self, path: str | Path | None = None) -> Figure:
@@ -211,4 +213,4 @@ class ProbeResult(Result):
         return cls(ProbeRecord.read(Path(folder)))
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n{probe_words(self.record.result)}"
+        return "\n".join([super().__repr__(), *probe_words(self.record.result)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ntps import api
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
 def probe(options: ProbeOptions, showing: Showing, model: ModelArgument = None, task: TaskArgument = None) -> None:
     """Fit a linear probe to pooled texts of the frozen MODEL, and measure it on the test texts of TASK.
 
-    Texts pass through the model once, whatever the kind. ols and logistic probe every layer, adamw the last.
+    Texts pass through the model once, whatever the kind. adamw probes the last layer, the others all of
+    them, and the summary is of the layer that a ridge probe is best in on training texts left out.
     """
     if not showing.quiet:
         err.print(f"Probing {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
     with progress_bars(showing.quiet) as reporter:
         result = api.probe(model, task, **values(options, ProbeOptions), reporter=reporter)
-    show(result, _print, options.out, showing)
+    show(result, partial(_print, showing.verbose), options.out, showing)
 
 
-def _print(result: ProbeResult) -> None:
-    out.print(probe_table(result.record.result))
-    out.print(probe_words(result.record.result), soft_wrap=True)
+def _print(verbose: bool, result: ProbeResult) -> None:
+    out.print(probe_table(result.record.result, verbose=verbose))
+    for line in probe_words(result.record.result):
+        out.print(line, soft_wrap=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ntps.display.probe import counted_texts, standard_error
+from ntps.display.probe import main_figure
 from ntps.display.sentences import percent
 from ntps.errors import InputError
 from ntps.study.analysis.reader import read_result
 from ntps.training.records import FinetuneFile, ProbeFile
 
 NAMES = {
+    "ridge": "ridge probe",
     "ols": "least-squares probe",
     "logistic": "logistic probe",
     "adamw": "AdamW probe",
@@ -22,23 +23,19 @@ NAMES = {
 """Measurements that can be compared, in the order in which they are named."""
 
 
-PROBES = ("adamw", "logistic", "ols")
+PROBES = ("adamw", "logistic", "ridge", "ols")
 """Whose accuracy LoRA gains over: the paper's if it is there."""
 
 
 def finetune_words(result: FinetuneFile) -> str:
     """One sentence: what was trained for how long, and how well it does."""
-    summary, (texts, counted) = result.summary, counted_texts(result)
-    figures = summary.figures[summary.main]
+    summary = result.summary
     name = NAMES[result.measurement]
     trained = (
         f"{name[0].upper()}{name[1:]}, {summary.steps:,} steps of {result.settings.batch_size}, "
         f"{summary.trainable_parameters:,} of {summary.total_parameters:,} parameters trained: "
     )
-    if figures.accuracy is None:
-        return f"{trained}R² {percent(figures.r2)}, mean squared error {figures.mse:.4g} on {counted}."
-    error = standard_error(figures.accuracy, texts)
-    return f"{trained}accuracy {percent(figures.accuracy)} ± {percent(error)} (one standard error) on {counted}."
+    return f"{trained}{main_figure(result)}."
 
 
 def read_compared(folders: Sequence[Path]) -> list[ProbeFile | FinetuneFile]:

@@ -2,66 +2,106 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from ntps.display.sentences import percent
-from ntps.display.tables import table_of_layers
+from ntps.display.sentences import FIGURES, all_layers_words, listed, percent, with_interval
+from ntps.display.tables import TITLES, marked, plain_table, three_decimals, with_half_interval
 
 if TYPE_CHECKING:
     from ntps.training.records import FinetuneFile, ProbeFile
 
-KINDS = {"ols": "Least squares", "logistic": "Logistic regression", "adamw": "AdamW"}
+KINDS = {"ridge": "Ridge regression", "ols": "Least squares", "logistic": "Logistic regression", "adamw": "AdamW"}
 
 
 COLUMNS = {
-    "accuracy": ("acc.", "accuracy"),
-    "balanced_accuracy": ("bal.", "balanced over classes"),
+    "accuracy": ("acc. %", "accuracy"),
+    "balanced_accuracy": ("bal.", "accuracy balanced over classes"),
     "mse": ("MSE", "squared error averaged over outputs"),
-    "r2": ("R²", "weighted by the variance of the outputs"),
+    "r2": ("R² %", "weighted by the variance of the outputs"),
     "cross_entropy": ("CE", "cross entropy in nats"),
 }
 """Title and meaning of each figure."""
 
 
-def probe_table(result: ProbeFile) -> Table:
-    """One row per layer; the layer of the summary is marked."""
+def probe_table(result: ProbeFile, *, verbose: bool = False) -> Table:
+    """One row per layer, and one for all together where they were probed; the layer of the summary is marked.
+
+    Args:
+        result: The result.
+        verbose: Whether figures of training texts are shown beside those of test texts; without test texts, they are.
+    """
+    criterion, together = result.summary.criterion, result.all_layers
     columns = [
         (split, name)
         for name in COLUMNS
-        for split in result.summary.figures
+        for split in (result.summary.figures if verbose else (result.summary.main,))
         if any(getattr(row.figures[split], name) is not None for row in result.layers)
     ]
     titles = [f"{COLUMNS[name][0]}\n{split}" for split, name in columns]
-    caption = "; ".join(": ".join(COLUMNS[name]) for name in dict.fromkeys(name for _, name in columns)) + "."
-    rows = ((row, [getattr(row.figures[split], name) for split, name in columns]) for row in result.layers)
-    return table_of_layers(titles, rows, result.summary.layer, caption)
+    meanings = [": ".join(COLUMNS[name]) for name in dict.fromkeys(name for _, name in columns)]
+    if criterion is not None:
+        titles.insert(0, f"{TITLES[criterion]}\nleft out")
+        meanings.insert(0, f"left out: {FIGURES[criterion]} of a ridge probe on training texts left out")
+    table = plain_table(titles, f"{'; '.join(meanings)}. ±: at 95 %.")
+    for row in result.layers:
+        mark, style = marked(row, result.summary)
+        left_out = [] if criterion is None else [with_half_interval(row, f"{criterion}_cv")]
+        figures = [_cell(row.figures[split], name) for split, name in columns]
+        table.add_row(f"{row.layer} {row.name}{mark}", *left_out, *figures, style=style)
+    if together is not None and criterion is not None and len(result.layers) > 1:
+        tested = [_cell(together, f"{name}_{split}") for split, name in columns]
+        table.add_row("all layers", with_half_interval(together, f"{criterion}_cv"), *tested)
+    return table
 
 
-def probe_words(result: ProbeFile) -> str:
-    """One sentence: how the probe of the last layer does, against always answering the most frequent class."""
-    summary, (texts, counted) = result.summary, counted_texts(result)
-    where = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name}): "
-    figures, majority = summary.figures[summary.main], summary.majority_accuracy[summary.main]
-    if figures.accuracy is None:
-        return f"{where}R² {percent(figures.r2)}, mean squared error {figures.mse:.4g} on {counted}."
-    error = standard_error(figures.accuracy, texts)
+def _cell(figures: object, name: str) -> str:
+    """A figure with its interval, if it may have one; a dash where it is not known."""
+    if hasattr(figures, f"{name}_interval"):
+        return with_half_interval(figures, name)
+    return three_decimals(getattr(figures, name, None))
+
+
+def probe_words(result: ProbeFile) -> list[str]:
+    """How the probe does, against always answering the most frequent class, and how its layer was chosen."""
+    summary = result.summary
+    majority = summary.majority_accuracy[summary.main]
     frequent = "label set" if result.task.target_kind == "multilabel" else "class"
-    return (
-        f"{where}accuracy {percent(figures.accuracy)} ± {percent(error)} (one standard error) on {counted}; the "
-        f"most frequent {frequent} alone gives {percent(majority)}."
-    )
+    than = "" if majority is None else f"; the most frequent {frequent} alone gives {percent(majority)}"
+    probe = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name})"
+    return [f"{probe}: {main_figure(result)}{than}.", *_choice(result), *all_layers_words(result)]
 
 
-def counted_texts(result: ProbeFile | FinetuneFile) -> tuple[int, str]:
-    """How many texts the main figures are of, and in words which."""
+def main_figure(result: ProbeFile | FinetuneFile) -> str:
+    """The figure that counts, with its interval, and the texts that it is of."""
+    figures = result.summary.figures[result.summary.main]
     test = result.task.test if result.summary.main == "test" else None
-    texts = result.task.texts if test is None else test.texts
-    return texts, f"{texts:,} {'training' if test is None else 'test'} texts"
+    if test is None:
+        texts = f"the {result.task.texts:,} training texts, which it was fitted to"
+    else:
+        texts = f"{test.texts:,} test texts"
+    if figures.accuracy is None:
+        return f"R² {with_interval(figures.r2, figures.r2_interval)}, mean squared error {figures.mse:.4g} on {texts}"
+    return f"accuracy {with_interval(figures.accuracy, figures.accuracy_interval)} on {texts}"
 
 
-def standard_error(share: float, texts: int) -> float:
-    """Binomial standard error of a share of some texts."""
-    return math.sqrt(share * (1 - share) / texts)
+def _choice(result: ProbeFile) -> Iterator[str]:
+    summary, several = result.summary, len(result.layers) > 1
+    if summary.criterion is None:
+        # One layer is no choice.
+        if several:
+            yield f"That is {summary.rule}."
+        return
+    figure, reached = FIGURES[summary.criterion], with_interval(summary.chosen_cv, summary.chosen_cv_interval)
+    if not several:
+        yield f"A ridge probe of it reaches {figure} {reached} on training texts left out."
+        return
+    yield (
+        f"{summary.name} is the layer where a ridge probe has the highest {figure} on training texts left out; chosen "
+        f"like this, it reaches {reached} on new texts."
+    )
+    others = [name for name in summary.equals or () if name != summary.name]
+    if others:
+        yield f"{listed([row.name for row in result.layers], others)} cannot be told from {summary.name}."

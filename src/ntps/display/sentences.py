@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ntps.scoring.record import ScoreFile, Summary
+    from ntps.training.records import ProbeFile
 
 FIGURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision", "r2": "R²"}
 """What the figures by which layers are compared are called."""
@@ -17,7 +18,7 @@ def plain_words(result: ScoreFile) -> list[str]:
     """Which layer and how well its probe does on new texts, what all layers do, and what next-token directions keep."""
     if result.summary.criterion is None:
         return list(_in_sample(result.summary))
-    return [*_which_layer(result), *_all_layers(result), _next_token(result.summary)]
+    return [*_which_layer(result), *all_layers_words(result), _next_token(result.summary)]
 
 
 def percent(share: float | None) -> str:
@@ -44,13 +45,13 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
     tested, majority = "", ""
     if test is not None and result.task.test is not None:
         ends = getattr(summary, f"{summary.criterion}_test_interval")
-        tested = f", and {_with_interval(test, ends)} on {_test_texts(result.task.test.texts)}"
+        tested = f", and {with_interval(test, ends)} on {_test_texts(result.task.test.texts)}"
     if summary.majority is not None and summary.criterion == "accuracy":
         majority = f"; always answering {summary.majority!r} gives {percent(summary.majority_accuracy)}"
     elif summary.criterion == "mean_average_precision":
         majority = f"; labels in a fixed order give {percent(summary.baseline_cv)}"
     yield (
-        f"A linear probe of {summary.name} reaches {FIGURES[summary.criterion]} {_with_interval(value, interval)} on "
+        f"A linear probe of {summary.name} reaches {FIGURES[summary.criterion]} {with_interval(value, interval)} on "
         f"new texts{flattered}{tested}{majority}."
     )
     low = None if interval is None else interval[0]
@@ -62,7 +63,7 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
         elif "embed" in others:
             yield "The embedding may be as good: the words alone may carry it, whatever their order."
     if others:
-        yield f"{_listed([row.name for row in result.layers], others)} cannot be told from {summary.name}."
+        yield f"{listed([row.name for row in result.layers], others)} cannot be told from {summary.name}."
 
 
 def _test_texts(count: int) -> str:
@@ -100,11 +101,12 @@ def _undecided(summary: Summary, value: float | None, low: float | None) -> Iter
     yield f"{summary.cv_texts:,} texts are too few to tell that from {against}: about {rounded:,} would do."
 
 
-def _all_layers(result: ScoreFile) -> Iterator[str]:
+def all_layers_words(result: ScoreFile | ProbeFile) -> Iterator[str]:
+    """What one probe of all layers together does."""
     summary, together = result.summary, result.all_layers
     value = None if together is None else getattr(together, f"{summary.criterion}_cv")
     if value is not None and len(result.layers) > 1:
-        reached = _with_interval(value, getattr(together, f"{summary.criterion}_cv_interval"))
+        reached = with_interval(value, getattr(together, f"{summary.criterion}_cv_interval"))
         yield f"One probe of all layers together reaches {reached}, and leaves nothing to choose."
 
 
@@ -117,7 +119,7 @@ def _next_token(summary: Summary) -> str:
         return "The probe explains too little of new texts to say how much of it next-token directions keep."
     than = "less than they do" if low > chance else "more than they do" if high < chance else "about as much"
     return (
-        f"Next-token directions keep {_with_interval(area, ends)} of what it explains of new texts; as many random "
+        f"Next-token directions keep {with_interval(area, ends)} of what it explains of new texts; as many random "
         f"directions keep {percent(chance)}, {than}."
     )
 
@@ -136,7 +138,7 @@ def _in_sample(summary: Summary) -> Iterator[str]:
     )
 
 
-def _with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
+def with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
     """A share with both ends of its 95 % interval, if it has one."""
     low, high = ends or (None, None)
     return (
@@ -144,7 +146,7 @@ def _with_interval(value: float | None, ends: Sequence[float | None] | None) -> 
     )
 
 
-def _listed(order: Sequence[str], names: Sequence[str]) -> str:
+def listed(order: Sequence[str], names: Sequence[str]) -> str:
     """Names of layers, neighbours as a range."""
     places = sorted(order.index(name) for name in names)
     ranges: list[list[int]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -11,25 +11,14 @@ from rich.table import Table
 from ntps.display.sentences import percent
 
 if TYPE_CHECKING:
-    from ntps.scoring.record import ChangeBlock, LayerRow, ScoreFile
-    from ntps.training.records import ProbeRow
+    from ntps.jobs.blocks import LayerBlock
+    from ntps.scoring.record import ChangeBlock, ScoreFile
 
 
 TITLES = {"accuracy": "accuracy %", "mean_average_precision": "mAP %", "r2": "R² %"}
 """Titles of the figures by which layers are compared."""
 Titled = Sequence[tuple[str, str]]
 """Title and key of columns."""
-
-
-def table_of_layers(
-    titles: Sequence[str], rows: Iterable[tuple[LayerRow | ProbeRow, Sequence[float | None]]], chosen: int, caption: str
-) -> Table:
-    """One row of figures per layer; the chosen layer is marked."""
-    table = plain_table(titles, caption)
-    for row, figures in rows:
-        mark, style = (" ←", "bold") if row.layer == chosen else ("", None)
-        table.add_row(f"{row.layer} {row.name}{mark}", *map(three_decimals, figures), style=style)
-    return table
 
 
 def plain_table(titles: Sequence[str], caption: str, title: str | None = None) -> Table:
@@ -49,6 +38,11 @@ def plain_table(titles: Sequence[str], caption: str, title: str | None = None) -
     return table
 
 
+def marked(row: LayerBlock, summary: LayerBlock) -> tuple[str, str | None]:
+    """What marks the layer of the summary, and its style."""
+    return (" ←", "bold") if row.layer == summary.layer else ("", None)
+
+
 def layer_table(result: ScoreFile) -> Table:
     """One row per layer of a score and one for all together: what holds for new texts; the chosen layer is marked."""
     criterion = result.summary.criterion
@@ -58,12 +52,12 @@ def layer_table(result: ScoreFile) -> Table:
     shown = [each for each in shown if any(getattr(row, each[1]) is not None for row in result.layers)]
     table = plain_table([*(title for title, _ in shown), "area", "random", "ntps"], _caption(result, criterion))
     for row in result.layers:
-        mark, style = (" ←", "bold") if row.layer == result.summary.layer else ("", None)
+        mark, style = marked(row, result.summary)
         chance = "–" if row.chance_area_cv is None else f"{row.chance_area_cv:z.2f}"
-        area = (_with_interval(row, "area_cv"), chance, three_decimals(row.ntps_share95))
-        table.add_row(f"{row.name}{mark}", *(_with_interval(row, key) for _, key in shown), *area, style=style)
+        area = (with_half_interval(row, "area_cv"), chance, three_decimals(row.ntps_share95))
+        table.add_row(f"{row.name}{mark}", *(with_half_interval(row, key) for _, key in shown), *area, style=style)
     if result.all_layers is not None and len(result.layers) > 1:
-        table.add_row("all layers", *(_with_interval(result.all_layers, key) for _, key in shown), "", "", "")
+        table.add_row("all layers", *(with_half_interval(result.all_layers, key) for _, key in shown), "", "", "")
     return table
 
 
@@ -72,13 +66,16 @@ def in_sample_table(result: ScoreFile) -> Table:
     columns: Titled = (("R²", "r2"), ("adj.", "r2_adjusted"), ("test", "r2_test_ols"), ("acc.", "accuracy_test_ols"))
     columns = [each for each in columns if any(getattr(row, each[1]) is not None for row in result.layers)]
     columns += [("area", "area"), ("chance", "chance_area"), ("ntps", "ntps_share95"), ("chance", "chance_ntps")]
-    titles = [title for title, _ in columns]
-    rows = ((row, [getattr(row, key) for _, key in columns]) for row in result.layers)
     caption = (
         "The least-squares probe on the texts that it was fitted to, and on test texts if there are any. area: share "
         "of that R² kept by next-token directions. ntps: Algorithm 1 where they carry 95 % of the objective."
     )
-    return table_of_layers(titles, rows, result.summary.layer, caption)
+    table = plain_table([title for title, _ in columns], caption)
+    for row in result.layers:
+        mark, style = marked(row, result.summary)
+        figures = [three_decimals(getattr(row, key)) for _, key in columns]
+        table.add_row(f"{row.layer} {row.name}{mark}", *figures, style=style)
+    return table
 
 
 def _caption(result: ScoreFile, criterion: str) -> str:
@@ -96,7 +93,7 @@ def _caption(result: ScoreFile, criterion: str) -> str:
     return "; ".join(parts) + "."
 
 
-def _with_interval(row: object, key: str) -> str:
+def with_half_interval(row: object, key: str) -> str:
     """A figure, ± half of its interval; percentages but for areas."""
     value, ends = getattr(row, key), getattr(row, f"{key}_interval")
     # Where the R² that it is a share of may be 0, an area has no interval and says nothing.

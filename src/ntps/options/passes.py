@@ -11,6 +11,8 @@ from ntps.options.layers import Layers, as_text, parse_layers, read_layers
 from ntps.options.limits import check_choice, check_number
 from ntps.options.shared import COMPUTING
 
+CV_TEXTS = 20_000
+"""Most texts that are left out in turn, unless something else is asked for."""
 Pooling = Literal["mean", "sum", "last"]
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 
 from ntps.errors import InputError
 from ntps.options.limits import check_choice, check_number
-from ntps.options.passes import PassSettings
+from ntps.options.passes import CV_TEXTS, PassSettings
 from ntps.options.shared import COMPUTING, OUTPUT, SELECTION, FrozenModelOptions, OutputOptions, TaskOptions
 
 Convention = Literal["paper", "released"]
@@ -54,7 +54,7 @@ class ScoreSettings(RivalOptions, CurveOptions, PassSettings):
 
     later: ClassVar[tuple[str, ...]] = ("cv_texts", "rivals")
 
-    cv_texts: int = 20_000
+    cv_texts: int = CV_TEXTS
 
     def __post_init__(self) -> None:
         super().__post_init__()

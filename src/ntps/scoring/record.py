@@ -6,18 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from ntps import theory
 from ntps.jobs.blocks import LabelsBlock, LayerBlock, SettingsBlock
+from ntps.jobs.new_texts import FALLBACK, AllLayers, ChosenLayer, Validated
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
 from ntps.moments.layer_score import LayerScore
-from ntps.scoring.validated import AllLayers, Interval, LayerNewTexts, Validated
+from ntps.scoring.validated import LayerNewTexts
 
-RULES = {
-    "accuracy": "the layer with the highest cross-validated accuracy of a ridge probe",
-    "mean_average_precision": "the layer with the highest cross-validated mean average precision of a ridge probe",
-    "r2": "the layer with the highest cross-validated R² of a ridge probe",
-}
 IN_SAMPLE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
-FALLBACK = "the last layer, because the texts are too few (or their targets too constant) to compare layers"
 
 
 class LayerRow(LayerNewTexts, LayerBlock):
@@ -64,35 +59,20 @@ class LayerRow(LayerNewTexts, LayerBlock):
         return cls.model_validate({"r2_test": None, "accuracy_test": None, **known, **new_texts})
 
 
-class Summary(LayerNewTexts, LayerBlock):
+class Summary(LayerNewTexts, ChosenLayer):
     """The layer that the rule chose, and its main figures, as in its row.
 
     Attributes:
-        rule: How it was chosen.
-        criterion: The figure that it is the best in.
-        chosen_cv: That figure for a layer that is chosen like this, on new texts: the figure of the best layer itself
-            flatters, because it was chosen for it.
-        equals: Names of the layers that cannot be told from it at 95 %.
-        baseline_cv: What that figure is without looking at the texts: for label sets, the mean share of texts that
-            have a label; 0 for numbers.
-        cv_texts: How many texts were left out in turn.
         majority_accuracy: Accuracy of always answering the most frequent class of the training texts.
         majority: That class.
         few_texts: Whether in-sample figures flatter, because the texts are few for the rank.
     """
 
-    rule: str
     area: Figure
     chance_area: Figure
     r2: Figure
     r2_adjusted: Figure
     few_texts: bool
-    criterion: str | None = None
-    chosen_cv: Figure = None
-    chosen_cv_interval: Interval = None
-    equals: Items[str] | None = None
-    baseline_cv: Figure = None
-    cv_texts: int | None = None
     majority_accuracy: Figure = None
     majority: str | None = None
 
@@ -208,22 +188,13 @@ def summarize(scores: Sequence[LayerScore], rows: Sequence[LayerRow], found: Val
     adjusted = {score.r2_adjusted: score.layer for score in reversed(scores) if score.r2_adjusted is not None}
     chosen = adjusted[max(adjusted)] if adjusted else scores[-1].layer
     rule = IN_SAMPLE if adjusted else FALLBACK
-    best: dict[str, object] = {}
-    if found.choice is not None and found.criterion is not None:
-        chosen, rule = found.choice.layer, RULES[found.criterion]
-        estimate, names = found.choice.estimate, {row.layer: row.name for row in rows}
-        best = {
-            "criterion": found.criterion,
-            "chosen_cv": estimate.value,
-            "chosen_cv_interval": None if estimate.low is None else (estimate.low, estimate.high),
-            "equals": tuple(names[layer] for layer in found.choice.equals),
-            "baseline_cv": found.baseline,
-            "cv_texts": found.texts,
-        }
+    best = found.chosen({row.layer: row.name for row in rows})
+    if found.choice is not None:
+        chosen = found.choice.layer
     ((score, row),) = ((score, row) for score, row in zip(scores, rows, strict=True) if score.layer == chosen)
     shown = {name: value for name, value in row if name in Summary.model_fields and name in row.model_fields_set}
     few_texts = theory.few_texts(score.texts, score.rank_pooled)
-    return Summary.model_validate({**shown, **best, **_majority(task), "rule": rule, "few_texts": few_texts})
+    return Summary.model_validate({**shown, "rule": rule, **best, **_majority(task), "few_texts": few_texts})
 
 
 def _majority(task: LabelsBlock) -> dict[str, object]:

@@ -10,6 +10,7 @@ import pandas as pd
 from ntps.errors import InputError
 from ntps.files import MOMENTS, POOLED
 from ntps.jobs.clock import Clock
+from ntps.jobs.new_texts import cross_validate_sample
 from ntps.jobs.provenance import envelope, identity
 from ntps.jobs.record import Provenance, Rescored
 from ntps.jobs.session import group_warnings
@@ -19,9 +20,8 @@ from ntps.moments.layer_score import score_layers
 from ntps.options.layers import Layers
 from ntps.options.scoring import CurveOptions, ScoreSettings
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
-from ntps.scoring.reductions import probes_of
 from ntps.scoring.stored_run import PooledLabels, RelabelledRun, StoredRun
-from ntps.scoring.validated import cross_validate_sample, validated
+from ntps.scoring.validated import validated_scores, without_directions
 from ntps.tasks.task import Task
 
 OTHER_DIRECTIONS = (
@@ -93,11 +93,12 @@ def rescore_run(
         if probes is None:
             found = labelled.validated(chosen)
         else:
-            held_out = labelled.held_out(probes_of(scores, probes))
-            found = validated(probes, scores, model.layer_names, held_out, rivals=settings.rivals)
+            found = validated_scores(
+                probes, scores, model.layer_names, labelled.held_out(probes), rivals=settings.rivals
+            )
     notes: list[str] = []
     if found.layers and probes is None and settings.centered != then.centered:
-        found, notes = found.without_directions(), [OTHER_DIRECTIONS]
+        found, notes = without_directions(found), [OTHER_DIRECTIONS]
     rows = [LayerRow.of(score, found.layers.get(score.layer, {})) for score in scores]
     used = [MOMENTS] if task is None else [MOMENTS, POOLED]
     changed = {"layers": tuple(chosen), **chosen_curves, "test": settings.test, "rivals": settings.rivals}

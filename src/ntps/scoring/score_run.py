@@ -21,6 +21,7 @@ from ntps.forward.batch_plan import Shard
 from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts, read_pooled
 from ntps.forward.stream import Pass, discard_pooled
+from ntps.jobs.new_texts import Validated, cross_validate_sample
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
 from ntps.jobs.session import group_warnings
@@ -44,7 +45,7 @@ from ntps.scoring.exchange import (
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
 from ntps.scoring.reductions import collect_moments, evaluate_probes, probes_of, with_held_out
 from ntps.scoring.score_session import ScoreSession
-from ntps.scoring.validated import Validated, cross_validate_sample, validated
+from ntps.scoring.validated import validated_scores
 from ntps.tasks.task import Split, Task
 from ntps.validation.cross_validation import CrossValidation
 from ntps.validation.held_out import HeldOut
@@ -137,7 +138,7 @@ class _ScoreRun(ScoreSession):
         if self.test is not None and self.test_tokens is not None:
             scores, held_out = self.held_out(scores, probes, self.test, self.test_tokens)
         with self.clock.phase("theory"):
-            found = validated(probes, scores, self.model.layer_names, held_out, rivals=self.settings.rivals)
+            found = validated_scores(probes, scores, self.model.layer_names, held_out, rivals=self.settings.rivals)
         return self.finish(scores, found, out, checkpoint)
 
     def collect(

@@ -14,6 +14,7 @@ from ntps.errors import InputError
 from ntps.files import INDEX, MOMENTS, POOLED, RESULT
 from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_labels, read_pooled
 from ntps.jobs.blocks import TaskBlock
+from ntps.jobs.new_texts import AllLayers, Validated
 from ntps.jobs.provenance import relabel_task
 from ntps.jobs.record import Provenance
 from ntps.jobs.session import shared_groups
@@ -22,12 +23,11 @@ from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_folder import SumsIndex, read_layer_moments
 from ntps.scoring.record import LayerRow, MergedPart, ScoreFile, ScoreRecord, ScoreSettingsBlock
-from ntps.scoring.reductions import Probes
-from ntps.scoring.validated import AllLayers, LayerNewTexts, Validated
+from ntps.scoring.validated import LayerNewTexts
 from ntps.tasks.task import Split, Task
 from ntps.theory import PredictionSums
 from ntps.validation.choice import LayerChoice
-from ntps.validation.cross_validation import Read
+from ntps.validation.cross_validation import CrossValidation, Read
 from ntps.validation.held_out import HeldOut
 from ntps.validation.judged import Estimate
 from ntps.validation.labels import Labels
@@ -142,7 +142,7 @@ class StoredRun:
     def validated(self, layers: Sequence[int]) -> Validated:
         """What the run found to hold for new texts, as far as that depends on no other layer than these."""
         rows = {
-            layer: self._rows[layer].figures(LayerNewTexts, test=self.test) for layer in layers if layer in self._rows
+            layer: self._rows[layer].given(LayerNewTexts, test=self.test) for layer in layers if layer in self._rows
         }
         summary = None if self._result is None else self._result.summary
         if self._result is None or summary is None or summary.criterion is None or len(rows) < len(layers):
@@ -161,16 +161,16 @@ class StoredRun:
             choice = LayerChoice(max(known, key=known.__getitem__), Estimate(None), ()) if known else None
             together = None
         if together is not None and not self.test:
-            together = AllLayers.model_validate(together.figures(AllLayers, test=False))
+            together = AllLayers.model_validate(together.given(AllLayers, test=False))
         return Validated(rows, together, choice, criterion, summary.cv_texts or 0, summary.baseline_cv)
 
-    def held_out(self, probes: Probes) -> HeldOut | None:
+    def held_out(self, probes: CrossValidation) -> HeldOut | None:
         """What ridge probes predict for the pooled test texts, if those were kept with their labels."""
         folder = self.folder / POOLED / "test"
         if self.task.test is None or not self._rows or not (folder / INDEX).exists():
             return None
         labels = Labels.of_arrays(self.task.target_kind, partial(read_labels, folder))
-        return None if labels is None else predict_held_out(self.pooled("test"), labels, probes)
+        return None if labels is None else probes.predict(self.pooled("test"), labels)
 
     def pooled(self, part: str) -> PooledArrays:
         """Pooled texts by layer of a part, ``train`` or ``test``.
@@ -247,11 +247,11 @@ class RelabelledRun:
         """Nothing is known about these labels yet."""
         return Validated()
 
-    def held_out(self, probes: Probes) -> HeldOut | None:
+    def held_out(self, probes: CrossValidation) -> HeldOut | None:
         """What ridge probes predict for the pooled test texts."""
         if not self._test or self._task.test is None:
             return None
-        return predict_held_out(self._test, Labels.of(self._task, self._task.test), probes)
+        return probes.predict(self._test, Labels.of(self._task, self._task.test))
 
     def with_held_out(self, score: LayerScore) -> LayerScore:
         """The score of a layer with the held-out figures of least squares."""
@@ -261,14 +261,6 @@ class RelabelledRun:
         sums = PredictionSums.of(predicted, targets)
         accuracy = sums.accuracy if self._task.kind == "classes" else None
         return replace(score, r2_test_ols=sums.r2, accuracy_test_ols=accuracy)
-
-
-def predict_held_out(pooled: PooledArrays, labels: Labels, probes: Probes) -> HeldOut:
-    """What ridge probes predict for pooled texts."""
-    held_out = HeldOut(labels, probes.ridge, probes.together)
-    for layer in probes.ridge:
-        held_out.add(layer, np.arange(len(labels)), np.asarray(pooled[layer]))
-    return held_out
 
 
 def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ntps.tasks.task import Task
-from ntps.training.metrics import Labels
+from ntps.tasks.task import TargetKind
 
+LabelArray = Int64[NDArray[np.int64], " texts"] | Float64[NDArray[np.float64], "texts outputs"]
+"""Class indices, or label sets or real targets."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 """``loss(logits, targets)`` of a batch: a mean over its texts, and over outputs but for classes."""
 
 
-def loss_function(task: Task) -> Loss:
-    """The loss that a head for a task minimizes."""
-    match task.kind:
+def loss_function(kind: TargetKind) -> Loss:
+    """The loss that a head for a kind of labels minimizes."""
+    match kind:
         case "classes":
             return functional.cross_entropy
         case "multilabel":
@@ -27,6 +30,6 @@ def loss_function(task: Task) -> Loss:
             return functional.mse_loss
 
 
-def label_tensor(labels: Labels, task: Task) -> Int64[Tensor, " texts"] | Float32[Tensor, "texts outputs"]:
+def label_tensor(labels: LabelArray, kind: TargetKind) -> Int64[Tensor, " texts"] | Float32[Tensor, "texts outputs"]:
     """Labels as :func:`loss_function` takes them."""
-    return torch.as_tensor(labels, dtype=torch.int64 if task.kind == "classes" else torch.float32)
+    return torch.as_tensor(labels, dtype=torch.int64 if kind == "classes" else torch.float32)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from ntps.tasks.task import Task
+from ntps import theory
 from ntps.theory import PredictionSums
+from ntps.validation.judged import estimate, judge_held_out
+from ntps.validation.labels import Labels
 
 Array = NDArray[np.float64]
-Labels = Int64[NDArray[np.int64], " texts"] | Float64[Array, "texts outputs"]
-"""Class indices, or label sets or real targets."""
+Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Metrics:
         squared_loss: Squared error summed over outputs (the perception loss).
         r2: R² weighted by the variance of each output.
         cross_entropy: In nats; averaged over labels for label sets.
+        accuracy_interval: Both ends at 95 %, by a bootstrap over texts or groups that are new to the probe.
+        r2_interval: Likewise.
     """
 
     accuracy: float | None = None
@@ -36,71 +40,81 @@ class Metrics:
     squared_loss: float | None = None
     r2: float | None = None
     cross_entropy: float | None = None
+    accuracy_interval: Interval = None
+    r2_interval: Interval = None
 
 
-def figures_of_values(values: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> Metrics:
+def figures_of_values(values: Float64[Array, "texts outputs"], labels: Labels, *, held_out: bool = False) -> Metrics:
     """Figures of predicted target vectors, as a least-squares probe or a regression head gives them.
 
     The class is the largest value; a label counts as predicted from 0.5 on.
 
     Args:
         values: Predicted target vectors.
-        labels: Labels of a split.
-        task: The task that the labels belong to.
+        labels: Labels of the texts.
+        held_out: Whether what predicts them has not seen the texts: figures then have intervals.
     """
-    targets = task.targets(labels)
-    squares = (targets - values) ** 2
-    accuracy, balanced = _hits(values - 0.5, labels, task)
+    squares = (labels.targets - values) ** 2
+    interval = None
+    if held_out:
+        judged = judge_held_out(values, labels)
+        interval = _interval("r2", judged.baseline - judged.loss, judged.baseline, labels)
     return Metrics(
-        accuracy=accuracy,
-        balanced_accuracy=balanced,
+        **_hits(values - 0.5, labels, held_out),
         mse=float(squares.mean()),
         squared_loss=float(squares.sum(axis=1).mean()),
-        r2=PredictionSums.of(values, targets).r2,
+        r2=PredictionSums.of(values, labels.targets).r2,
+        r2_interval=interval,
     )
 
 
-def figures_of_logits(logits: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> Metrics:
+def figures_of_logits(logits: Float64[Array, "texts outputs"], labels: Labels, *, held_out: bool = False) -> Metrics:
     """Figures of a head that was trained on cross entropy; for real targets those of :func:`figures_of_values`.
 
     Args:
         logits: −∞ for a class that cannot be.
-        labels: Labels of a split.
-        task: The task that the labels belong to.
+        labels: Labels of the texts.
+        held_out: Whether what predicts them has not seen the texts: figures then have intervals.
     """
-    if task.kind == "regression":
-        return figures_of_values(logits, labels, task)
-    accuracy, balanced = _hits(logits, labels, task)
-    if task.kind == "classes":
-        losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    if labels.kind == "regression":
+        return figures_of_values(logits, labels, held_out=held_out)
+    if labels.kind == "classes":
+        losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels.classes]
     else:
-        losses = np.logaddexp(0.0, np.where(labels > 0.5, -logits, logits))
+        losses = np.logaddexp(0.0, np.where(labels.targets > 0.5, -logits, logits))
     loss = float(losses.mean())
-    return Metrics(accuracy, balanced, cross_entropy=loss if np.isfinite(loss) else None)
+    return Metrics(**_hits(logits, labels, held_out), cross_entropy=loss if np.isfinite(loss) else None)
 
 
-def majority_accuracy(
-    train: Int64[NDArray[np.int64], " train"] | Float64[Array, "train outputs"], labels: Labels, task: Task
-) -> float | None:
+def majority_accuracy(train: Labels, labels: Labels) -> float | None:
     """Accuracy of always answering the most frequent class, or label set, of the training texts.
 
     Args:
-        train: Labels of the training texts.
+        train: Labels of the training texts; None is returned for real targets.
         labels: Labels to be right about.
-        task: The task that the labels belong to; None is returned for real targets.
     """
-    if task.kind == "regression":
+    if train.kind == "regression":
         return None
-    rows, counts = np.unique(train.reshape(len(train), -1), axis=0, return_counts=True)
-    return float((labels.reshape(len(labels), -1) == rows[counts.argmax()]).all(axis=1).mean())
+    rows, counts = np.unique(train.raw.reshape(len(train), -1), axis=0, return_counts=True)
+    return float((labels.raw.reshape(len(labels), -1) == rows[counts.argmax()]).all(axis=1).mean())
 
 
-def _hits(logits: Float64[Array, "texts outputs"], labels: Labels, task: Task) -> tuple[float | None, float | None]:
-    """Accuracy and balanced accuracy."""
-    if task.kind == "regression":
-        return None, None
-    if task.kind == "multilabel":
-        return float(((logits >= 0) == (labels > 0.5)).all(axis=1).mean()), None
-    right = logits.argmax(axis=1) == labels
-    recalls = [float(right[labels == label].mean()) for label in np.unique(labels)]
-    return float(right.mean()), float(np.mean(recalls))
+def _hits(logits: Float64[Array, "texts outputs"], labels: Labels, held_out: bool) -> dict[str, Any]:
+    """Accuracy with its interval, and balanced accuracy, as far as there are any."""
+    if labels.kind == "regression":
+        return {}
+    found: dict[str, Any] = {}
+    if labels.kind == "multilabel":
+        right = ((logits >= 0) == (labels.targets > 0.5)).all(axis=1)
+    else:
+        right = logits.argmax(axis=1) == labels.classes
+        recalls = [float(right[labels.classes == label].mean()) for label in np.unique(labels.classes)]
+        found["balanced_accuracy"] = float(np.mean(recalls))
+    if held_out:
+        found["accuracy_interval"] = _interval("accuracy", right.astype(np.float64), np.ones(len(right)), labels)
+    return found | {"accuracy": float(right.mean())}
+
+
+def _interval(name: str, share: Float64[Array, " texts"], whole: Float64[Array, " texts"], labels: Labels) -> Interval:
+    found = estimate(name, theory.ratio(share[:, None], whole[:, None]), labels)
+    return None if found.low is None or found.high is None else (found.low, found.high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ntps.jobs.blocks import LayerBlock, SettingsBlock
+from ntps.jobs.new_texts import AllLayers, ChosenLayer, Interval, NewTexts
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
 
@@ -18,6 +19,8 @@ class FiguresBlock(Block):
     squared_loss: Figure = None
     r2: Figure = None
     cross_entropy: Figure = None
+    accuracy_interval: Interval = None
+    r2_interval: Interval = None
 
 
 class BySplit(Block):
@@ -52,8 +55,8 @@ class SplitsSummary(BySplit):
         return "train" if self.test is None else "test"
 
 
-class ProbeRow(BySplit, LayerBlock):
-    """The probe of one layer.
+class ProbeRow(BySplit, NewTexts, LayerBlock):
+    """The probe of one layer; figures outside ``train`` and ``test`` are those of a ridge probe of the same texts.
 
     Attributes:
         rank: For ``ols``.
@@ -69,27 +72,30 @@ class ProbeRow(BySplit, LayerBlock):
     warnings: Items[str]
 
 
-class ProbeSummary(SplitsSummary, LayerBlock):
-    """The last layer."""
-
-    rule: str
+class ProbeSummary(SplitsSummary, ChosenLayer):
+    """The layer that the ridge probe is best in, and the figures of the kind of probe that was asked for."""
 
 
 class ProbeSettingsBlock(SettingsBlock):
     """The options of a probe, with the numbers of its kind.
 
     Attributes:
-        kind: ``ols``, ``logistic`` or ``adamw``.
+        kind: ``ridge``, ``ols``, ``logistic`` or ``adamw``.
     """
 
     kind: str
 
 
 class ProbeFile(ResultFile):
-    """``result.json`` of a probe."""
+    """``result.json`` of a probe.
+
+    Attributes:
+        all_layers: Null where only one layer was probed by another kind than ``ridge``.
+    """
 
     settings: ProbeSettingsBlock
     layers: Items[ProbeRow]
+    all_layers: AllLayers | None = None
     summary: ProbeSummary
 
     @property

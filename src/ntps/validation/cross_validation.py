@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from threadpoolctl import threadpool_limits
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from ntps.validation.all_layers import AllLayersFit, fit_all_layers
 from ntps.validation.area import Area, layer_area
 from ntps.validation.choice import LayerChoice, choose_layer
+from ntps.validation.held_out import HeldOut
 from ntps.validation.judged import Array, Estimate, estimates
 from ntps.validation.labels import Labels
 from ntps.validation.layer_fit import LayerFit, Pooled, fit_layer
@@ -79,6 +81,19 @@ class CrossValidation:
         # Mixtures that did not converge in a hundred steps count as they are, as their authors' do.
         with _layers_at_once() as pool, warnings.catch_warnings(action="ignore"):
             return dict(zip(self.fits, pool.map(of, self.fits), strict=True))
+
+    def predict(self, pooled: Mapping[int, Pooled], labels: Labels) -> HeldOut:
+        """What the probes predict for pooled texts of every layer.
+
+        Args:
+            pooled: Pooled texts by layer.
+            labels: Their labels.
+        """
+        probes = {layer: fit.probe for layer, fit in self.fits.items()}
+        held_out = HeldOut(labels, probes, self.together.parts)
+        for layer in probes:
+            held_out.add(layer, np.arange(len(labels)), np.asarray(pooled[layer], dtype=np.float64))
+        return held_out
 
     def _features(self, layer: int) -> Float64[Array, "texts dims"]:
         return self.fits[layer].standardization.apply(self.read(layer))

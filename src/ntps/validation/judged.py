@@ -128,11 +128,21 @@ def estimates(judged: Judged, labels: Labels, *, refitted: bool) -> dict[str, Es
         refitted: Whether each text was predicted by a fit to others, as in cross-validation, and not by one fit to all
             others: the fits then share most of their texts, which widens the intervals.
     """
-    found = {}
-    for name, figure in figures([judged], labels):
-        whole = theory.intervals(figure, labels.draws, theory.WIDENING if refitted else 1.0)
-        found[name] = bounded(name, float(whole.value[0]), float(whole.low[0]), float(whole.high[0]), labels.units)
-    return found
+    widening = theory.WIDENING if refitted else 1.0
+    return {name: estimate(name, figure, labels, widening) for name, figure in figures([judged], labels)}
+
+
+def estimate(name: str, figure: theory.Figure, labels: Labels, widening: float = 1.0) -> Estimate:
+    """One figure of a probe.
+
+    Args:
+        name: Of the figure.
+        figure: The figure, of one probe.
+        labels: The labels of the texts.
+        widening: How much wider than the spread of the draws its interval is.
+    """
+    whole = theory.intervals(figure, labels.draws, widening)
+    return bounded(name, float(whole.value[0]), float(whole.low[0]), float(whole.high[0]), labels.units)
 
 
 def bounded(name: str, value: float, low: float, high: float, units: int) -> Estimate:

@@ -87,6 +87,11 @@ class Labels:
         """Indices of the classes."""
         return np.asarray(self.targets.argmax(axis=1), dtype=np.int64)
 
+    @property
+    def raw(self) -> Ids | Array:
+        """Indices of the classes, or the target vectors themselves."""
+        return self.classes if self.kind == "classes" else self.targets
+
     @cached_property
     def strata(self) -> Int64[Ids, " texts"]:
         """What folds are alike in: classes, the rarest label of each set, or the size of the first number."""

@@ -29,7 +29,7 @@ KINDS: Mapping[str, type[ResultFile]] = {
     "finetune": FinetuneFile,
     "words": WordsFile,
 }
-FIGURES = tuple(FiguresBlock.model_fields)
+FIGURES = tuple(name for name in FiguresBlock.model_fields if not name.endswith("_interval"))
 FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 """Of the columns of V: the k at which tasks whose V has other ranks are compared."""
 
@@ -194,7 +194,7 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
         case ProbeFile():
             for row in result.layers:
                 kept = {**key, "kind": result.measurement, "layer": row.layer, "name": row.name}
-                kept["last"] = row.layer == result.summary.layer
+                kept["last"] = row.layer == result.layers[-1].layer
                 rows["probes"] += _by_split(kept, row, result.summary.majority_accuracy)
         case FinetuneFile():
             kept = {**key, "method": result.measurement}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 
 from ntps.forward.batch_plan import plan_batches
 from ntps.models.tokenizing.tokens import TokenizedTexts
-from ntps.tasks.task import Task
+from ntps.tasks.task import Split, Task
 from ntps.training.loss import label_tensor
-from ntps.training.metrics import Labels
+from ntps.validation.labels import Labels
 
 
 def text_order(texts: int, draws: int, seed: int) -> list[int]:
@@ -38,17 +39,22 @@ class Collator:
 
     Attributes:
         task: The task.
-        labels: Labels of the split.
+        split: The split.
         tokens: Tokens of the split.
         pad_id: Fills the rows of a group.
         tokens_per_batch: Padded tokens of a group, unless one text alone has more.
     """
 
     task: Task
-    labels: Labels
+    split: Split
     tokens: TokenizedTexts
     pad_id: int
     tokens_per_batch: int
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Labels of the split."""
+        return Labels.of(self.task, self.split)
 
     def __call__(self, texts: Sequence[int]) -> dict[str, Any]:
         """``ids`` and ``lengths``: one tensor a group, longest texts first; ``labels`` in the same order."""
@@ -57,5 +63,5 @@ class Collator:
         return {
             "ids": [torch.as_tensor(self.tokens.padded(group, self.pad_id)) for group in groups],
             "lengths": [torch.as_tensor(self.tokens.lengths[group]) for group in groups],
-            "labels": label_tensor(self.labels[np.concatenate(groups)], self.task),
+            "labels": label_tensor(self.split.labels[np.concatenate(groups)], self.task.kind),
         }

@@ -130,8 +130,8 @@ class _FinetuneRun(RunSession):
                 _end(arguments, out)
                 return record
         collator = partial(Collator, task, pad_id=self.model.pad_id, tokens_per_batch=self.tokens_per_batch)
-        train = collator(task.train.labels, self.tokens)
-        test = None if self.test is None or self.test_tokens is None else collator(self.test.labels, self.test_tokens)
+        train = collator(task.train, self.tokens)
+        test = None if self.test is None or self.test_tokens is None else collator(self.test, self.test_tokens)
         classifier = new_classifier(self.model, task, settings, masked=not self.check.causal)
         parameters = list(classifier.parameters())
         order = text_order(len(task.train), recipe.total_steps * recipe.batch_size, settings.seed)
@@ -149,14 +149,14 @@ class _FinetuneRun(RunSession):
         with self.clock.phase("evaluation"):
             figures: dict[str, Metrics | None] = {"train": None, "test": None}
             if test is None:
-                figures["train"] = figures_of_logits(tuner.logits(train), task.train.labels, task)
+                figures["train"] = figures_of_logits(tuner.logits(train), train.labels)
             else:
-                figures["test"] = figures_of_logits(tuner.test_logits(), test.labels, task)
+                figures["test"] = figures_of_logits(tuner.test_logits(), test.labels, held_out=True)
         summary = {
             **{name: None if each is None else asdict(each) for name, each in figures.items()},
             "majority_accuracy": {
-                "train": majority_accuracy(task.train.labels, task.train.labels, task),
-                "test": None if test is None else majority_accuracy(task.train.labels, test.labels, task),
+                "train": majority_accuracy(train.labels, train.labels),
+                "test": None if test is None else majority_accuracy(train.labels, test.labels),
             },
             "steps": recipe.total_steps,
             "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),

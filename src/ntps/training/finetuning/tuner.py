@@ -156,7 +156,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
     ) -> Any:
         """Mean loss of a part of a step; the parts are of equal size, so that their mean is that of the step."""
         logits = model(inputs["ids"], inputs["lengths"])
-        loss = loss_function(self._task)(logits, inputs["labels"])
+        loss = loss_function(self._task.kind)(logits, inputs["labels"])
         return (loss, logits) if return_outputs else loss
 
     def logits(self, collate: Collator) -> Float64[Array, "texts outputs"]:
@@ -192,7 +192,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         """Figures on the test texts; the Trainer's own loop would pad the last round with repeated texts."""
         if self._test is None:
             return {}
-        found = figures_of_logits(self.test_logits(), self._test.labels, self._test.task)
+        found = figures_of_logits(self.test_logits(), self._test.labels)
         metrics = {f"eval_{name}": value for name, value in vars(found).items() if value is not None}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ntps.options.probing import AdamWProbe
-from ntps.tasks.task import Task
 from ntps.training.loss import label_tensor, loss_function
+from ntps.validation.labels import Labels
 
 Features = Callable[[Int64[Tensor, " batch"]], Float32[Tensor, "batch dims"]]
 """Pooled texts of the training texts with some indices."""
@@ -22,7 +22,7 @@ AfterEpoch = Callable[[int, nn.Linear, Int64[Tensor, " texts"], Float32[Tensor, 
 def train_head(
     features: Features,
     width: int,
-    task: Task,
+    labels: Labels,
     probe: AdamWProbe,
     seed: int,
     after_epoch: AfterEpoch = lambda _epoch, _head, _order, _logits: None,
@@ -34,15 +34,15 @@ def train_head(
     Args:
         features: Pooled texts; computed once they cost nothing here, from the frozen model they cost a pass an epoch.
         width: Width d of the pooled texts.
-        task: The task, whose training labels are learned.
+        labels: Labels of these texts.
         probe: The options.
         seed: Seed of the first weights, the batches and the dropout.
         after_epoch: Learns about progress.
     """
-    targets, loss = label_tensor(task.train.labels, task), loss_function(task)
+    targets, loss = label_tensor(labels.raw, labels.kind), loss_function(labels.kind)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        head = nn.Linear(width, task.outputs)
+        head = nn.Linear(width, labels.targets.shape[1])
         optimizer = torch.optim.AdamW(
             head.parameters(), lr=probe.learning_rate, weight_decay=probe.weight_decay, fused=True
         )

@@ -12,12 +12,12 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe
-from ntps.tasks.task import Split, Task
 from ntps.theory import EPS, factorize
 from ntps.training.metrics import Array, Metrics, figures_of_logits, figures_of_values
 from ntps.training.probes.adamw import train_head
 from ntps.training.probes.logistic import fit_logistic
 from ntps.training.probes.ols import ols_of_pooled
+from ntps.validation.labels import Labels
 
 CURVES = ["layer", "epoch", "step", "split", "cross_entropy", "accuracy", "mse"]
 
@@ -27,17 +27,17 @@ class PooledSplits:
     """Pooled texts of one layer.
 
     Attributes:
-        task: The task.
+        labels: Labels of the training texts.
         train: Pooled training texts.
-        test: Pooled test texts, if there are any.
-        test_split: The split that they belong to.
+        test_labels: Labels of the test texts, if there are any.
+        test: Pooled test texts.
         resolution: Relative rounding of the hidden states that were pooled.
     """
 
-    task: Task
+    labels: Labels
     train: Float64[Array, "texts dims"]
+    test_labels: Labels | None = None
     test: Float64[Array, "held_out dims"] | None = None
-    test_split: Split | None = None
     resolution: float = EPS
 
     @cached_property
@@ -49,10 +49,10 @@ class PooledSplits:
         self, outputs: Callable[[Array], Array], metric: Callable[..., Metrics]
     ) -> tuple[Metrics, Metrics | None]:
         """Figures of both splits, from what a probe makes of pooled texts."""
-        train = metric(outputs(self.train), self.task.train.labels, self.task)
-        if self.test is None or self.test_split is None:
+        train = metric(outputs(self.train), self.labels)
+        if self.test is None or self.test_labels is None:
             return train, None
-        return train, metric(outputs(self.test), self.test_split.labels, self.task)
+        return train, metric(outputs(self.test), self.test_labels, held_out=True)
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ class ProbeFit:
 
 def probe_ols(splits: PooledSplits, probe: LeastSquares, advance: Callable[[int], None]) -> ProbeFit:
     """Least squares in closed form; ``advance`` is told when it is done."""
-    task = splits.task
-    targets = task.targets(task.train.labels)
-    fit = ols_of_pooled(splits.train, targets, intercept=probe.intercept, resolution=splits.resolution)
+    fit = ols_of_pooled(splits.train, splits.labels.targets, intercept=probe.intercept, resolution=splits.resolution)
     figures = splits.figures(fit.probe.predict, figures_of_values)
     advance(1)
     return ProbeFit(*figures, {"rank": fit.rank, "condition": fit.condition}, fit.warnings)
@@ -86,7 +84,7 @@ def probe_ols(splits: PooledSplits, probe: LeastSquares, advance: Callable[[int]
 
 def probe_logistic(splits: PooledSplits, probe: LogisticProbe, seed: int, advance: Callable[[int], None]) -> ProbeFit:
     """Logistic regression; ``advance`` is told when it is done."""
-    fit = fit_logistic(splits.train, splits.task, probe, seed, splits.resolution)
+    fit = fit_logistic(splits.train, splits.labels, probe, seed, splits.resolution)
     figures = splits.figures(fit.logits, figures_of_logits)
     advance(1)
     return ProbeFit(*figures, {"iterations": fit.iterations}, tuple(_logistic_warnings(fit.warnings, figures[1])))
@@ -100,22 +98,21 @@ def _logistic_warnings(warnings: tuple[str, ...], test: Metrics | None) -> Itera
 
 def probe_adamw(splits: PooledSplits, probe: AdamWProbe, seed: int, advance: Callable[[int], None]) -> ProbeFit:
     """The paper's linear probe; ``advance`` is told of each epoch."""
-    task, rows = splits.task, torch.as_tensor(splits.train, dtype=torch.float32)
+    rows = torch.as_tensor(splits.train, dtype=torch.float32)
     steps = -(-len(rows) // probe.batch_size)
     curve: list[Mapping[str, Any]] = []
 
     def after_epoch(
         epoch: int, head: nn.Linear, order: Int64[Tensor, " texts"], logits: Float32[Tensor, "texts outputs"]
     ) -> None:
-        texts = order.numpy()
-        seen = figures_of_logits(logits.double().numpy(), task.train.labels[texts], task)
+        seen = figures_of_logits(logits.double().numpy(), splits.labels.take(order.numpy()))
         curve.append(_curve_row(epoch, epoch * steps, "train", seen))
-        if splits.test is not None and splits.test_split is not None:
-            held_out = figures_of_logits(_logits(head, splits.test), splits.test_split.labels, task)
+        if splits.test is not None and splits.test_labels is not None:
+            held_out = figures_of_logits(_logits(head, splits.test), splits.test_labels)
             curve.append(_curve_row(epoch, epoch * steps, "test", held_out))
         advance(1)
 
-    head = train_head(lambda batch: rows[batch], rows.shape[1], task, probe, seed, after_epoch)
+    head = train_head(lambda batch: rows[batch], rows.shape[1], splits.labels, probe, seed, after_epoch)
     figures = splits.figures(lambda pooled: _logits(head, pooled), figures_of_logits)
     return ProbeFit(*figures, {"steps": probe.epochs * steps}, curve=tuple(curve))
 

@@ -11,9 +11,9 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from ntps.options.probing import LogisticProbe, Solver
-from ntps.tasks.task import Task
 from ntps.theory import EPS, carries
-from ntps.training.metrics import Array, Labels
+from ntps.training.metrics import Array
+from ntps.validation.labels import Labels
 
 LIMITS: dict[Solver, tuple[int, float]] = {"newton-cg": (1000, 1e-4), "saga": (1000, 0.01)}
 """Most iterations, and tolerance, of each solver."""
@@ -45,13 +45,13 @@ class Logistic:
 
 
 def fit_logistic(
-    pooled: Float64[Array, "texts dims"], task: Task, probe: LogisticProbe, seed: int, resolution: float = EPS
+    pooled: Float64[Array, "texts dims"], labels: Labels, probe: LogisticProbe, seed: int, resolution: float = EPS
 ) -> Logistic:
-    """Fits to the training texts of a task: all classes at once, or one label after the other.
+    """Fits to some texts: all classes at once, or one label after the other.
 
     Args:
-        pooled: Pooled training texts.
-        task: A task of classes or of label sets.
+        pooled: Pooled texts.
+        labels: Their labels: classes or label sets.
         probe: The options.
         seed: Seed of ``saga``.
         resolution: Relative rounding of the hidden states that were pooled.
@@ -60,10 +60,10 @@ def fit_logistic(
     # A difference from the mean is rounded where the mean is.
     alive = carries(variance, np.sqrt(variance) * np.abs(mean), resolution)
     scale = np.sqrt(np.where(alive, variance, 1.0))
-    rows, labels = np.where(alive, (pooled - mean) / scale, 0.0), task.train.labels
-    coefficients, intercept = np.zeros((pooled.shape[1], task.outputs)), np.full(task.outputs, -np.inf)
+    rows, outputs = np.where(alive, (pooled - mean) / scale, 0.0), labels.targets.shape[1]
+    coefficients, intercept = np.zeros((pooled.shape[1], outputs)), np.full(outputs, -np.inf)
     iterations = 0
-    for columns, chosen in _problems(labels, task):
+    for columns, chosen in _problems(labels):
         if len(np.unique(chosen)) < 2:
             intercept[columns] = np.inf if chosen[0] else -np.inf
             continue
@@ -71,7 +71,7 @@ def fit_logistic(
         iterations = max(iterations, int(np.max(model.n_iter_)))
         if len(model.classes_) > 2:
             coefficients[:, model.classes_], intercept[model.classes_] = model.coef_.T, model.intercept_
-        elif task.kind == "multilabel":
+        elif labels.kind == "multilabel":
             coefficients[:, columns], intercept[columns] = model.coef_.T, model.intercept_
         else:
             # Of two classes scikit-learn keeps the logit of the second against the first.
@@ -81,13 +81,14 @@ def fit_logistic(
     return Logistic(mean, scale, coefficients, intercept, iterations, notes)
 
 
-def _problems(labels: Labels, task: Task) -> Iterator[tuple[list[int], Int64[NDArray[np.int64], " texts"]]]:
+def _problems(labels: Labels) -> Iterator[tuple[list[int], Int64[NDArray[np.int64], " texts"]]]:
     """Outputs that are fitted together, and the labels that they are fitted to."""
-    if task.kind == "classes":
-        yield list(range(task.outputs)), labels.astype(np.int64, copy=False)
+    outputs = range(labels.targets.shape[1])
+    if labels.kind == "classes":
+        yield list(outputs), labels.classes
         return
-    for output in range(task.outputs):
-        yield [output], labels[:, output].astype(np.int64)
+    for output in outputs:
+        yield [output], labels.targets[:, output].astype(np.int64)
 
 
 def _solve(

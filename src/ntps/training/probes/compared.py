@@ -1,0 +1,161 @@
+"""Probes of every layer, and the layer to look at: what the ridge probe is best in on texts left out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
+
+from ntps.errors import InputError
+from ntps.jobs.new_texts import FALLBACK, AllLayers, NewTexts, Validated, cross_validate_sample, validated
+from ntps.jobs.progress import Reporter
+from ntps.jobs.session import group_warnings
+from ntps.options.passes import CV_TEXTS
+from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, ProbeSettings, RidgeProbe
+from ntps.theory import few_texts
+from ntps.training.metrics import figures_of_values, majority_accuracy
+from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
+from ntps.training.records import ProbeRow, ProbeSummary
+from ntps.validation.cross_validation import CrossValidation
+
+ONLY = "the only layer that was probed"
+
+
+@dataclass(frozen=True)
+class ComparedProbes:
+    """Probes of some layers, as ``result.json`` holds them.
+
+    Attributes:
+        rows: One for each layer.
+        all_layers: The ridge probe of all layers together, if there is one.
+        summary: The chosen layer.
+        curves: Rows of ``curves.parquet``.
+        warnings: What a reader must know.
+        ridge: The ridge probes themselves.
+    """
+
+    rows: tuple[ProbeRow, ...]
+    all_layers: AllLayers | None
+    summary: ProbeSummary
+    curves: pd.DataFrame
+    warnings: tuple[str, ...]
+    ridge: CrossValidation | None
+
+
+def compare_layers(
+    pooled: Mapping[int, PooledSplits], names: Sequence[str], settings: ProbeSettings, reporter: Reporter
+) -> ComparedProbes:
+    """Fits a probe to every layer, and chooses one by the ridge probe: held-out figures never choose.
+
+    Args:
+        pooled: Pooled texts by layer, ascending.
+        names: Name of every layer of the model.
+        settings: The kind of probe.
+        reporter: Learns about progress.
+
+    Raises:
+        InputError: The kind of probe cannot be fitted to these texts.
+    """
+    some = next(iter(pooled.values()))
+    is_ridge = isinstance(settings.probe, RidgeProbe)
+    ridge = _ridge_probes(pooled, reporter) if is_ridge or len(pooled) > 1 else None
+    if is_ridge and ridge is None:
+        raise InputError(
+            "a ridge probe needs two training texts that are neither equal nor of one group: give more texts, or "
+            "another `kind`"
+        )
+    fitted, notes = _fit_layers(pooled, settings, ridge, reporter)
+    tested = {layer: each.test for layer, each in pooled.items() if each.test is not None}
+    held_out = None if ridge is None or some.test_labels is None else ridge.predict(tested, some.test_labels)
+    found = validated(ridge, names, held_out)
+    rows = tuple(_row(layer, names[layer], each, found, is_ridge) for layer, each in fitted.items())
+    curve = [{"layer": layer, **row} for layer, each in fitted.items() for row in each.curve]
+    if is_ridge and len(some.train) > CV_TEXTS:
+        notes.append(f"the ridge probe was fitted to a seeded sample of {CV_TEXTS:,} of {len(some.train):,} texts")
+    few = {} if is_ridge else {names[layer]: tuple(_few_texts(each)) for layer, each in pooled.items()}
+    return ComparedProbes(
+        rows,
+        found.together,
+        _summary(rows, found, some),
+        pd.DataFrame(curve, columns=CURVES).astype(dict.fromkeys(CURVES[4:], "float64")),
+        (
+            *group_warnings(few),
+            *group_warnings({names[layer]: each.warnings for layer, each in fitted.items()}),
+            *notes,
+        ),
+        ridge,
+    )
+
+
+def _ridge_probes(pooled: Mapping[int, PooledSplits], reporter: Reporter) -> CrossValidation | None:
+    advance = reporter.start("probes left out", len(pooled), "layers")
+    labels = next(iter(pooled.values())).labels
+    return cross_validate_sample(lambda layer: pooled[layer].train, list(pooled), labels, CV_TEXTS, advance)
+
+
+def _fit_layers(
+    pooled: Mapping[int, PooledSplits], settings: ProbeSettings, ridge: CrossValidation | None, reporter: Reporter
+) -> tuple[dict[int, ProbeFit], list[str]]:
+    """Probes by layer, and what scikit-learn had to say."""
+    match settings.probe:
+        case RidgeProbe():
+            assert ridge is not None
+            probes = {layer: fit.probe for layer, fit in ridge.fits.items()}
+            return {
+                layer: ProbeFit(*splits.figures(probes[layer].predict, figures_of_values))
+                for layer, splits in pooled.items()
+            }, []
+        case LeastSquares() as ols:
+            advance = reporter.start("probes", len(pooled), "layers")
+            return {layer: probe_ols(splits, ols, advance) for layer, splits in pooled.items()}, []
+        case AdamWProbe() as adamw:
+            advance = reporter.start("probes", adamw.epochs * len(pooled), "epochs")
+            return {layer: probe_adamw(splits, adamw, settings.seed, advance) for layer, splits in pooled.items()}, []
+        case LogisticProbe() as logistic:
+            advance = reporter.start("probes", len(pooled), "layers")
+            # One thread a layer, and none within: small products gain nothing from more, and results then depend on
+            # the number of threads.
+            with (
+                warnings.catch_warnings(record=True) as caught,
+                threadpool_limits(1),
+                ThreadPoolExecutor(torch.get_num_threads()) as pool,
+            ):
+                warnings.simplefilter("always")
+                found = pool.map(
+                    lambda splits: probe_logistic(splits, logistic, settings.seed, advance), pooled.values()
+                )
+                fitted = dict(zip(pooled, found, strict=True))
+            return fitted, sorted({f"scikit-learn: {warning.message}" for warning in caught})
+
+
+def _few_texts(splits: PooledSplits) -> Iterator[str]:
+    texts = len(splits.train)
+    if few_texts(texts, splits.rank):
+        yield f"{texts} training texts are few for {splits.rank} dimensions: trust figures of test texts only"
+
+
+def _row(layer: int, name: str, fitted: ProbeFit, found: Validated, is_ridge: bool) -> ProbeRow:
+    figures = {"train": asdict(fitted.train), "test": None if fitted.test is None else asdict(fitted.test)}
+    # What another kind of probe reaches on test texts must not be mistaken for what the ridge probe does.
+    ridge = NewTexts.model_validate(found.layers.get(layer, {})).given(NewTexts, test=is_ridge)
+    content = {"layer": layer, "name": name, **ridge, **figures, **fitted.details, "warnings": fitted.warnings}
+    return ProbeRow.model_validate(content)
+
+
+def _summary(rows: Sequence[ProbeRow], found: Validated, splits: PooledSplits) -> ProbeSummary:
+    last, labels, test = rows[-1], splits.labels, splits.test_labels
+    chosen = found.chosen({row.layer: row.name for row in rows})
+    rule = ONLY if len(rows) == 1 else FALLBACK
+    where = {"layer": last.layer, "name": last.name, "rule": rule, **chosen}
+    (row,) = (row for row in rows if row.layer == where["layer"])
+    majority = {
+        "train": majority_accuracy(labels, labels),
+        "test": None if test is None else majority_accuracy(labels, test),
+    }
+    content = {**where, "train": row.train, "test": row.test, "majority_accuracy": majority}
+    return ProbeSummary.model_validate(content)
