@@ -191,9 +191,14 @@ def test_a_wrong_model_is_noticed_before_the_task_is_read(
 def test_probe_ends_with_a_table_and_a_sentence(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
     done = run("probe", model, task, "--out", tmp_path / "run")
     assert done.status == 0
-    assert "100 texts" in done.out and "3 classes" in done.out and f"{DEPTH} final_norm ←" in done.out
-    assert re.search(r"accuracy \d+\.\d % ± \d+\.\d % \(one standard error\) on 100 training texts", done.out)
-    assert "most frequent class" in done.out
+    assert (
+        "100 texts" in done.out
+        and "3 classes" in done.out
+        and f"{DEPTH} final_norm" in done.out
+        and "all layers" in done.out
+    )
+    assert "on the 100 training texts, which it was fitted to; the most frequent class alone gives" in done.out
+    assert "is the layer where a ridge probe has the highest accuracy on training texts left out" in done.out
     assert {path.name for path in (tmp_path / "run").iterdir()} == {".ntps.json", "result.json", "curves.parquet"}
 
 

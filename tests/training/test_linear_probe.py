@@ -153,7 +153,7 @@ def test_the_ridge_probe_on_training_texts_chooses_the_layer_of_every_kind(
 def test_one_layer_is_no_choice(model: LanguageModel, task: Task) -> None:
     result = run_probe(model, task, ProbeSettings(kind=AdamWProbe(epochs=1))).result
     assert (result.summary.layer, result.summary.rule) == (DEPTH, "the only layer that was probed")
-    assert result.all_layers is result.summary.criterion is None and len(probe_words(result)) == 1
+    assert result.all_layers is None and result.summary.criterion is None and len(probe_words(result)) == 1
 
 
 def test_a_ridge_probe_needs_texts_to_leave_out(model: LanguageModel) -> None:
@@ -227,9 +227,8 @@ def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None
 
 def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, task: Task) -> None:
     def run(kind: Probe | None = None, **settings: Any) -> Any:
-        return run_probe(
-            model, task, ProbeSettings(kind=kind or LeastSquares(), layers="-1", **settings)
-        ).result.to_dict()
+        settings |= {"kind": kind or LeastSquares(), "layers": "-1"}
+        return run_probe(model, task, ProbeSettings(**settings)).result.to_dict()
 
     once = AdamWProbe(epochs=1)
     first = run(once)

@@ -70,8 +70,13 @@ def probe_words(result: ProbeFile) -> list[str]:
     majority = summary.majority_accuracy[summary.main]
     frequent = "label set" if result.task.target_kind == "multilabel" else "class"
     than = "" if majority is None else f"; the most frequent {frequent} alone gives {percent(majority)}"
-    probe = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name})"
-    return [f"{probe}: {main_figure(result)}{than}.", *_choice(result), *all_layers_words(result)]
+    probe, figure = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name})", main_figure(result)
+    if result.settings.kind == "ridge" and summary.criterion is not None and summary.main == "train":
+        (row,) = (row for row in result.layers if row.layer == summary.layer)
+        value, ends = (getattr(row, f"{summary.criterion}_cv{end}") for end in ("", "_interval"))
+        figure = f"{FIGURES[summary.criterion]} {with_interval(value, ends)} on training texts left out"
+        than = than if summary.criterion == "accuracy" else ""
+    return [f"{probe}: {figure}{than}.", *_choice(result), *all_layers_words(result)]
 
 
 def main_figure(result: ProbeFile | FinetuneFile) -> str:
@@ -96,7 +101,8 @@ def _choice(result: ProbeFile) -> Iterator[str]:
         return
     figure, reached = FIGURES[summary.criterion], with_interval(summary.chosen_cv, summary.chosen_cv_interval)
     if not several:
-        yield f"A ridge probe of it reaches {figure} {reached} on training texts left out."
+        if summary.main == "test":
+            yield f"On training texts left out, it reaches {figure} {reached}."
         return
     yield (
         f"{summary.name} is the layer where a ridge probe has the highest {figure} on training texts left out; chosen "
