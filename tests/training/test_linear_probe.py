@@ -221,7 +221,9 @@ def test_without_test_texts(model: LanguageModel, task: Task, kind: Any) -> None
         is result.to_dict()["task"]["test"]
         is None
     )
-    assert "200 training texts" in repr(result)
+    assert ("training texts left out" if kind == "ridge" else "200 training texts, which it was fitted to") in repr(
+        result
+    )
     result.plot()
 
 

@@ -18,7 +18,7 @@ KINDS = {"ridge": "Ridge regression", "ols": "Least squares", "logistic": "Logis
 
 COLUMNS = {
     "accuracy": ("acc. %", "accuracy"),
-    "balanced_accuracy": ("bal.", "accuracy balanced over classes"),
+    "balanced_accuracy": ("bal. %", "accuracy balanced over classes"),
     "mse": ("MSE", "squared error averaged over outputs"),
     "r2": ("R² %", "weighted by the variance of the outputs"),
     "cross_entropy": ("CE", "cross entropy in nats"),
@@ -58,10 +58,11 @@ def probe_table(result: ProbeFile, *, verbose: bool = False) -> Table:
 
 
 def _cell(figures: object, name: str) -> str:
-    """A figure with its interval, if it may have one; a dash where it is not known."""
-    if hasattr(figures, f"{name}_interval"):
-        return with_half_interval(figures, name)
-    return three_decimals(getattr(figures, name, None))
+    """A share in percent, with its interval if there is one, or another figure; a dash where it is not known."""
+    if not hasattr(figures, name):
+        return "–"
+    percent = "%" in COLUMNS[name.removesuffix("_test")][0]
+    return with_half_interval(figures, name) if percent else three_decimals(getattr(figures, name))
 
 
 def probe_words(result: ProbeFile) -> list[str]:

@@ -95,7 +95,7 @@ def _caption(result: ScoreFile, criterion: str) -> str:
 
 def with_half_interval(row: object, key: str) -> str:
     """A figure, ± half of its interval; percentages but for areas."""
-    value, ends = getattr(row, key), getattr(row, f"{key}_interval")
+    value, ends = getattr(row, key), getattr(row, f"{key}_interval", None)
     # Where the R² that it is a share of may be 0, an area has no interval and says nothing.
     if value is None or (key == "area_cv" and ends is None):
         return "–"
