@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
     from ntps.api.probing import probe
+    from ntps.api.reprobing import reprobe
     from ntps.api.rescoring import rescore
     from ntps.api.results import FinetuneResult, ProbeResult, ScoreResult
     from ntps.api.scoring import score
@@ -53,6 +54,7 @@ else:
             "load_task": "ntps.tasks.load",
             "merge": "ntps.api.merging",
             "probe": "ntps.api.probing",
+            "reprobe": "ntps.api.reprobing",
             "rescore": "ntps.api.rescoring",
             "run_study": "ntps.api.studying",
             "score": "ntps.api.scoring",
@@ -84,6 +86,7 @@ __all__ = [
     "load_task",
     "merge",
     "probe",
+    "reprobe",
     "rescore",
     "run_study",
     "score",

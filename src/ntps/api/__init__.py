@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
     from ntps.api.probing import probe
+    from ntps.api.reprobing import reprobe
     from ntps.api.rescoring import rescore
     from ntps.api.scoring import score
     from ntps.api.studying import run_study
@@ -20,10 +21,11 @@ else:
             "finetune": "ntps.api.finetuning",
             "merge": "ntps.api.merging",
             "probe": "ntps.api.probing",
+            "reprobe": "ntps.api.reprobing",
             "rescore": "ntps.api.rescoring",
             "run_study": "ntps.api.studying",
             "score": "ntps.api.scoring",
         },
     )
 
-__all__ = ["estimate", "finetune", "merge", "probe", "rescore", "run_study", "score"]
+__all__ = ["estimate", "finetune", "merge", "probe", "reprobe", "rescore", "run_study", "score"]

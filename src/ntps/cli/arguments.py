@@ -54,8 +54,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="DIR",
-        help="Score again from what a run left in DIR, without the model; the one argument is then a TASK with other "
-        "labels for the same texts, which needs --keep-pooled.",
+        help="Read what ntps score left in DIR, and run no model; the one argument is then a TASK with other labels "
+        "for the same texts. That, and every probe, needs a score with --keep-pooled.",
         is_eager=True,
         rich_help_panel=SELECTION,
     ),

@@ -31,12 +31,12 @@ class Head(Block):
 
 
 class Rescored(Block):
-    """Where a score comes from that was computed without the model.
+    """Where a score or a probe comes from that was computed without the model.
 
     Attributes:
         source: The folder.
         settings_hash: Of that run.
-        used: ``moments``, perhaps ``pooled``.
+        used: ``moments``, perhaps ``pooled``, or that alone.
     """
 
     source: str = Field(alias="from")

@@ -176,7 +176,7 @@ class _ScoreRun(ScoreSession):
             checkpoint.leave()
         if store is not None and self.pooled:
             labels = Labels.of(self.task, self.task.train).to_arrays()
-            store.finish(self.layers, self.provenance().to_dict(), labels)
+            store.finish(self.layers, self.about_texts(), labels)
         return moments
 
     def join(
@@ -196,8 +196,7 @@ class _ScoreRun(ScoreSession):
             if out is not None and checkpoint is not None:
                 clear_folder(out, self.whole)
                 if keep:
-                    provenance = {**self.provenance().to_dict(), "warnings": list(self.warnings())}
-                    write_moments(out / MOMENTS, moments.items(), provenance)
+                    write_moments(out / MOMENTS, moments.items(), self.about_texts())
                     checkpoint.commit(out / MOMENTS, batches, batches, complete=True)
                 else:
                     checkpoint.save(moments, batches, batches, complete=True)
@@ -237,7 +236,7 @@ class _ScoreRun(ScoreSession):
         seen, seconds = self.within_memory(lambda work: evaluate_probes(work, shared, labels, keep), work)
         self.count(seconds)
         if store is not None:
-            store.finish(self.layers, self.provenance().to_dict(), labels.to_arrays())
+            store.finish(self.layers, self.about_texts(), labels.to_arrays())
         join_seen(self.world, seen)
         return with_held_out(scores, seen.ols, self.task), seen.ridge
 

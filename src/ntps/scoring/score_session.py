@@ -71,6 +71,10 @@ class ScoreSession(RunSession):
         conditions = {"world_size": self.world.size, "products": products_library(self.model.device)}
         return found.model_copy(update={"settings": found.settings.model_copy(update=conditions)})
 
+    def about_texts(self) -> dict[str, Any]:
+        """What the index of statistics, and of pooled texts, says about them."""
+        return {**self.provenance().to_dict(), "warnings": list(self.warnings())}
+
     def conditions(self) -> dict[str, Any]:
         """What moves the last bits of the sums."""
         return {

@@ -14,17 +14,16 @@ from ntps.errors import InputError
 from ntps.files import INDEX, MOMENTS, POOLED, RESULT
 from ntps.forward.pooled_texts import Array, PooledArrays, PooledIndex, read_labels, read_pooled
 from ntps.jobs.blocks import TaskBlock
+from ntps.jobs.kept_texts import OtherLabels
 from ntps.jobs.new_texts import AllLayers, Validated
-from ntps.jobs.provenance import relabel_task
 from ntps.jobs.record import Provenance
-from ntps.jobs.session import shared_groups
 from ntps.json_files import Items, read_json
 from ntps.moments.accumulator import Moments
 from ntps.moments.layer_score import LayerScore
 from ntps.moments.sums_folder import SumsIndex, read_layer_moments
 from ntps.scoring.record import LayerRow, MergedPart, ScoreFile, ScoreRecord, ScoreSettingsBlock
 from ntps.scoring.validated import LayerNewTexts
-from ntps.tasks.task import Split, Task
+from ntps.tasks.task import Task
 from ntps.theory import PredictionSums
 from ntps.validation.choice import LayerChoice
 from ntps.validation.cross_validation import CrossValidation, Read
@@ -210,20 +209,12 @@ class RelabelledRun:
     """
 
     def __init__(self, run: StoredRun, task: Task) -> None:
-        block = run.task
-        _require_same_texts(run, task.train, block)
+        other = OtherLabels.of(run.folder, task, run.task, run.index.warnings)
         self._run, self._task = run, task
         self._pooled = run.pooled("train")
         self._targets = task.targets(task.train.labels)
-        self._test: PooledArrays = {}
-        self.warnings: list[str] = []
-        if task.test is not None and block.test is not None:
-            if task.test.texts_fingerprint == block.test.texts_fingerprint:
-                self._test = run.pooled("test")
-                self.warnings = [line for line in shared_groups(task) if line not in run.index.warnings]
-            else:
-                self.warnings = [f"there are no held-out figures, because {task.id} has other test texts"]
-        self.task = relabel_task(block, task, bool(self._test))
+        self._test: PooledArrays = run.pooled("test") if other.test else {}
+        self.task, self.warnings = other.block, list(other.warnings)
 
     def moments(self, layer: int) -> Moments:
         """The moments of a layer."""
@@ -278,13 +269,3 @@ def relabelled(moments: Moments, pooled: Array, targets: Array) -> Moments:
         total.copy_(torch.from_numpy(np.asarray(known[name])) if name in known else moments.sums[name])
     other.texts, other.tokens, other.resolution = moments.texts, moments.tokens, moments.resolution
     return other
-
-
-def _require_same_texts(run: StoredRun, split: Split, block: TaskBlock) -> None:
-    if split.texts_fingerprint == block.texts_fingerprint:
-        return
-    counts = "" if len(split) == block.texts else f" ({len(split)} texts here, {block.texts} there)"
-    raise InputError(
-        f"the labels do not belong to the texts that {run.folder} was computed from{counts}: give the same texts in "
-        "the same order, each with its label, and the same `split`, `limit` and `seed`"
-    )

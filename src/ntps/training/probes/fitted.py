@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ def _logistic_warnings(warnings: tuple[str, ...], test: Metrics | None) -> Itera
 
 def probe_adamw(splits: PooledSplits, probe: AdamWProbe, seed: int, advance: Callable[[int], None]) -> ProbeFit:
     """The paper's linear probe; ``advance`` is told of each epoch."""
-    rows = torch.as_tensor(splits.train, dtype=torch.float32)
+    rows = torch.as_tensor(splits.train.astype(np.float32))
     steps = -(-len(rows) // probe.batch_size)
     curve: list[Mapping[str, Any]] = []
 
