@@ -15,6 +15,7 @@ from ntps.errors import InputError
 SCHEMA = 1
 """Version of ``result.json``."""
 RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "pooled"
+PROBE = "probe.safetensors"
 """What a folder of results may hold."""
 INDEX = "index.json"
 """What a folder of arrays says of itself."""

@@ -82,7 +82,8 @@ def test_score_ends_with_a_table_and_three_lines(model: Path, task: Path, tmp_pa
     assert all(part in done.out for part in ("100 texts", "3 classes", f"{DEPTH} final_norm", "all layers"))
     assert re.search(r"accuracy \d+\.\d % \(.* to .*\) on training texts left out; the most frequent class", done.out)
     assert "is the layer where a ridge probe has the highest accuracy on training texts left out" in done.out
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {".ntps.json", "result.json", "curves.parquet"}
+    files = {".ntps.json", "result.json", "curves.parquet", "probe.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == files
 
 
 @pytest.mark.parametrize(

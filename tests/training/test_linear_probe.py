@@ -25,6 +25,7 @@ from ntps.options.keywords import method_of
 from ntps.options.passes import PassSettings
 from ntps.options.probing import PROBES, AdamWProbe, LeastSquares, LogisticProbe, Probe, ProbeSettings
 from ntps.training.probes.probe_run import run_probe
+from ntps.training.probes.saved import SavedProbe
 from ntps.training.records import ProbeRecord
 from tiny import DEPTH, WIDTH, Array, random_task, random_texts, save_model
 
@@ -291,7 +292,8 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 @pytest.mark.parametrize("kind", ["ridge", "ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
     result = probe(model, task, AdamWProbe(epochs=2) if kind == "adamw" else kind, out=tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".ntps.json", "curves.parquet", "result.json"]
+    files = {".ntps.json", "curves.parquet", "result.json"} | ({"probe.safetensors"} if kind == "ridge" else set())
+    assert {path.name for path in (tmp_path / "run").iterdir()} == files
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
@@ -305,6 +307,27 @@ def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, ki
     assert "accuracy" in [axes.get_ylabel() for axes in figure.axes]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(labels) == ["most frequent class", "test texts", "training texts"]
+
+
+def test_saved_weights_reproduce_the_held_out_accuracy(
+    model: LanguageModel, task: Task, pooled: Any, tmp_path: Path
+) -> None:
+    result = probe(model, task, out=tmp_path / "run", layers="1:").to_dict()
+    saved = SavedProbe.read(tmp_path / "run" / "probe.safetensors")
+    labels, test = labels_of(task)["test"], pooled["test"]
+    assert (saved.layer, saved.layers) == (result["summary"]["layer"], tuple(range(1, DEPTH + 1)))
+    chosen, together = saved.chosen.predict(test[saved.layer]), saved.predict(test)
+    assert float(np.mean(chosen.argmax(axis=1) == labels)) == result["summary"]["test"]["accuracy"]
+    assert float(np.mean(together.argmax(axis=1) == labels)) == result["all_layers"]["accuracy_test"]
+    assert saved.about["task"]["label_names"] == list(task.label_names)
+    assert saved.about["model"]["weights"] == model.weights() and saved.about["settings"]["pooling"] == "mean"
+    # A result that is loaded and saved again takes its weights along.
+    ProbeResult.load(tmp_path / "run").save(tmp_path / "again")
+    again = SavedProbe.read(tmp_path / "again" / "probe.safetensors")
+    assert (again.predict(test) == together).all() and again.about == saved.about
+    (tmp_path / "run" / "probe.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="cannot read a probe from"):
+        ProbeResult.load(tmp_path / "run")
 
 
 def test_a_result_is_not_overwritten_unasked(model: LanguageModel, task: Task, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ LAYERS = ("layer.[0-9]*.safetensors", "targets.safetensors", "index.json")
 RESULTS = (
     "result.json",
     "curves.parquet",
+    "probe.safetensors",
     *(f"moments/{name}" for name in LAYERS),
     *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "index.json")),
 )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
+from ntps.files import PROBE, writing
 from ntps.jobs.blocks import LayerBlock, SettingsBlock
 from ntps.jobs.new_texts import AllLayers, ChosenLayer, Interval, NewTexts
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
+from ntps.training.probes.saved import SavedProbe
 
 
 class FiguresBlock(Block):
@@ -104,12 +109,38 @@ class ProbeFile(ResultFile):
         return self.settings.kind
 
 
+@dataclass(frozen=True)
 class ProbeRecord(Record):
-    """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms."""
+    """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms.
+
+    Attributes:
+        weights: The ridge probes themselves, for the kind ``ridge``.
+    """
 
     kind = "probe"
     file = ProbeFile
     result: ProbeFile
+    weights: SavedProbe | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes the weights, if there are any, before the files that every record has."""
+        if self.weights is not None:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.weights.write(folder / PROBE)
+        super().write(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads what :meth:`write` wrote.
+
+        Raises:
+            InputError: The folder holds no readable result of this kind.
+        """
+        record = super().read(folder)
+        if record.result.settings.kind != "ridge":
+            return record
+        return replace(record, weights=SavedProbe.read(folder / PROBE))
 
 
 class FinetuneSummary(SplitsSummary):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ntps.checkpoint.lock import clear_folder, left_behind
 from ntps.errors import InputError
 from ntps.forward.pooled_texts import collect_pooled
+from ntps.jobs.clock import Clock
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
+from ntps.jobs.record import Provenance
 from ntps.jobs.session import RunSession
 from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_package
 from ntps.models.model import LanguageModel
 from ntps.moments.kernels import resolution_of
-from ntps.options.probing import LogisticProbe, ProbeSettings
+from ntps.options.probing import LogisticProbe, ProbeSettings, RidgeProbe
 from ntps.tasks.task import TargetKind, Task
-from ntps.training.probes.compared import compare_layers
+from ntps.training.probes.compared import ComparedProbes, compare_layers
 from ntps.training.probes.fitted import PooledSplits
+from ntps.training.probes.saved import SavedProbe
 from ntps.training.records import ProbeFile, ProbeRecord
 from ntps.validation.labels import Labels
 
@@ -55,18 +59,36 @@ def run_probe(
     pooled = _pool(ready)
     with ready.clock.phase("training"):
         found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
-    content = {
-        **envelope(ProbeRecord.kind, ready.provenance(), ready.clock, *settings.probe.packages),
-        "layers": found.rows,
-        "all_layers": found.all_layers,
-        "summary": found.summary,
-        "warnings": [*unused_rows(ready.described_task, unusable=True), *ready.warnings(), *found.warnings],
-    }
-    record = ProbeRecord(ProbeFile.model_validate(content), found.curves)
+    record = probe_record(found, ready.provenance(), ready.clock, settings, ready.warnings())
     if out is not None:
         clear_folder(out, run)
         record.write(out)
     return record
+
+
+def probe_record(
+    found: ComparedProbes, provenance: Provenance, clock: Clock, settings: ProbeSettings, warnings: Iterable[str]
+) -> ProbeRecord:
+    """The record of some probes.
+
+    Args:
+        found: The probes.
+        provenance: What they were fitted to.
+        clock: Where the seconds went.
+        settings: The options.
+        warnings: What a reader must know of model and texts.
+    """
+    content = {
+        **envelope(ProbeRecord.kind, provenance, clock, *settings.probe.packages),
+        "layers": found.rows,
+        "all_layers": found.all_layers,
+        "summary": found.summary,
+        "warnings": [*unused_rows(provenance.task, unusable=True), *warnings, *found.warnings],
+    }
+    result, weights = ProbeFile.model_validate(content), None
+    if found.ridge is not None and isinstance(settings.probe, RidgeProbe):
+        weights = SavedProbe.of(found.ridge, result.summary.layer, provenance)
+    return ProbeRecord(result, found.curves, weights)
 
 
 def require_fitting(settings: ProbeSettings, kind: TargetKind, task: str) -> None:

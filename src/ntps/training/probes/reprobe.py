@@ -13,17 +13,16 @@ from ntps.jobs.blocks import SettingsBlock
 from ntps.jobs.clock import Clock
 from ntps.jobs.kept_texts import KeptTexts
 from ntps.jobs.progress import NullReporter, Reporter
-from ntps.jobs.provenance import envelope, identity
+from ntps.jobs.provenance import identity
 from ntps.jobs.record import Provenance, Rescored
-from ntps.jobs.unused_rows import unused_rows
 from ntps.moments.kernels import resolution_of
 from ntps.options.layers import Layers
 from ntps.options.probing import Kind, Probe, ProbeSettings
 from ntps.tasks.task import Task
 from ntps.training.probes.compared import compare_layers
 from ntps.training.probes.fitted import PooledSplits
-from ntps.training.probes.probe_run import require_fitting
-from ntps.training.records import ProbeFile, ProbeRecord
+from ntps.training.probes.probe_run import probe_record, require_fitting
+from ntps.training.records import ProbeRecord
 
 
 def reprobe_run(
@@ -91,14 +90,7 @@ def reprobe_run(
             {"from": str(folder), "settings_hash": kept.index.settings_hash, "used": [POOLED]}
         ),
     )
-    content = {
-        **envelope(ProbeRecord.kind, provenance, clock, *settings.probe.packages),
-        "layers": found.rows,
-        "all_layers": found.all_layers,
-        "summary": found.summary,
-        "warnings": [*unused_rows(block, unusable=True), *kept.warnings, *found.warnings],
-    }
-    return ProbeRecord(ProbeFile.model_validate(content), found.curves)
+    return probe_record(found, provenance, clock, settings, kept.warnings)
 
 
 def _by_default(kept: KeptTexts, settings: ProbeSettings) -> tuple[int, ...]:
