@@ -120,7 +120,7 @@ def probe_adamw(splits: PooledSplits, probe: AdamWProbe, seed: int, advance: Cal
 
 @torch.no_grad()
 def _logits(head: nn.Linear, pooled: Float64[Array, "texts dims"]) -> Float64[Array, "texts outputs"]:
-    logits: Array = head(torch.as_tensor(pooled, dtype=torch.float32)).double().numpy()
+    logits: Array = head(torch.as_tensor(pooled.astype(np.float32))).double().numpy()
     return logits
 
 
