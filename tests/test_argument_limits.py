@@ -151,7 +151,7 @@ def test_numbers_of_numpy_are_numbers_of_methods_too() -> None:
     ("options", "message"),
     [
         ({"limit": 0}, "^`limit` must be at least 1, not 0$"),
-        ({"kind": ["ols"]}, r"^`kind` must be one of LeastSquares\(\)"),
+        ({"kind": ["ols"]}, r"^`kind` must be one of RidgeProbe\(\)"),
         ({"limit": 30.5}, "^`limit` must be a whole number, not 30.5$"),
         ({"limit": "30"}, "^`limit` must be at least 1, not 30$"),
         ({"seed": None}, "must be a whole number, not None"),
@@ -213,7 +213,7 @@ def test_devices() -> None:
         (FinetuneSettings(), "8b387b57ac23da3a"),
         (FinetuneSettings(method=LoRA(rank=8, steps=5), seed=2), "24204dbfde3a6398"),
         (FinetuneSettings(method=FullFineTuning(from_scratch=True)), "ab1cd16a7f5b2ba6"),
-        (ProbeSettings(), "811f572b96032cbd"),
+        (ProbeSettings(kind="ols"), "811f572b96032cbd"),
         (ProbeSettings(kind="logistic"), "48777f749f3caab6"),
         (ProbeSettings(kind=AdamWProbe(epochs=3), seed=1), "a050f2e38a9e504a"),
     ],
@@ -225,7 +225,7 @@ def test_results_of_earlier_versions_are_of_the_same_settings(settings: PassSett
 def test_runs_of_earlier_studies_are_of_the_same_settings() -> None:
     nones = dict.fromkeys(("solver", "epochs", "batch_size", "learning_rate", "weight_decay", "dropout"))
     of_pass = {"layers": None, "pooling": "mean", "max_length": None, "tokens_per_batch": None, "test": True}
-    assert ProbeSettings().identity() == {"kind": "ols", "seed": 0, **of_pass, "intercept": None, **nones}
+    assert ProbeSettings(kind="ols").identity() == {"kind": "ols", "seed": 0, **of_pass, "intercept": None, **nones}
     given = ProbeSettings(kind=AdamWProbe(epochs=3), seed=1).identity()
     assert given == {"kind": "adamw", "seed": 1, **of_pass, "intercept": None, **nones, "epochs": 3}
 

@@ -19,7 +19,8 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from ntps import InputError, api
+from ntps import InputError, ScoreResult, api
+from ntps.api import loading, scoring
 from ntps.checkpoint.lock import claim_folder
 from ntps.cli import main
 from ntps.models.files import is_cached
@@ -78,6 +79,117 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_score_ends_with_a_table_and_three_lines(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
     done = run("score", model, task, "--out", tmp_path / "run")
+    assert done.status == 0
+    assert "100 texts" in done.out and "3 classes" in done.out
+    assert all(name in done.out.lower() for name in ("embed", "block.1", "block.2", "final_norm", "next-token"))
+    assert str(tmp_path / "run") in done.out.replace("\n", "")
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        ".ntps.json",
+        "result.json",
+        "curves.parquet",
+        "moments",
+    }
+    assert "Text column" in done.err and "\r" not in done.err
+
+
+def test_json_alone_is_on_stdout(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    done = run("score", model, task, "--json", "--out", tmp_path / "run")
+    assert done.status == 0
+    assert json.loads(done.out) == ScoreResult.load(tmp_path / "run").to_dict()
+
+
+def test_quiet_says_the_result_only(model: Path, tmp_path: Path, run: Run) -> None:
+    task = save_task(tmp_path / "many.jsonl", 200)
+    done = run("score", model, task, "-q")
+    assert (done.status, done.err) == (0, "")
+    assert "final_norm" in done.out
+
+
+def test_options_reach_the_result(model: Path, tmp_path: Path, run: Run) -> None:
+    rows = [{"words": text, "other": "x y", "mood": number % 2} for number, text in enumerate(random_texts(80))]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    chosen = "--text-column words --text-column other --label-column mood --limit 60 --limit-first --layers 1,-1"
+    computed = "--pooling last --convention released --dtype float64 --max-length 6 --tokens-per-batch 50 --no-test"
+    written = f"--moments drop --json -q --device cpu --tokenizer {model} --seed 3 --out {tmp_path / 'run'}"
+    done = run("score", model, tmp_path / "rows.jsonl", *chosen.split(), *computed.split(), *written.split())
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert result["task"]["texts"] == 60 and result["task"]["classes"] == 2
+    expected: dict[str, Any] = {"pooling": "last", "convention": "released", "dtype": "float64", "max_length": 6}
+    expected |= {"tokens_per_batch": 50, "test": False, "layers": [1, DEPTH]}
+    assert expected.items() <= result["settings"].items()
+    assert not (tmp_path / "run" / "moments").exists()
+
+
+def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(
+    model: Path, task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "run_score", lambda *_a, **_o: pytest.fail("it ran"))
+    done = run("score", model, task, "--dry-run", "--out", tmp_path / "run", "--keep-pooled", "-q")
+    assert done.status == 0 and done.err == "", done.err
+    for word in ("train texts", "100,", "memory", "weights", "pooled", "time", "torchrun"):
+        assert word in done.out, word
+    as_json = run("score", model, task, "--dry-run", "--json", "--tokens-per-batch", 50, "--out", tmp_path / "run")
+    said = json.loads(as_json.out)
+    assert said["texts"]["train"]["texts"] == 100 and said["settings"]["tokens_per_batch"] == 50
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["score", "probe", "finetune"])
+@pytest.mark.parametrize("wrong", ["auto", "many", "-5", "0"])
+def test_a_budget_is_a_positive_number(model: Path, task: Path, run: Run, command: str, wrong: str) -> None:
+    done = run(command, model, task, "--tokens-per-batch", wrong, "-q")
+    assert done.status == 2
+    assert "--tokens-per-batch" in done.err
+
+
+def test_from_scores_again_without_the_model(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    assert run("score", model, task, "-q", "--keep-pooled", "--out", tmp_path / "run").status == 0
+    rows = [json.loads(line) for line in task.read_text().splitlines()]
+    other = save_rows(tmp_path / "other.jsonl", [row["text"] for row in rows], [row["label"] % 2 for row in rows])
+    same = run("score", "--from", tmp_path / "run", "--json", "--centered", "--layers", "1")
+    assert same.status == 0, same.err
+    assert json.loads(same.out)["settings"]["layers"] == [1]
+    done = run("score", "--from", tmp_path / "run", other, "--json", "--out", tmp_path / "again")
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert result["task"]["classes"] == 2 and result == ScoreResult.load(tmp_path / "again").to_dict()
+    assert result["rescored"] == {**result["rescored"], "from": str(tmp_path / "run"), "used": ["moments", "pooled"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [("--dtype float64", "--dtype"), ("--limit 5", "--limit"), ("--keep-pooled", "--keep-pooled"), ("a b", "no model")],
+)
+def test_from_refuses_what_has_no_effect(options: str, named: str, tmp_path: Path, run: Run) -> None:
+    done = run("score", "--from", tmp_path, *options.split(), "-q")
+    assert done.status == 2 and named in done.sentence
+
+
+def test_overwriting_must_be_asked_for(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    arguments = ("score", model, task, "-q", "--no-test", "--out", tmp_path)
+    assert run(*arguments).status == 0
+    before = (tmp_path / "result.json").read_bytes()
+    refused = run(*arguments)
+    assert refused.status == 2 and "--overwrite" in refused.sentence
+    assert (tmp_path / "result.json").read_bytes() == before
+    assert run(*arguments, "--overwrite").status == 0
+
+
+def test_a_wrong_model_is_noticed_before_the_task_is_read(
+    task: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "load_task", lambda *_given, **_options: pytest.fail("the task was read"))
+    for arguments in ((tmp_path / "no-model", task), ("demo", task, "--tokenizer", tmp_path / "no-tokenizer")):
+        done = run("score", *arguments, "-q")
+        assert done.status == 2 and "there is no folder" in done.sentence
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_probe_ends_with_a_table_and_sentences(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    done = run("probe", model, task, "--out", tmp_path / "run")
     assert done.status == 0
     assert all(part in done.out for part in ("100 texts", "3 classes", f"{DEPTH} final_norm", "all layers"))
     assert re.search(r"accuracy \d+\.\d % \(.* to .*\) on training texts left out; the most frequent class", done.out)
