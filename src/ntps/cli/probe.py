@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from ntps import api
-from ntps.cli.arguments import From, ModelArgument, TaskArgument
+from ntps.cli.arguments import From, ModelArgument, TaskArgument, other_labels
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, show
-from ntps.cli.without_model import other_labels
 from ntps.display.probe import probe_table, probe_words
 from ntps.models.registry import EMBEDDED
 from ntps.options.keywords import values

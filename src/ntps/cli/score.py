@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from ntps import api
-from ntps.cli.arguments import DryRun, From, ModelArgument, TaskArgument
+from ntps.cli.arguments import DryRun, From, ModelArgument, TaskArgument, other_labels
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, show
-from ntps.cli.without_model import other_labels
 from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
 from ntps.display.tables import change_table, in_sample_table, layer_table
