@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
 
-from ntps.theory import balanced_accuracy, certain_share, choose, draw_texts, intervals, mean_average_precision, ratio
+from ntps.theory import (
+    Figure,
+    balanced_accuracy,
+    certain_share,
+    choose,
+    compare,
+    draw_texts,
+    intervals,
+    mean_average_precision,
+    ratio,
+)
+from ntps.theory.factor import Array
 
 
 def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
@@ -163,3 +174,50 @@ def test_nothing_can_be_chosen_of_layers_without_figures() -> None:
 def test_what_was_always_right_may_still_be_wrong() -> None:
     """(1 − p)^n = 2.5 %."""
     assert (1 - certain_share(50)) ** 50 == pytest.approx(0.025)
+
+
+def accuracies(hits: Array) -> list[Figure]:
+    """A figure for each model of one layer."""
+    return [ratio(each[:, None], np.ones((len(each), 1))) for each in hits]
+
+
+def test_models_that_are_equal_are_told_apart_in_one_of_twenty_samples() -> None:
+    """Whichever of the fifteen pairs it would be."""
+    weights, told = draw_texts(200, seed=0, draws=300), 0
+    for seed in range(80):
+        hits = (np.random.default_rng(seed).random((6, 200)) < 0.7).astype(float)
+        found = compare(accuracies(hits), weights, 200)
+        told += bool((found.first > 1).any())
+        assert (found.first <= found.last).all()
+    assert told <= 8
+
+
+def test_places_are_those_of_clear_differences() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.random(600)
+    hits = np.stack([common < share for share in (0.5, 0.9, 0.9, 0.7)]).astype(float)
+    hits[2, :3] = 1 - hits[2, :3]
+    found = compare(accuracies(hits), draw_texts(600, seed=0), 600)
+    assert found.first.tolist() == [4, 1, 1, 3] and found.last.tolist() == [4, 2, 2, 3]
+    np.testing.assert_allclose(found.values, hits.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(found.difference, found.values[:, None] - found.values)
+    np.testing.assert_allclose(found.half, found.half.T, rtol=1e-9)
+
+
+def test_two_models_are_compared_text_by_text() -> None:
+    """Whether hard texts are hard for both does not matter: the interval is that of the differences."""
+    rng = np.random.default_rng(1)
+    hits = np.repeat((rng.random((1, 500)) < 0.6).astype(float), 2, axis=0)
+    hits[1, rng.choice(500, 20, replace=False)] = 1.0
+    found = compare(accuracies(hits), draw_texts(500, seed=0), 500)
+    half = 1.96 * (hits[1] - hits[0]).std() / np.sqrt(500) * 1.25
+    assert found.half[0, 1] == pytest.approx(half, rel=0.15)
+
+
+def test_what_all_draws_agree_in_is_certain_only_of_enough_texts() -> None:
+    def places(texts: int) -> list[int]:
+        hits = np.stack([np.ones(texts), np.zeros(texts)])
+        return [*compare(accuracies(hits), draw_texts(texts, seed=0), texts).last]
+
+    assert places(60) == [1, 2]
+    assert compare(accuracies(np.ones((2, 60))), draw_texts(60, seed=0), 60).last.tolist() == [2, 2]

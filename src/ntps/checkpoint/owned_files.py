@@ -25,6 +25,7 @@ RESULTS = (
     "result.json",
     "curves.parquet",
     "probe.safetensors",
+    "left_out.safetensors",
     *(f"moments/{name}" for name in LAYERS),
     *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "index.json")),
 )

@@ -19,6 +19,7 @@ from ntps.validation.held_out import HeldOut
 from ntps.validation.judged import CRITERION, Estimate, baseline, estimates
 from ntps.validation.labels import Labels, seeded_sample
 from ntps.validation.layer_fit import RidgeFit
+from ntps.validation.left_out_texts import LeftOutTexts
 
 RULES = {
     "accuracy": "the layer with the highest cross-validated accuracy of a ridge probe",
@@ -125,6 +126,7 @@ class Validated:
         criterion: The figure that it is the best in.
         texts: How many texts were left out in turn.
         baseline: What that figure is without looking at the texts.
+        left_out: How right every probe is, text by text, where it was fitted now.
     """
 
     layers: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
@@ -133,6 +135,7 @@ class Validated:
     criterion: str | None = None
     texts: int = 0
     baseline: float | None = None
+    left_out: LeftOutTexts | None = None
 
     def chosen(self, names: Mapping[int, str]) -> dict[str, object]:
         """The entries of :class:`ChosenLayer`, by names of layers; empty where none could be chosen."""
@@ -212,6 +215,7 @@ def validated(
         CRITERION[probes.labels.kind],
         len(probes.labels),
         baseline(probes.labels),
+        probes.left_out,
     )
 
 

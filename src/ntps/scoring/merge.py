@@ -90,7 +90,7 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions, *, riva
     write_moments(out / MOMENTS, _sums(runs, layers), index)
     scored = rescore_run(out, curves=curves, test=False, texts=texts)
     result = {name: value for name, value in scored.result.to_dict().items() if name != "rescored"}
-    return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves)
+    return ScoreRecord(ScoreFile.model_validate({**result, "merged": parts}), scored.curves, scored.left_out)
 
 
 def _texts(runs: Sequence[StoredRun]) -> PooledLabels | None:

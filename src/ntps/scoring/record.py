@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from ntps import theory
+from ntps.files import LEFT_OUT, writing
 from ntps.jobs.blocks import LabelsBlock, LayerBlock, SettingsBlock
 from ntps.jobs.new_texts import FALLBACK, AllLayers, ChosenLayer, Validated
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
 from ntps.moments.layer_score import LayerScore
 from ntps.scoring.validated import LayerNewTexts
+from ntps.validation.left_out_texts import LeftOutTexts
 
 IN_SAMPLE = "the layer with the highest adjusted R² of the least-squares probe on the training texts"
 
@@ -164,13 +168,28 @@ class ScoreFile(ResultFile):
         return "score-after-lora" if self.model.adapter else "score"
 
 
+@dataclass(frozen=True)
 class ScoreRecord(Record):
-    """A finished scoring run."""
+    """A finished scoring run.
+
+    Attributes:
+        left_out: How right every probe is, text by text, for ``left_out.safetensors``; None where none was fitted, and
+            in a record that was read.
+    """
 
     kind = "score"
     file = ScoreFile
     columns = ("layer", "k", "ntps", "retained_centered", "next_token_share")
     result: ScoreFile
+    left_out: LeftOutTexts | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes all files, ``result.json`` last."""
+        if self.left_out is not None:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.left_out.write(folder / LEFT_OUT)
+        super().write(folder)
 
 
 def summarize(scores: Sequence[LayerScore], rows: Sequence[LayerRow], found: Validated, task: LabelsBlock) -> Summary:

@@ -125,7 +125,8 @@ def rescore_run(
             ],
         }
     )
-    return ScoreRecord(result, pd.concat([score.to_frame() for score in scores], ignore_index=True))
+    frame = pd.concat([score.to_frame() for score in scores], ignore_index=True)
+    return ScoreRecord(result, frame, found.left_out)
 
 
 def _chosen(run: StoredRun, settings: ScoreSettings) -> list[int]:

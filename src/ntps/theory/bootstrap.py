@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -56,6 +57,25 @@ class Choice:
     high: float
     frequency: Float64[Array, " layers"]
     equals: Bool[NDArray[np.bool_], " layers"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side; of matrices, rows are compared with columns.
+
+    Attributes:
+        values: What each model's chosen layer reaches, without the winner's curse.
+        difference: Row minus column.
+        half: Half the width of its interval; those of all pairs hold together at 95 %.
+        first: The best place that each model may have, 1 being the best of all.
+        last: The worst one.
+    """
+
+    values: Float64[Array, " models"]
+    difference: Float64[Array, "models models"]
+    half: Float64[Array, "models models"]
+    first: Int64[Ids, " models"]
+    last: Int64[Ids, " models"]
 
 
 def draw_texts(
@@ -164,22 +184,10 @@ def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
     Raises:
         ValueError: Nothing can be chosen, as no layer has a figure.
     """
-    value = figure(np.ones((1, weights.shape[1])))[0]
-    if np.isnan(value).all():
-        raise ValueError("no layer has a figure to be chosen by")
+    value, inside, best, reached, center = _chosen(figure, weights)
     index = int(np.nanargmax(value))
-    inside, outside = figure(weights), figure((weights == 0).astype(np.float64))
-    usable = ~np.isnan(inside).all(axis=1)
-    best = np.nanargmax(inside[usable], axis=1)
-    reached = outside[usable, best]
-    # On average the chosen layer reaches outside the draws what it reaches on all texts: comparing with it there leaves
-    # only what the choice costs, which is never negative, and 0 where every draw chooses it.
-    lost = outside[usable, index] - reached
-    lost = lost[~np.isnan(lost)]
-    center = float(value[index] - max(0.0, lost.mean() if len(lost) else 0.0))
     low, high = _ends(reached[:, None], np.array([center]), WIDENING / OUTSIDE)
-    difference = inside - inside[:, [index]]
-    lowest, highest = _ends(difference, value - value[index])
+    lowest, highest = _ends(inside - inside[:, [index]], value - value[index])
     # Where a difference has no interval, nothing tells the two apart.
     equals = ~((lowest > 0) | (highest < 0) | np.isnan(value))
     return Choice(
@@ -190,6 +198,74 @@ def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
         frequency=np.bincount(best, minlength=len(value)) / max(len(best), 1),
         equals=np.asarray(equals),
     )
+
+
+def compare(figures: Sequence[Figure], weights: Float64[Array, "draws texts"], units: int) -> Comparison:
+    """Compares models, each by the layer that is chosen for it, on the same draws of the same texts.
+
+    As in :func:`choose`, each model's layer is chosen inside a draw and judged outside it. The intervals of all pairs
+    hold together: they are as many standard deviations wide as the largest deviation of any pair is in 95 % of the
+    draws. A place is ruled out if enough models are better, or worse, by more than that (Mogstad, Romano, Shaikh and
+    Wilhelm 2024, "Inference for ranks").
+
+    Args:
+        figures: Of the layers of each model.
+        weights: How often each text is drawn.
+        units: How many texts or groups stand for themselves.
+
+    Raises:
+        ValueError: A model has no layer with a figure.
+    """
+    chosen = [_chosen(figure, weights) for figure in figures]
+    values, reached = np.array([each.value for each in chosen]), np.stack([each.reached for each in chosen])
+    difference = values[:, None] - values
+    known = ~np.isnan(reached).any(axis=0)
+    half = np.full(difference.shape, np.inf)
+    if known.mean() >= LEVEL:
+        spread = reached[:, None, known] - reached[:, known]
+        deviation = spread.std(axis=-1)
+        alike = deviation < 1e-12
+        with np.errstate(invalid="ignore", divide="ignore"):
+            standardized = np.abs(spread - spread.mean(axis=-1, keepdims=True)) / deviation[..., None]
+        standardized[alike] = 0.0
+        critical = np.quantile(standardized.max(axis=(0, 1)), LEVEL)
+        # Where all draws agree they say nothing.
+        half = np.where(alike, certain_share(units), WIDENING / OUTSIDE * critical * deviation)
+    np.fill_diagonal(half, 0.0)
+    better = difference > half
+    return Comparison(
+        values=values,
+        difference=difference,
+        half=half,
+        first=1 + better.sum(axis=0),
+        last=len(values) - better.sum(axis=1),
+    )
+
+
+class _Chosen(NamedTuple):
+    """What :func:`choose` is made of, by layer, by draw, or both."""
+
+    values: Float64[Array, " layers"]
+    inside: Float64[Array, "draws layers"]
+    best: Int64[Ids, " usable"]
+    reached: Float64[Array, " draws"]
+    value: float
+
+
+def _chosen(figure: Figure, weights: Float64[Array, "draws texts"]) -> _Chosen:
+    values = figure(np.ones((1, weights.shape[1])))[0]
+    if np.isnan(values).all():
+        raise ValueError("no layer has a figure to be chosen by")
+    index = int(np.nanargmax(values))
+    inside, outside = figure(weights), figure((weights == 0).astype(np.float64))
+    usable = ~np.isnan(inside).all(axis=1)
+    best = np.nanargmax(inside[usable], axis=1)
+    reached = np.full(len(weights), np.nan)
+    reached[usable] = outside[usable, best]
+    # On average the chosen layer reaches outside the draws what it reaches on all texts: comparing with it there leaves
+    # only what the choice costs, which is never negative, and 0 where every draw chooses it.
+    lost = (outside[:, index] - reached)[~np.isnan(outside[:, index] - reached)]
+    return _Chosen(values, inside, best, reached, float(values[index] - max(0.0, lost.mean() if len(lost) else 0.0)))
 
 
 def certain_share(units: int) -> float:

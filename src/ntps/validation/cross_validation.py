@@ -20,6 +20,7 @@ from ntps.validation.held_out import HeldOut
 from ntps.validation.judged import Array, Estimate, estimates
 from ntps.validation.labels import Labels
 from ntps.validation.layer_fit import LayerFit, Pooled, fit_layer
+from ntps.validation.left_out_texts import LeftOutTexts
 from ntps.validation.rivals import rival_scores
 
 Read = Callable[[int], Pooled]
@@ -51,6 +52,12 @@ class CrossValidation:
     def choice(self) -> LayerChoice | None:
         """The best layer."""
         return choose_layer(list(self.fits), [fit.judged for fit in self.fits.values()], self.labels)
+
+    @property
+    def left_out(self) -> LeftOutTexts:
+        """How right every probe is, text by text."""
+        judged = tuple(fit.judged for fit in self.fits.values())
+        return LeftOutTexts(self.labels, tuple(self.fits), judged, self.together.judged)
 
     def estimates(self) -> tuple[dict[int, dict[str, Estimate]], dict[str, Estimate]]:
         """Every figure of the probe of each layer, and of that of all layers."""
