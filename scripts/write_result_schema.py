@@ -1,4 +1,4 @@
-"""Write docs/result-schema.md from the types of result.json and study.json, so that the page cannot go stale."""
+"""Write docs/result-schema.md from the types of our JSON files, so that the page cannot go stale."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hin
 
 from ntps.json_files import Block
 from ntps.study.analysis.reader import KINDS
+from ntps.study.ranking import Ranking
 from ntps.study.state import StudyFile
 
 PAGE = Path(__file__).parents[1] / "docs" / "result-schema.md"
@@ -29,7 +30,8 @@ _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`")
 
 def schema() -> str:
     """The whole page, as Markdown: a table for every file, then for every block."""
-    files = {f"`result.json` of kind `{kind}`": file for kind, file in KINDS.items()} | {"`study.json`": StudyFile}
+    files: dict[str, type[Block]] = {f"`result.json` of kind `{kind}`": file for kind, file in KINDS.items()}
+    files |= {"`study.json`": StudyFile, "`ranking.json`": Ranking}
     blocks: dict[str, type[Block]] = {}
     found: list[type[Block]] = [*files.values()]
     for block in found:

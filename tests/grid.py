@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,3 +85,20 @@ def run_grid(path: Path, out: Path, overwrite: str = "only-missing", **options: 
 def stamps(out: Path) -> dict[str, int]:
     """When each result was written."""
     return {os.path.relpath(path, out): path.stat().st_mtime_ns for path in sorted(out.rglob("result.json"))}
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    """A command of ntps in a process of its own."""
+    # A shell starts what runs in the background with interrupts ignored, and children inherit that.
+    return subprocess.Popen(
+        [sys.executable, "-m", "ntps", *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    while not path.exists():
+        assert process.poll() is None, f"ended before {path} was there"
+        time.sleep(0.002)

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
     from ntps.api.probing import probe
+    from ntps.api.ranking import rank
     from ntps.api.reprobing import reprobe
     from ntps.api.rescoring import rescore
-    from ntps.api.results import FinetuneResult, ProbeResult, ScoreResult
+    from ntps.api.results import FinetuneResult, ProbeResult, RankResult, ScoreResult
     from ntps.api.scoring import score
     from ntps.api.studying import run_study
     from ntps.models.load import load_model
@@ -46,6 +47,7 @@ else:
             "Moments": "ntps.moments.accumulator",
             "ProbeResult": "ntps.api.results",
             "RidgeProbe": "ntps.options.probing",
+            "RankResult": "ntps.api.results",
             "ScoreResult": "ntps.api.results",
             "Task": "ntps.tasks.task",
             "__version__": "ntps.version",
@@ -54,6 +56,7 @@ else:
             "load_task": "ntps.tasks.load",
             "merge": "ntps.api.merging",
             "probe": "ntps.api.probing",
+            "rank": "ntps.api.ranking",
             "reprobe": "ntps.api.reprobing",
             "rescore": "ntps.api.rescoring",
             "run_study": "ntps.api.studying",
@@ -78,6 +81,7 @@ __all__ = [
     "NtpsError",
     "NumericalError",
     "ProbeResult",
+    "RankResult",
     "RidgeProbe",
     "ScoreResult",
     "Task",
@@ -86,6 +90,7 @@ __all__ = [
     "load_task",
     "merge",
     "probe",
+    "rank",
     "reprobe",
     "rescore",
     "run_study",

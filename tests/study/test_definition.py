@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntps.errors import InputError
-from ntps.study.definition import load_study, parse_study
+from ntps.options.scoring import ScoreSettings
+from ntps.study.definition import load_study, parse_study, ranking_study
 from ntps.study.names import STUDIES
 from ntps.study.plan import plan_runs
+from ntps.study.specs import ModelSpec, TaskSpec
 from ntps.study.yaml_document import Document
 from tiny import save_model, save_task
 
@@ -59,7 +61,8 @@ def test_a_task_is_loaded_with_all_that_its_definition_says() -> None:
     entry = {"id": "a/b", "text_columns": ["x"], "label_column": "y", "group_column": "z", "config": "c", "seed": 3}
     (task,) = parse_study(define(tasks=[{**entry, "train_texts": 5, "test_texts": 2}]), "g").tasks
     del entry["id"]
-    assert task.loading == {**entry, "text_columns": ("x",), "limit": 5, "limit_test": 2}
+    rest = {"text_columns": ("x",), "split": "train", "limit_first": False}
+    assert task.loading == {**entry, **rest, "limit": 5, "limit_test": 2}
 
 
 def test_short_and_long_names_of_a_model_share_a_folder() -> None:
@@ -281,3 +284,31 @@ def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
     assert changed != first
     save_model(model, seed=1)
     assert identities(model, task) != changed
+
+
+def ranked(*models: object) -> list[str]:
+    """The names of the models of a ranking."""
+    study = ranking_study([ModelSpec(str(each)) for each in models], TaskSpec("docstrings"), ScoreSettings())
+    return [model.name for model in study.models]
+
+
+def test_checkpoints_of_several_runs_are_called_by_their_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/last", "b/last", "c/d/step/8", "e/d/step/8", "other")]
+    for path in paths:
+        path.mkdir(parents=True)
+    assert ranked(*paths) == ["a_last", "b_last", "c_d_step_8", "e_d_step_8", "other"]
+    assert ranked("x/m", "y/m", "y/m@old", "z") == ["x__m", "y_m", "y_m@old", "z"]
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (["demo"], "two models or more"),
+        (["demo", "demo"], "demo is given twice"),
+        (["Qwen2-0.5B", "Qwen/Qwen2-0.5B"], "is given twice"),
+        (["{here}", "{here}/../{name}/"], "is given twice"),
+    ],
+)
+def test_a_ranking_has_several_models_and_each_once(models: list[str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        ranked(*(each.format(here=tmp_path, name=tmp_path.name) for each in models))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 
+import ntps
 from grid import Heard, begin, run_grid, save_grid
 from ntps.errors import InputError
 from ntps.study.status import Status
 from same import assert_same
+from tiny import save_model, save_task
 
 pytestmark = pytest.mark.slow
 ray = pytest.importorskip("ray")
@@ -48,6 +51,21 @@ def test_a_cluster_of_two_nodes_leaves_what_one_process_leaves(tmp_path: Path, a
     }
     for folder in FOLDERS:
         assert_same(tmp_path / "there" / folder, tmp_path / "here" / folder)
+
+
+def test_models_are_ranked_on_a_cluster_as_in_one_process(tmp_path: Path, address: str) -> None:
+    models = [save_model(tmp_path / name, seed=seed) for seed, name in enumerate(("first", "second", "third"))]
+    shutil.copytree(models[0], tmp_path / "broken", ignore=shutil.ignore_patterns("*.safetensors"))
+    task = save_task(tmp_path / "task.jsonl", 80)
+    ways: dict[str, dict[str, Any]] = {"here": {}, "there": {"engine": "ray", "address": address}}
+    here, there = (
+        ntps.rank(task, [*models, tmp_path / "broken"], out=tmp_path / out, **options).ranking
+        for out, options in ways.items()
+    )
+    changing = {"seconds": None, "folder": None}
+    found = [[row.model_copy(update=changing) for row in ranking.models] for ranking in (here, there)]
+    assert found[0] == found[1]
+    assert [row.model for row in there.missing] == ["broken"] == [row.model for row in here.missing]
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path, address: str) -> None:

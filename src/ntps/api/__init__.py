@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
     from ntps.api.probing import probe
+    from ntps.api.ranking import rank
     from ntps.api.reprobing import reprobe
     from ntps.api.rescoring import rescore
     from ntps.api.scoring import score
@@ -21,6 +22,7 @@ else:
             "finetune": "ntps.api.finetuning",
             "merge": "ntps.api.merging",
             "probe": "ntps.api.probing",
+            "rank": "ntps.api.ranking",
             "reprobe": "ntps.api.reprobing",
             "rescore": "ntps.api.rescoring",
             "run_study": "ntps.api.studying",
@@ -28,4 +30,4 @@ else:
         },
     )
 
-__all__ = ["estimate", "finetune", "merge", "probe", "reprobe", "rescore", "run_study", "score"]
+__all__ = ["estimate", "finetune", "merge", "probe", "rank", "reprobe", "rescore", "run_study", "score"]

@@ -11,11 +11,13 @@ import pandas as pd
 from ntps.checkpoint.lock import claim_folder, replace_result
 from ntps.display.finetune import finetune_words
 from ntps.display.probe import probe_words
+from ntps.display.ranking import ranking_words
 from ntps.display.sentences import plain_words
 from ntps.files import folder_path
 from ntps.jobs.new_texts import NewTexts
 from ntps.jobs.record import Record
 from ntps.scoring.record import ScoreRecord
+from ntps.study.ranking import Ranking
 from ntps.training.records import FinetuneRecord, ProbeRecord
 
 if TYPE_CHECKING:
@@ -214,3 +216,44 @@ class ProbeResult(Result):
 
     def __repr__(self) -> str:
         return "\n".join([super().__repr__(), *probe_words(self.record.result)])
+
+
+@dataclass(frozen=True, repr=False)
+class RankResult:
+    """What :func:`ntps.rank` returns: the models in their order.
+
+    Attributes:
+        ranking: The content of ``ranking.json``.
+
+    Examples:
+        >>> for layer in (0, 3):  # two layers in place of two models
+        ...     folder = ntps.score(limit=60, layers=[layer], test=False).save(f"layer{layer}")
+        >>> result = ntps.rank(models=["layer0", "layer3"])
+        >>> frame = result.to_frame()[["model", "place", "value", "behind"]]
+        >>> folder = result.save("ranking")
+    """
+
+    ranking: Ranking
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per model, the best first, with ``place`` such as ``1–2`` where nothing decides."""
+        rows = [{"place": row.place, **row.to_dict()} for row in self.ranking.models]
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``ranking.json``."""
+        return self.ranking.to_dict()
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes ``ranking.json``.
+
+        Raises:
+            InputError: The folder cannot be written.
+        """
+        folder = folder_path(folder)
+        self.ranking.write(folder)
+        return folder
+
+    def __repr__(self) -> str:
+        models = self.ranking.models
+        return "\n".join([f"RankResult({len(models)} models on {self.ranking.task})", *ranking_words(self.ranking)])

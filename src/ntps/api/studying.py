@@ -10,7 +10,7 @@ import pandas as pd
 from ntps.errors import InputError
 from ntps.files import folder_path
 from ntps.study.definition import load_study
-from ntps.study.runs import Outcome, Run
+from ntps.study.engines import NullListener
 from ntps.study.session import EngineName, StudySession
 from ntps.study.state import read_rows
 from ntps.study.status import Overwrite
@@ -70,13 +70,5 @@ def run_study(
         overwrite=policy,
         data_dir=None if data_dir is None else str(data_dir),
     )
-    studying.run(_Silence(), engine=engine, jobs=jobs, address=address)
+    studying.run(NullListener(), engine=engine, jobs=jobs, address=address)
     return pd.DataFrame(read_rows(Path(out)))
-
-
-class _Silence:
-    def started(self, run: Run) -> None: ...
-
-    def waiting(self, run: Run, why: str) -> None: ...
-
-    def finished(self, outcome: Outcome) -> None: ...

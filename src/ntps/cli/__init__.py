@@ -18,7 +18,7 @@ from ntps.cli.paper import paper
 from ntps.cli.probe import probe
 from ntps.cli.report import report
 from ntps.cli.score import score
-from ntps.cli.study import study
+from ntps.cli.study import rank, study
 from ntps.cli.words import words
 from ntps.distributed.launch import process_rank
 from ntps.errors import InputError, NtpsError
@@ -50,7 +50,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, probe, finetune, words, merge, study, report, tasks, models, paper, doctor):
+for command in (score, probe, finetune, words, merge, rank, study, report, tasks, models, paper, doctor):
     app.command(cls=Command)(command)
 
 

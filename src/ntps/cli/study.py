@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,16 +16,20 @@ from rich.table import Table
 
 from ntps.cli.arguments import FOLDER, DataDir, Quiet, Verbose
 from ntps.cli.console import err, out, progress_bars, say, with_flags
-from ntps.errors import FailedRuns
-from ntps.options.shared import OUTPUT, SELECTION
+from ntps.cli.from_options import flat
+from ntps.cli.results import Showing
+from ntps.display.ranking import ranking_markdown, ranking_table, ranking_words
+from ntps.errors import FailedRuns, InputError
+from ntps.files import RESULT
+from ntps.options.keywords import values
+from ntps.options.ranking import RankOptions
+from ntps.options.shared import ENGINE, OUTPUT, SELECTION
 from ntps.study.names import STUDIES, file_name
 from ntps.study.status import Overwrite, Status
 
 if TYPE_CHECKING:
     from ntps.study.runs import Outcome, Run
     from ntps.study.session import PlannedRun
-
-ENGINE = "Who makes the runs"
 
 
 class EngineName(StrEnum):
@@ -110,6 +116,74 @@ def _fate(outcome: Outcome) -> str:
     if outcome.state.status is Status.done:
         return "made" if outcome.made else "kept"
     return "failed" if outcome.made else "left alone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankShowing(Showing):
+    """How a ranking is printed.
+
+    Attributes:
+        as_json: Print ranking.json instead of a table.
+        as_csv: Print a row of values for each model.
+        as_markdown: Print the table in Markdown.
+    """
+
+    as_csv: bool = False
+    as_markdown: bool = False
+
+    def __post_init__(self) -> None:
+        if self.as_json + self.as_csv + self.as_markdown > 1:
+            raise InputError("a ranking is printed in one form: give one of --json, --csv and --markdown")
+
+
+@flat
+def rank(
+    options: RankOptions,
+    showing: RankShowing,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK MODEL...",
+            help="A task and models, as `ntps score` takes them; or folders of results of the same texts.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Rank models by what the best layer of each reaches on new texts of a task.
+
+    One forward pass for each model, no training. Places that nothing decides are shown as such.
+    """
+    from ntps.api.ranking import RankJob, rank_models
+
+    task, models = _told_apart(inputs or [], options.models_file is not None)
+    with progress_bars(showing.quiet or options.jobs > 1 or options.engine == "ray") as reporter:
+        job = RankJob(task, models, **values(options, RankOptions))
+        result = rank_models(job, _Lines(len(job.named), showing.quiet), reporter)
+    ranking = result.ranking
+    if showing.as_json:
+        out.print_json(json.dumps(result.to_dict()))
+    elif showing.as_csv:
+        out.out(result.to_frame().to_csv(index=False), end="")
+    elif showing.as_markdown:
+        out.out(ranking_markdown(ranking))
+    else:
+        out.print(ranking_table(ranking))
+        for line in ranking_words(ranking):
+            out.print(line, soft_wrap=True)
+        if options.out is not None:
+            out.print(f"Results are in {options.out}", soft_wrap=True)
+    if ranking.missing:
+        raise FailedRuns(f"{len(ranking.missing)} of {len(job.named)} models have no score")
+
+
+def _told_apart(inputs: Sequence[str], named: bool) -> tuple[str | None, list[str]]:
+    """The task and the models; no task where all are folders of results."""
+    results = [each for each in inputs if (Path(each) / RESULT).is_file()]
+    if results and len(results) == len(inputs) and not named:
+        return None, results
+    if not inputs:
+        raise InputError("nothing is named: give a TASK and its models, or folders of results")
+    return inputs[0], list(inputs[1:])
 
 
 class _Lines:

@@ -12,6 +12,7 @@ Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 SELECTION = "What to score"
 COMPUTING = "How to compute"
 OUTPUT = "What to write"
+ENGINE = "Who makes the runs"
 """Panels of the help of the command line."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any, Literal
 
 from ntps.errors import InputError
 from ntps.files import existing
-from ntps.models.registry import EMBEDDED
+from ntps.models.registry import EMBEDDED, known_model
 from ntps.options.limits import check_number
+from ntps.options.scoring import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS, Measurement
 from ntps.study.names import STUDIES, file_name, short_name
 from ntps.study.specs import TASKS, ModelSpec, Resources, S, Study, TaskSpec
 from ntps.study.yaml_document import Document
+
+RANKING = "ranking"
+"""What the study of a ranking is called."""
 
 
 def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
@@ -40,6 +45,47 @@ def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
             f"cannot read the study {study} ({reason}): give a YAML file, or one of {', '.join(STUDIES)}"
         ) from error
     return parse_study(text, str(path), models)
+
+
+def ranking_study(models: Sequence[ModelSpec], task: TaskSpec, settings: ScoreSettings) -> Study:
+    """A study of some models on one task, which are scored and nothing else.
+
+    Models of one name, such as checkpoints of several runs, are called by their folders too.
+
+    Raises:
+        InputError: It has fewer than two models, or one of them twice.
+    """
+    if len(models) < 2:
+        raise InputError("a ranking needs two models or more: name others, or see `ntps score` for one")
+    found: dict[str, ModelSpec] = {}
+    for model in map(_absolute, models):
+        known = known_model(model.id)
+        key = known.hub_id if known else model.id
+        if key in found:
+            raise InputError(f"{model.id} is given twice: a ranking has every model once")
+        found[key] = model
+    names = _distinct_names(list(found))
+    named = [replace(model, name=names[key]) for key, model in found.items()]
+
+    def wrong(_index: int, sentence: str) -> InputError:
+        return InputError(sentence)
+
+    return Study(
+        name=RANKING,
+        models=_with_names(named, "models", wrong),
+        tasks=_with_names([task], "tasks", wrong),
+        measurements={"score": settings},
+        moments="drop",
+    )
+
+
+def _distinct_names(ids: Sequence[str]) -> dict[str, str]:
+    """Short names of models; of those that share one, as much of the path as tells them apart."""
+    names = {each: short_name(each, model=True) for each in ids}
+    for parts in range(2, 1 + max(len(Path(each).parts) for each in ids)):
+        counts = Counter(names.values())
+        names |= {each: "_".join(Path(each).parts[-parts:]) for each in ids if counts[names[each]] > 1}
+    return names
 
 
 @dataclass(frozen=True)
@@ -107,6 +153,11 @@ def _resolved(name: str) -> str:
 
 
 def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
+    return _with_names(specs, key, lambda index, sentence: document.error((key, index), sentence))
+
+
+def _with_names(specs: Sequence[S], key: str, wrong: Callable[[int, str], InputError]) -> tuple[S, ...]:
+    """Specifications that mean the same everywhere, by names of folders, which differ."""
     named: dict[str, S] = {}
     for index, spec in enumerate(map(_absolute, specs)):
         try:
@@ -114,9 +165,9 @@ def _named(document: Document, specs: Sequence[S], key: str) -> tuple[S, ...]:
             if isinstance(spec, ModelSpec):
                 file_name(spec.revision)
         except InputError as error:
-            raise document.error((key, index), str(error)) from error
+            raise wrong(index, str(error)) from error
         if name in named:
-            raise document.error((key, index), f"two {key} are called {name}: give one of them another `name`")
+            raise wrong(index, f"two {key} are called {name}: give one of them another `name`")
         named[name] = replace(spec, name=name)
     return tuple(named.values())
 

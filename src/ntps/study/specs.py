@@ -76,6 +76,8 @@ class TaskSpec:
         label_column: Column that holds the label; detected by default.
         group_column: Column that says which texts belong together, such as their author or document.
         config: Configuration of a hub dataset.
+        split: Split to take for training texts.
+        limit_first: Whether limits take the first texts instead of a seeded sample.
         train_texts: Largest number of training texts.
         test_texts: Largest number of test texts.
         seed: Seed of the sample that these limits take.
@@ -90,6 +92,8 @@ class TaskSpec:
     train_texts: int | None = None
     test_texts: int | None = None
     seed: int = 0
+    split: str = "train"
+    limit_first: bool = False
 
     def __post_init__(self) -> None:
         check_number("train_texts", self.train_texts, at_least=1, optional=True)

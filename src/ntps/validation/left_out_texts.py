@@ -45,7 +45,8 @@ class LeftOutTexts:
         labels = self.labels.to_arrays()
         if self.labels.kind != "regression":
             labels["targets"] = labels["targets"].astype(np.uint8)
-        about = {"kind": self.labels.kind, "layers": json.dumps(self.layers)}
+        # One key: of several, safetensors writes now this one first and now that one.
+        about = {"about": json.dumps({"kind": self.labels.kind, "layers": self.layers})}
         write_whole(path, lambda temporary: save_file(arrays | labels, temporary, about))
 
     @classmethod
@@ -58,8 +59,9 @@ class LeftOutTexts:
         remedy = "score the model again with this version of ntps"
         try:
             with safe_open(path, "numpy") as file:
-                about, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            layers = tuple(map(int, json.loads(about["layers"])))
+                about = json.loads(file.metadata()["about"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            layers = tuple(map(int, about["layers"]))
             labels = Labels(about["kind"], arrays.pop("targets").astype(np.float64), arrays.pop("groups", None))
             *judged, together = (
                 Judged(**{name: rows[probe].astype(np.float64) for name, rows in arrays.items()})

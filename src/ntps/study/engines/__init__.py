@@ -2,7 +2,7 @@
 
 from ntps.study.engines.local import run_here
 from ntps.study.engines.on_ray import run_on_ray
-from ntps.study.engines.queue import Job, Listener
+from ntps.study.engines.queue import Job, Listener, NullListener
 from ntps.study.engines.workers import run_in_workers
 
-__all__ = ["Job", "Listener", "run_here", "run_in_workers", "run_on_ray"]
+__all__ = ["Job", "Listener", "NullListener", "run_here", "run_in_workers", "run_on_ray"]

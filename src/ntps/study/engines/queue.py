@@ -42,6 +42,19 @@ class Listener(Protocol):
         """A run has ended, one way or another."""
 
 
+class NullListener:
+    """Tells nobody."""
+
+    def started(self, run: Run) -> None:
+        """Says nothing."""
+
+    def waiting(self, run: Run, why: str) -> None:
+        """Likewise."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Likewise."""
+
+
 class Queue:
     """Runs that wait: those of one model and task stay together, and none comes before the one that it continues."""
 

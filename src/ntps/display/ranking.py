@@ -1,0 +1,110 @@
+"""Models side by side: a table, Markdown, and a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from ntps.display.sentences import FIGURES, percent, with_interval
+from ntps.display.tables import TITLES
+
+if TYPE_CHECKING:
+    from ntps.study.ranking import RankedModel, Ranking
+
+
+def ranking_table(ranking: Ranking) -> Table:
+    """One row per model, the best first."""
+    titles, rows = _cells(ranking)
+    table = Table(
+        caption=_caption(ranking), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    for title in titles:
+        # Where it is narrow, a figure and its ± stand on two lines.
+        words, narrow = title in ("model", "layer"), title in ("place", "area", "random", "size", "time")
+        overflow: Literal["fold", "ellipsis"] = "fold" if words else "ellipsis"
+        table.add_column(title, justify="left" if words else "right", no_wrap=narrow, overflow=overflow)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def ranking_markdown(ranking: Ranking) -> str:
+    """The same in Markdown, with its caption."""
+    titles, rows = _cells(ranking)
+    ruler = ["---" if title in ("model", "layer") else "--:" for title in titles]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (titles, ruler, *rows)]
+    return "\n".join([*lines, "", _caption(ranking), "", *ranking_words(ranking)])
+
+
+def ranking_words(ranking: Ranking) -> list[str]:
+    """Which model is the best, which others cannot be told from it, and what no model at all would give."""
+    return [*_best(ranking), *(f"{each.model} has no score: {each.cause}" for each in ranking.missing)]
+
+
+def _best(ranking: Ranking) -> Iterator[str]:
+    best, figure = ranking.models[0], FIGURES[ranking.criterion]
+    reached = f"{figure} {with_interval(best.value, best.value_interval)} on new texts at {best.layer}"
+    if len(ranking.models) == 1:
+        yield f"{best.model} alone has a score: {reached}."
+    elif best.equals:
+        many = len(best.equals)
+        others = f"{', '.join(best.equals[:-1])} and {best.equals[-1]}" if many > 1 else best.equals[0]
+        yield f"{best.model} comes first, with {reached}; {others} cannot be told from it."
+    else:
+        yield f"{best.model} is the best, with {reached}."
+    if ranking.criterion == "accuracy":
+        yield f"Always answering {ranking.majority!r} gives {percent(ranking.baseline)}."
+    elif ranking.criterion == "mean_average_precision":
+        yield f"Labels in a fixed order give {percent(ranking.baseline)}."
+
+
+def _cells(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
+    """Titles, and the cells of each row; figures that no model has get no column."""
+    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", "all layers"]
+    tested = any(row.test is not None for row in ranking.models)
+    titles += [*(["test"] if tested else []), "area", "random", "size", "time"]
+    return titles, [_row(row, tested) for row in ranking.models]
+
+
+def _row(row: RankedModel, tested: bool) -> list[str]:
+    return [
+        row.place,
+        row.model,
+        _figure(row.value, row.value_interval),
+        _figure(row.behind, row.behind_interval),
+        row.layer,
+        _figure(row.all_layers, row.all_layers_interval),
+        *([_figure(row.test, row.test_interval)] if tested else []),
+        *("–" if value is None else f"{value:.2f}" for value in (row.area_cv, row.chance_area_cv)),
+        _size(row.parameters),
+        "–" if row.seconds is None else f"{row.seconds:,.0f} s",
+    ]
+
+
+def _caption(ranking: Ranking) -> str:
+    tested = "" if ranking.test_texts is None else f"; test: on {ranking.test_texts:,} test texts"
+    return (
+        f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on new texts (left out of "
+        f"{ranking.texts:,}), ± 95 %; behind: the difference from the first model on the same texts; places and "
+        f"differences hold together at 95 %{tested}; area: share of the probe's R² kept by next-token directions, and "
+        "by random ones."
+    )
+
+
+def _figure(value: float | None, ends: Sequence[float | None] | None) -> str:
+    """A percentage, ± half of its interval."""
+    if value is None:
+        return "–"
+    low, high = ends or (None, None)
+    half = "" if low is None or high is None else f" ± {50 * (high - low):.1f}"
+    return f"{100 * value:.1f}{half}"
+
+
+def _size(parameters: int) -> str:
+    for name, unit in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if parameters >= unit:
+            return f"{parameters / unit:.3g}{name}"
+    return str(parameters)
