@@ -108,9 +108,16 @@ def with_half_interval(row: object, key: str) -> str:
 
 def change_table(change: ChangeBlock) -> Table:
     """Figures before and after fine-tuning, layer by layer."""
-    table = plain_table(("R²", "area", "ntps", "change", "k"), f"ntps at the {change.rule} before.", "Before → after")
+    # What was left out tells more than what was fitted, where it is known.
+    known = any(row.r2_cv_before is not None for row in change.layers)
+    of = "_cv" if known else ""
+    caption = f"R² and area {'for new texts' if known else 'in sample'}; ntps at the {change.rule} before."
+    table = plain_table(("R²", "area", "ntps", "change", "k"), caption, "Before → after")
     for row in (*change.layers, *filter(None, [change.at])):
-        pairs = [(row.r2_before, row.r2_after), (row.area_before, row.area_after), (row.ntps_before, row.ntps_after)]
+        pairs = [
+            tuple(getattr(row, f"{name}_{when}") for when in ("before", "after"))
+            for name in (f"r2{of}", f"area{of}", "ntps")
+        ]
         shown = [f"{three_decimals(before)} → {three_decimals(after)}" for before, after in pairs]
         if row is change.at:
             shown[:2] = "", ""

@@ -43,7 +43,9 @@ def change_block(before: ScoreRecord, after: ScoreRecord, place: tuple[int, int]
         return ChangeRow.model_validate({"layer": layer, "name": name, **figures, **ntps})
 
     def changed(old: LayerRow, new: LayerRow) -> ChangeRow:
-        figures = {"area_before": old.area, "area_after": new.area, "r2_before": old.r2, "r2_after": new.r2}
+        names = ("area", "r2", "area_cv", "r2_cv")
+        figures = {f"{name}_before": getattr(old, name) for name in names}
+        figures |= {f"{name}_after": getattr(new, name) for name in names}
         return row(old.layer, old.name, old.k_share95, **figures)
 
     pairs = zip(before.result.layers, after.result.layers, strict=True)

@@ -95,6 +95,10 @@ class ChangeRow(Block):
     area_after: Figure = None
     r2_before: Figure = None
     r2_after: Figure = None
+    area_cv_before: Figure = None
+    area_cv_after: Figure = None
+    r2_cv_before: Figure = None
+    r2_cv_after: Figure = None
     k: int | None
     ntps_before: Figure
     ntps_after: Figure

@@ -156,7 +156,7 @@ class _Case:
 
     def own(self) -> Array:
         """What was measured, at the layer of each rule: (tasks, rules)."""
-        return self.values[:, self.scores.rule_layers]
+        return np.take_along_axis(self.values, self.scores.rule_layers[self.kept], axis=1)
 
     def correlation(self, predictor: str, basis: str, x: Array, y: Array, **figures: Any) -> Correlation:
         tasks = [task for task, kept in zip(self.scores.tasks, self.kept, strict=True) if kept]
@@ -175,23 +175,21 @@ class _Case:
         rules = self.scores.rules[self.kept]
         own = self.own()
         tested = fixed_scores(rules, own, self.measure.direction)
-        for index, (rule, test, place) in enumerate(
-            zip(self.scores.tried, tested, self.scores.rule_layers, strict=True)
-        ):
+        for index, (rule, test) in enumerate(zip(self.scores.tried, tested, strict=True)):
             yield self.correlation(
                 rule.label,
                 FIXED,
                 rules[:, index],
                 own[:, index],
-                layer=self.scores.names[place],
+                layer=self.scores.layer_of(index),
                 k=_k(rule),
                 **_figures(test),
             )
 
     def untested(self) -> Iterator[Correlation]:
-        for index, (rule, place) in enumerate(zip(self.scores.tried, self.scores.rule_layers, strict=True)):
+        for index, rule in enumerate(self.scores.tried):
             x, y = self.scores.rules[self.kept, index], self.own()[:, index]
-            yield self.correlation(rule.label, FIXED, x, y, layer=self.scores.names[place], k=_k(rule))
+            yield self.correlation(rule.label, FIXED, x, y, layer=self.scores.layer_of(index), k=_k(rule))
 
     def selected(self) -> Iterator[Correlation]:
         pair = select_pair(self.ntps, self.values, self.measure.direction)

@@ -53,15 +53,20 @@ class Rule:
         label: What it is.
         column: Of the table of layers.
         depth: Of the layer, from 0 (embedding) to 1 (last): the nearest layer that every task has.
+        chosen_by: Instead of a depth, a column of that table: each task's layer is the one where it is highest. It is
+            of training texts alone. Such a rule is left out where a task lacks its figures.
     """
 
     key: str
     label: str
     column: str
-    depth: float
+    depth: float = 1.0
+    chosen_by: str | None = None
 
 
 RULES = (
+    Rule("area_chosen", "area for new texts, layer chosen by a ridge probe", "area_cv", chosen_by="chosen"),
+    Rule("area_adjusted", "area, layer chosen by adjusted R²", "area", chosen_by="r2_adjusted"),
     Rule("ntps_last", "NTPS of the last layer", "ntps_share95", 1.0),
     Rule("ntps_middle", "NTPS of the middle layer", "ntps_share95", 0.5),
     Rule("area_last", "area of the last layer", "area", 1.0),
@@ -80,7 +85,9 @@ RIVAL_RULES = tuple(
     }.items()
 )
 """Held against measures too, and counted in p, where every task of a model has them."""
-MAIN_RULE = RULES[0]
+ALWAYS = tuple(rule for rule in RULES if rule.chosen_by is None)
+"""What every score has; the others are left out where a task of a model lacks their figures."""
+MAIN_RULE = next(rule for rule in RULES if rule.key == "ntps_last")
 """What figures 2 and 3 draw: the paper's score at one k and one layer that nobody chose."""
 
 
@@ -94,9 +101,9 @@ class ModelScores:
         names: Their names.
         fractions: k as fractions of the columns of V.
         ntps: (tasks, layers, fractions); NaN where undefined.
-        tried: The rules: :data:`RULES`, and those of :data:`RIVAL_RULES` that every task has.
+        tried: The rules that are held against measures.
         rules: (tasks, rules), in their order.
-        rule_layers: (rules,) position of each rule's layer.
+        rule_layers: (tasks, rules) position of each rule's layer.
     """
 
     tasks: list[str]
@@ -106,7 +113,12 @@ class ModelScores:
     ntps: Array
     tried: tuple[Rule, ...]
     rules: Array
-    rule_layers: list[int]
+    rule_layers: NDArray[np.int64]
+
+    def layer_of(self, rule: int) -> str:
+        """Name of a rule's layer, or of none where tasks differ in it."""
+        places = set(self.rule_layers[:, rule].tolist())
+        return self.names[places.pop()] if len(places) == 1 else "by task"
 
 
 def model_scores(results: StudyResults, model: str, measure: Measure, probe_layer: ProbeLayer) -> ModelScores | None:
@@ -121,34 +133,44 @@ def model_scores(results: StudyResults, model: str, measure: Measure, probe_laye
     if own.empty:
         return None
     tasks = list(dict.fromkeys(own["task"]))
-    places = own.drop_duplicates("layer").sort_values("layer").set_index("layer")
-    layers = [int(layer) for layer in places.index if (own["layer"] == layer).sum() == len(tasks)]
+    known = own.drop_duplicates("layer").sort_values("layer").set_index("layer")
+    layers = [int(layer) for layer in known.index if (own["layer"] == layer).sum() == len(tasks)]
     if not layers:
         return None
     curves = results.curves[results.curves["model"] == model]
     fractions = sorted(set(curves["fraction"]))
     index = pd.MultiIndex.from_product([tasks, layers, fractions])
     ntps = curves.set_index(["task", "layer", "fraction"])["ntps"].reindex(index).to_numpy(dtype=np.float64)
-    depths = places.loc[layers, "depth"].to_numpy(dtype=np.float64)
+    depths = known.loc[layers, "depth"].to_numpy(dtype=np.float64)
     by_layer = own.set_index(["task", "layer"])
-    last = by_layer.loc[[(task, layers[-1]) for task in tasks]]
-    tried = (*RULES, *(rule for rule in RIVAL_RULES if last[rule.column].notna().all()))
-    # Of two layers that are equally near the middle, the deeper one.
-    nearest = [int(np.argmin(np.abs(depths[::-1] - rule.depth))) for rule in tried]
-    rule_layers = [len(layers) - 1 - place for place in nearest]
-    columns = [
-        [by_layer.loc[(task, layers[place]), rule.column] for task in tasks]
-        for rule, place in zip(tried, rule_layers, strict=True)
-    ]
+    whole = pd.MultiIndex.from_product([tasks, layers])
+
+    def figures(column: str) -> Array:
+        """(tasks, layers)."""
+        return by_layer[column].reindex(whole).to_numpy(dtype=np.float64).reshape(len(tasks), len(layers))
+
+    tried, places, columns = [], [], []
+    for rule in (*RULES, *RIVAL_RULES):
+        if rule.chosen_by is None:
+            # Of two layers that are equally near the middle, the deeper one.
+            nearest = len(layers) - 1 - int(np.argmin(np.abs(depths[::-1] - rule.depth)))
+            place = np.full(len(tasks), nearest)
+        else:
+            place = np.nan_to_num(figures(rule.chosen_by), nan=-np.inf).argmax(axis=1)
+        needed = [figures(name)[np.arange(len(tasks)), place] for name in (rule.column, rule.chosen_by) if name]
+        if rule in ALWAYS or np.isfinite(needed).all():
+            tried.append(rule)
+            places.append(place)
+            columns.append(needed[0])
     return ModelScores(
         tasks=tasks,
         layers=layers,
-        names=[str(name) for name in places.loc[layers, "name"]],
+        names=[str(name) for name in known.loc[layers, "name"]],
         fractions=[float(fraction) for fraction in fractions],
         ntps=ntps.reshape(len(tasks), len(layers), len(fractions)),
-        tried=tried,
-        rules=np.array(columns, dtype=np.float64).T,
-        rule_layers=rule_layers,
+        tried=tuple(tried),
+        rules=np.stack(columns, axis=1),
+        rule_layers=np.stack(places, axis=1),
     )
 
 

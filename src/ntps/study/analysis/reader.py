@@ -37,13 +37,13 @@ COLUMNS = {
     table: tuple(names.split())
     for table, names in {
         "runs": "model task measurement status cause seconds texts test_texts classes unused",
-        "layers": "model task measurement layer name depth area chance_area r2 r2_adjusted r2_test accuracy_test "
-        f"k_share95 ntps_share95 {' '.join(RIVALS)}",
+        "layers": "model task measurement layer name depth chosen accuracy_cv r2_cv area_cv chance_area_cv area "
+        f"chance_area r2 r2_adjusted r2_test accuracy_test k_share95 ntps_share95 {' '.join(RIVALS)}",
         "curves": "model task layer name depth fraction k ntps retained_centered",
         "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
         "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
         "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
-        "r2_before r2_after",
+        "r2_before r2_after area_cv_before area_cv_after r2_cv_before r2_cv_after",
         "losses": "model task method split step cross_entropy",
     }.items()
 }
@@ -223,10 +223,11 @@ def _add_score(rows: dict[str, list[Row]], key: Row, measurement: str, result: S
     places: dict[object, Row] = {
         row.layer: {**key, "layer": row.layer, "name": row.name, "depth": row.layer / blocks} for row in result.layers
     }
-    rows["layers"] += [
-        {**dict(row), **dict(row.rivals or ()), **places[row.layer], "measurement": measurement}
-        for row in result.layers
-    ]
+    for row in result.layers:
+        # Only texts left out choose so; an older score knew none.
+        chosen = None if result.summary.criterion is None else float(row.layer == result.summary.layer)
+        of_run = {**places[row.layer], "measurement": measurement, "chosen": chosen}
+        rows["layers"].append({**dict(row), **dict(row.rivals or ()), **of_run})
     if measurement == "score":
         numbers = dict.fromkeys(("fraction", "ntps", "retained_centered"), float)
         curves = _curves(folder, {"layer": int, "k": int, **numbers})
