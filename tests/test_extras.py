@@ -31,7 +31,7 @@ sys.meta_path.insert(0, Blocker())
 from ntps import AdamWProbe, InputError, LoRA, finetune, probe, score
 model, task = sys.argv[1:]
 score(model, task)
-print("score", probe(model, task, "ols").summary["layer"], probe(model, task, AdamWProbe(epochs=1)).summary["layer"])
+print("score", probe(model, task).summary["criterion"], probe(model, task, AdamWProbe(epochs=1)).summary["layer"])
 for attempt in (
     lambda: probe(model, task, "logistic"),
     lambda: score(model, task, rivals=True),
@@ -49,7 +49,7 @@ def test_scores_and_most_probes_need_no_extra(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CODE, model, task], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     first, second, rivals, third = done.stdout.splitlines()
-    assert first == "score 3 3"
+    assert first == "score accuracy 3"
     assert second == "`kind` logistic needs the package scikit-learn: install it with `pip install '.[train]'`"
     assert rivals == "`rivals` needs the package scikit-learn: install it with `pip install '.[train]'`"
     assert third.startswith("fine-tuning needs the package ") and third.endswith("`pip install '.[train]'`")
