@@ -107,7 +107,7 @@ def _choice(result: ProbeFile) -> Iterator[str]:
         return
     yield (
         f"{summary.name} is the layer where a ridge probe has the highest {figure} on training texts left out; chosen "
-        f"like this, it reaches {reached} on new texts."
+        f"like this, that probe reaches {reached} on new texts."
     )
     others = [name for name in summary.equals or () if name != summary.name]
     if others:
