@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ntps.study.ranking import RankedModel, Ranking
 
 
+WORDS = ("model", "layer")
+"""Columns of names."""
+
+
 def ranking_table(ranking: Ranking) -> Table:
     """One row per model, the best first."""
     titles, rows = _cells(ranking)
@@ -22,10 +26,9 @@ def ranking_table(ranking: Ranking) -> Table:
         caption=_caption(ranking), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     for title in titles:
-        # Where it is narrow, a figure and its ± stand on two lines.
-        words, narrow = title in ("model", "layer"), title in ("place", "area", "random", "size", "time")
-        overflow: Literal["fold", "ellipsis"] = "fold" if words else "ellipsis"
-        table.add_column(title, justify="left" if words else "right", no_wrap=narrow, overflow=overflow)
+        # Names fold where it is narrow, figures never.
+        words = title in WORDS
+        table.add_column(title, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -34,8 +37,9 @@ def ranking_table(ranking: Ranking) -> Table:
 def ranking_markdown(ranking: Ranking) -> str:
     """The same in Markdown, with its caption."""
     titles, rows = _cells(ranking)
-    ruler = ["---" if title in ("model", "layer") else "--:" for title in titles]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (titles, ruler, *rows)]
+    ruler = ["---" if title in WORDS else "--:" for title in titles]
+    heads = [title.replace("\n", " ") for title in titles]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (heads, ruler, *rows)]
     return "\n".join([*lines, "", _caption(ranking), "", *ranking_words(ranking)])
 
 
@@ -55,6 +59,8 @@ def _best(ranking: Ranking) -> Iterator[str]:
         yield f"{best.model} comes first, with {reached}; {others} cannot be told from it."
     else:
         yield f"{best.model} is the best, with {reached}."
+    if best.all_layers is not None:
+        yield f"One probe of all its layers together reaches {with_interval(best.all_layers, best.all_layers_interval)}."
     if ranking.criterion == "accuracy":
         yield f"Always answering {ranking.majority!r} gives {percent(ranking.baseline)}."
     elif ranking.criterion == "mean_average_precision":
@@ -62,35 +68,41 @@ def _best(ranking: Ranking) -> Iterator[str]:
 
 
 def _cells(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
-    """Titles, and the cells of each row; figures that no model has get no column."""
-    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", "all layers"]
-    tested = any(row.test is not None for row in ranking.models)
-    titles += [*(["test"] if tested else []), "area", "random", "size", "time"]
-    return titles, [_row(row, tested) for row in ranking.models]
+    """Titles, and the cells of each row."""
+    titles = [
+        "place",
+        "model",
+        TITLES[ranking.criterion],
+        "behind",
+        "layer",
+        "all\nlayers",
+        "area\nrandom",
+        "size",
+        "time",
+    ]
+    return titles, [_row(row) for row in ranking.models]
 
 
-def _row(row: RankedModel, tested: bool) -> list[str]:
+def _row(row: RankedModel) -> list[str]:
+    areas = ("–" if value is None else f"{value:z.2f}" for value in (row.area_cv, row.chance_area_cv))
     return [
         row.place,
         row.model,
         _figure(row.value, row.value_interval),
         _figure(row.behind, row.behind_interval),
         row.layer,
-        _figure(row.all_layers, row.all_layers_interval),
-        *([_figure(row.test, row.test_interval)] if tested else []),
-        *("–" if value is None else f"{value:.2f}" for value in (row.area_cv, row.chance_area_cv)),
+        "–" if row.area_cv is None else " / ".join(areas),
         _size(row.parameters),
         "–" if row.seconds is None else f"{row.seconds:,.0f} s",
     ]
 
 
 def _caption(ranking: Ranking) -> str:
-    tested = "" if ranking.test_texts is None else f"; test: on {ranking.test_texts:,} test texts"
     return (
-        f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on new texts (left out of "
-        f"{ranking.texts:,}), ± 95 %; behind: the difference from the first model on the same texts; places and "
-        f"differences hold together at 95 %{tested}; area: share of the probe's R² kept by next-token directions, and "
-        "by random ones."
+        f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on texts left out "
+        f"({ranking.texts:,} in turn), ± 95 %; behind: the difference from the first model on the same texts; places "
+        "and differences hold together at 95 %; area: share of the probe's R² kept by next-token directions, and by "
+        "random ones."
     )
 
 
@@ -100,7 +112,7 @@ def _figure(value: float | None, ends: Sequence[float | None] | None) -> str:
         return "–"
     low, high = ends or (None, None)
     half = "" if low is None or high is None else f" ± {50 * (high - low):.1f}"
-    return f"{100 * value:.1f}{half}"
+    return f"{100 * value:z.1f}{half}"
 
 
 def _size(parameters: int) -> str:
