@@ -22,6 +22,7 @@ from ntps.moments import sums_folder
 from ntps.moments.accumulator import Moments
 from ntps.training.finetuning import finetune_run as finetune
 from ntps.training.finetuning import tuner
+from ntps.training.probes import saved
 from same import assert_same
 from tiny import save_model, save_task
 
@@ -80,8 +81,9 @@ POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("merge", (sums_folder, "write_sums", 1, "after"), ["moments"]),
     ("merge", (record, "write_whole", 1, "after"), ["curves.parquet", "moments"]),
     ("merge", WRITTEN, ["curves.parquet", "moments", "result.json"]),
-    ("probe", (record, "write_whole", 1, "after"), ["curves.parquet"]),
-    ("probe", WRITTEN, ["curves.parquet", "result.json"]),
+    ("probe", (saved, "write_whole", 1, "after"), ["probe.safetensors"]),
+    ("probe", (record, "write_whole", 1, "after"), ["curves.parquet", "probe.safetensors"]),
+    ("probe", WRITTEN, ["curves.parquet", "probe.safetensors", "result.json"]),
     ("lora", (tuner.Tuner, "save_model", 1, "after"), ["progress"]),
     ("lora", (finetune, "save_classifier", 1, "before"), ["progress"]),
     ("lora", (finetune, "save_classifier", 1, "after"), ["adapter", "progress"]),

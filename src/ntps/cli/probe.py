@@ -53,6 +53,9 @@ def probe(
 
 
 def _print(verbose: bool, result: ProbeResult) -> None:
-    out.print(probe_table(result.record.result, verbose=verbose))
-    for line in probe_words(result.record.result):
+    record = result.record.result
+    out.print(probe_table(record))
+    if verbose and record.summary.main == "test":
+        out.print(probe_table(record, "train"))
+    for line in probe_words(record):
         out.print(line, soft_wrap=True)

@@ -26,33 +26,30 @@ COLUMNS = {
 """Title and meaning of each figure."""
 
 
-def probe_table(result: ProbeFile, *, verbose: bool = False) -> Table:
+def probe_table(result: ProbeFile, split: str | None = None) -> Table:
     """One row per layer, and one for all together where they were probed; the layer of the summary is marked.
 
     Args:
         result: The result.
-        verbose: Whether figures of training texts are shown beside those of test texts; without test texts, they are.
+        split: Whose figures are shown; by default those that count, beside those of texts left out.
     """
-    criterion, together = result.summary.criterion, result.all_layers
-    columns = [
-        (split, name)
-        for name in COLUMNS
-        for split in (result.summary.figures if verbose else (result.summary.main,))
-        if any(getattr(row.figures[split], name) is not None for row in result.layers)
-    ]
-    titles = [f"{COLUMNS[name][0]}\n{split}" for split, name in columns]
-    meanings = [": ".join(COLUMNS[name]) for name in dict.fromkeys(name for _, name in columns)]
+    summary, shown = result.summary, split or result.summary.main
+    criterion, together = (summary.criterion, result.all_layers) if split is None else (None, None)
+    names = [name for name in COLUMNS if any(getattr(row.figures[shown], name) is not None for row in result.layers)]
+    titles, meanings = [f"{COLUMNS[name][0]}\n{shown}" for name in names], [": ".join(COLUMNS[name]) for name in names]
     if criterion is not None:
         titles.insert(0, f"{TITLES[criterion]}\nleft out")
         meanings.insert(0, f"left out: {FIGURES[criterion]} of a ridge probe on training texts left out")
+    if several := together is not None and len(result.layers) > 1:
+        meanings.append("all layers: a ridge probe of all together")
     table = plain_table(titles, f"{'; '.join(meanings)}. ±: at 95 %.")
     for row in result.layers:
-        mark, style = marked(row, result.summary)
+        mark, style = marked(row, summary)
         left_out = [] if criterion is None else [with_half_interval(row, f"{criterion}_cv")]
-        figures = [_cell(row.figures[split], name) for split, name in columns]
+        figures = [_cell(row.figures[shown], name) for name in names]
         table.add_row(f"{row.layer} {row.name}{mark}", *left_out, *figures, style=style)
-    if together is not None and criterion is not None and len(result.layers) > 1:
-        tested = [_cell(together, f"{name}_{split}") for split, name in columns]
+    if several and criterion is not None:
+        tested = [_cell(together, f"{name}_{shown}") for name in names]
         table.add_row("all layers", with_half_interval(together, f"{criterion}_cv"), *tested)
     return table
 
