@@ -186,6 +186,8 @@ def test_models_may_stand_in_a_file_and_nothing_needs_to_be_kept(inputs: Path, t
         (("other", "out/results/first/local/task/score"), "their texts or labels differ"),
         (("other", "other"), "given 2 times"),
         (("other",), "two folders of results or more"),
+        (("other", "other", "--limit", "5"), "--limit has no effect on folders of results"),
+        (("task.jsonl", "first", "second", "--out", "taken"), "taken holds ranking.json"),
     ],
 )
 def test_nonsense_is_one_sentence_before_anything_runs(
@@ -201,6 +203,8 @@ def test_nonsense_is_one_sentence_before_anything_runs(
     if not (inputs / "other").exists():
         save_task(inputs / "other.jsonl", 40, seed=3)
         ntps.score("second", "other.jsonl", layers=[0], out="other")
+        (inputs / "taken").mkdir()
+        (inputs / "taken" / "ranking.json").write_text("mine")
     assert run(*arguments) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert words in said and said.count("Error:") == 1 and "score:" not in said
@@ -210,3 +214,5 @@ def test_a_score_without_its_texts_is_not_ranked(ranked: Path, tmp_path: Path) -
     shutil.copytree(scores(ranked)[0], tmp_path / "old", ignore=shutil.ignore_patterns("left_out*"))
     with pytest.raises(InputError, match=r"there is no .*left_out\.safetensors.*score the model again"):
         ntps.rank(models=[tmp_path / "old", scores(ranked)[1]])
+    with pytest.raises(InputError, match="models` must be a list"):
+        ntps.rank("docstrings", "demo")

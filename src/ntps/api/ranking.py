@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ntps.api.results import RankResult
+from ntps.checkpoint.owned_files import take
 from ntps.errors import FailedRuns, InputError
 from ntps.files import folder_path
 from ntps.jobs.progress import Reporter
@@ -19,7 +20,7 @@ from ntps.options.scoring import ScoreSettings
 from ntps.options.shared import FrozenModelOptions, TaskOptions
 from ntps.study.definition import ranking_study
 from ntps.study.engines import Listener, NullListener
-from ntps.study.ranking import rank_folders, rank_scores
+from ntps.study.ranking import RANKING, rank_folders, rank_scores
 from ntps.study.runs import run_state
 from ntps.study.session import StudySession
 from ntps.study.specs import ModelSpec, Study, TaskSpec
@@ -44,10 +45,18 @@ class RankInputs:
     task: str | Path | None = None
     models: Sequence[str | Path] = ()
 
+    def __post_init__(self) -> None:
+        if isinstance(self.models, str | Path):
+            raise InputError(f"`models` must be a list of models, such as ['demo'], not {self.models!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankJob(RankOptions, RankInputs):
     """What :func:`rank` takes."""
+
+    def __post_init__(self) -> None:
+        RankInputs.__post_init__(self)
+        RankOptions.__post_init__(self)
 
     @property
     def named(self) -> list[str]:
@@ -92,6 +101,7 @@ def rank_models(options: RankJob, listener: Listener | None = None, reporter: Re
     """
     folder = None if options.out is None else folder_path(options.out)
     if options.task is None:
+        _refuse_of_runs(options)
         ranking = rank_folders([Path(each) for each in options.named])
         if folder is not None:
             ranking.write(folder)
@@ -100,6 +110,8 @@ def rank_models(options: RankJob, listener: Listener | None = None, reporter: Re
         raise InputError("`engine` ray needs `out`: a folder that all machines of the cluster share")
     study = _study(options)
     _require_inputs(study, options.data_dir)
+    if folder is not None:
+        take(folder, (RANKING,))
     overwrite = Overwrite.always if options.overwrite else Overwrite.failed
     data_dir = None if options.data_dir is None else str(options.data_dir)
     with _place(folder) as place:
@@ -131,6 +143,16 @@ def _models_of_file(path: str | Path) -> list[str]:
         raise InputError(f"cannot read {path} ({reason}): `models_file` is a text of models, one a line") from error
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
+
+
+def _refuse_of_runs(options: RankJob) -> None:
+    """Options of runs mean nothing where no model runs; leaving them out silently would be a wrong result."""
+    for each in fields(RankOptions):
+        value = getattr(options, each.name)
+        if each.name not in ("out", "models_file") and (tuple(value) if each.default == () else value) != each.default:
+            raise InputError(
+                f"`{each.name}` has no effect on folders of results, whose models do not run: leave it out"
+            )
 
 
 def _study(options: RankJob) -> Study:
