@@ -104,7 +104,13 @@ def errors(said: str) -> list[str]:
 
 
 def cleared(out: Path) -> bool:
-    return sorted(path.name for path in out.iterdir()) == [".ntps.json", "curves.parquet", "moments", "result.json"]
+    return sorted(path.name for path in out.iterdir()) == [
+        ".ntps.json",
+        "curves.parquet",
+        "left_out.safetensors",
+        "moments",
+        "result.json",
+    ]
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------

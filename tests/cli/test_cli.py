@@ -87,6 +87,7 @@ def test_score_ends_with_a_table_and_three_lines(model: Path, task: Path, tmp_pa
         ".ntps.json",
         "result.json",
         "curves.parquet",
+        "left_out.safetensors",
         "moments",
     }
     assert "Text column" in done.err and "\r" not in done.err
@@ -373,7 +374,13 @@ def test_an_interrupted_run_is_continued_by_the_same_command(
             assert refused.status == 2 and "progress of another run" in refused.sentence
         assert run(*arguments, "--no-resume").status == 130
     assert run(*arguments).status == 0
-    assert {file.name for file in tmp_path.iterdir()} == {".ntps.json", "result.json", "curves.parquet", "moments"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        ".ntps.json",
+        "result.json",
+        "curves.parquet",
+        "left_out.safetensors",
+        "moments",
+    }
 
 
 def test_weights_that_are_not_finite(model: Path, task: Path, tmp_path: Path) -> None:

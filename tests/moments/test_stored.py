@@ -173,7 +173,12 @@ def test_a_run_that_has_not_ended_can_be_rescored(kept: Path, tmp_path: Path) ->
 
 def test_the_files_are_those_of_a_score(kept: Path, tmp_path: Path) -> None:
     result = rescore(kept, out=tmp_path / "again", centered=True)
-    assert {path.name for path in (tmp_path / "again").iterdir()} == {".ntps.json", "result.json", "curves.parquet"}
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {
+        ".ntps.json",
+        "result.json",
+        "curves.parquet",
+        "left_out.safetensors",
+    }
     assert json.loads((tmp_path / "again" / "result.json").read_text()) == result.to_dict()
     with pytest.raises(InputError, match="`overwrite`"):
         rescore(kept, out=tmp_path / "again")
