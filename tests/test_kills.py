@@ -80,7 +80,7 @@ POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("pooled", (pooled, "write_json", 1, "before"), ["moments", "pooled", "progress"]),
     ("pooled", (PooledTexts, "finish", 1, "after"), ["moments", "pooled", "progress"]),
     ("pooled", WRITTEN, ["curves.parquet", "left_out.safetensors", "moments", "pooled", "progress", "result.json"]),
-    ("from", (record, "write_whole", 1, "after"), ["curves.parquet", "left_out.safetensors"]),
+    ("from", (record, "write_whole", 1, "after"), ["curves.parquet"]),
     ("from", WRITTEN, ["curves.parquet", "result.json"]),
     ("merge", (sums_folder, "write_sums", 1, "after"), ["moments"]),
     ("merge", (record, "write_whole", 1, "after"), ["curves.parquet", "moments"]),

@@ -60,7 +60,8 @@ def _best(ranking: Ranking) -> Iterator[str]:
     else:
         yield f"{best.model} is the best, with {reached}."
     if best.all_layers is not None:
-        yield f"One probe of all its layers together reaches {with_interval(best.all_layers, best.all_layers_interval)}."
+        together = with_interval(best.all_layers, best.all_layers_interval)
+        yield f"One probe of all its layers together reaches {together}."
     if ranking.criterion == "accuracy":
         yield f"Always answering {ranking.majority!r} gives {percent(ranking.baseline)}."
     elif ranking.criterion == "mean_average_precision":
