@@ -157,6 +157,13 @@ def test_what_is_done_is_not_done_again_and_folders_do_without_models(
     assert run(*scores(ranked), "--markdown") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| place | model | accuracy % |") and len([x for x in lines if x[:1] == "|"]) == 5
+    # Every figure stands below its own title.
+    head, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines[:5]]
+    for cells, row in zip(rows, alone["models"], strict=True):
+        assert len(cells) == len(head)
+        named = dict(zip(head, cells, strict=True))
+        assert named["area random"] == f"{row['area_cv']:z.2f} / {row['chance_area_cv']:z.2f}"
+        assert named["layer"] == row["layer"] and named["time"].endswith(" s")
     assert run(*scores(ranked), "--csv", "--json") == 2
 
 

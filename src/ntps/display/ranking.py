@@ -70,17 +70,7 @@ def _best(ranking: Ranking) -> Iterator[str]:
 
 def _cells(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
     """Titles, and the cells of each row."""
-    titles = [
-        "place",
-        "model",
-        TITLES[ranking.criterion],
-        "behind",
-        "layer",
-        "all\nlayers",
-        "area\nrandom",
-        "size",
-        "time",
-    ]
+    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", "area\nrandom", "size", "time"]
     return titles, [_row(row) for row in ranking.models]
 
 
