@@ -129,6 +129,18 @@ def test_parts_of_one_source_are_told(folders: Folders, tmp_path: Path) -> None:
     assert any("texts that they share are counted more than once" in warning for warning in merged.warnings)
 
 
+def test_groups_of_several_parts_are_told(folders: Folders, tmp_path: Path) -> None:
+    for part, rows in PARTS.items():
+        lines = (
+            {"text": text, "label": label, "who": f"author {label}"}
+            for text, label in zip(TEXTS[rows], LABELS[rows], strict=True)
+        )
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        ntps.score(folders.model, tmp_path / f"{part}.jsonl", group_column="who", layers=[0], out=tmp_path / part)
+    merged = ntps.merge([tmp_path / part for part in PARTS], tmp_path / "merged")
+    assert "groups of different parts are taken for different groups, whatever they are called" in merged.warnings
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

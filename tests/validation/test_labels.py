@@ -173,3 +173,16 @@ def test_labels_survive_their_files_and_are_joined_apart() -> None:
     joined = Labels.joined([again, labels.take(np.arange(5)), again])
     assert (len(joined), joined.units) == (45, 10 + labels.take(np.arange(5)).units + 10)
     assert Labels.joined([Labels("regression", np.ones((3, 1)))] * 2).groups is None
+
+
+def test_equal_texts_of_joined_parts_are_left_out_together() -> None:
+    task = task_from_lists([f"text {number}" for number in range(12)], [0, 1] * 6)
+    labels = Labels.of(task, task.train)
+    first, second = (
+        Labels.of_arrays("classes", labels.take(np.arange(*ends)).to_arrays().get) for ends in ((0, 8), (5, 12))
+    )
+    assert first is not None and second is not None and labels.groups is None
+    joined = Labels.joined([first, second])
+    assert joined.units == 12 and len(joined) == 15
+    assert joined.groups is not None and joined.groups[5:8].tolist() == joined.groups[8:11].tolist()
+    assert Labels.joined([labels.take(np.arange(3)), labels.take(np.arange(3, 9))]).groups is None

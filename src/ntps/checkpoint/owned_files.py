@@ -27,7 +27,7 @@ RESULTS = (
     "probe.safetensors",
     "left_out.safetensors",
     *(f"moments/{name}" for name in LAYERS),
-    *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "index.json")),
+    *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "digests.npy", "index.json")),
 )
 """A result with its statistics, as patterns of files like all that follows."""
 SAMPLE = "progress/pooled/layer.[0-9]*.npy.part"

@@ -79,7 +79,7 @@ def merge_runs(folders: Sequence[Path], out: Path, curves: CurveOptions, *, riva
         },
         "warnings": [
             *dict.fromkeys(line for run in runs for line in (*run.index.warnings, *run.doubts)),
-            *_doubts(parts),
+            *_doubts(runs, parts),
         ],
         "merged": [part.to_dict() for part in parts],
     }
@@ -147,7 +147,7 @@ def _require_apart(parts: Sequence[MergedPart]) -> None:
         seen[texts] = folder
 
 
-def _doubts(parts: Sequence[MergedPart]) -> Iterator[str]:
+def _doubts(runs: Sequence[StoredRun], parts: Sequence[MergedPart]) -> Iterator[str]:
     """What may be wrong and cannot be known."""
     by_source: dict[tuple[str, str | None], list[str]] = {}
     for part in parts:
@@ -158,6 +158,8 @@ def _doubts(parts: Sequence[MergedPart]) -> Iterator[str]:
                 f"{', '.join(folders)} all come from {source}, split {split}: texts that they share are counted more "
                 "than once"
             )
+    if sum(run.index.task.groups is not None for run in runs) > 1:
+        yield "groups of different parts are taken for different groups, whatever they are called"
 
 
 def _merged_task(runs: Sequence[StoredRun]) -> TaskBlock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,45 +31,55 @@ class Labels:
         kind: What the labels are.
         targets: Target vectors y.
         groups: Numbers of groups that are left out whole; each text is one by default.
+        digests: By which equal texts are found in other sets of texts, where they are known.
     """
 
     kind: TargetKind
     targets: Float64[Array, "texts outputs"]
     groups: Int64[Ids, " texts"] | None = None
+    digests: Int64[Ids, " texts"] | None = None
 
     @classmethod
     def of(cls, task: Task, split: Split) -> Labels:
         """The labels of a split; texts that are equal are left out together."""
-        return cls(task.kind, task.targets(split.labels), split.kept_together)
+        digests = np.fromiter(map(_digest, split.texts), dtype=np.int64, count=len(split))
+        return cls(task.kind, task.targets(split.labels), split.kept_together, digests)
 
     @classmethod
     def of_arrays(cls, kind: TargetKind, read: Callable[[str], NDArray[Any] | None]) -> Labels | None:
         """What :meth:`to_arrays` gave, read by name; None if it is not there."""
         targets = read("targets")
-        return None if targets is None else cls(kind, targets, read("groups"))
+        return None if targets is None else cls(kind, targets, read("groups"), read("digests"))
 
     @classmethod
     def joined(cls, parts: Sequence[Labels]) -> Labels:
-        """The labels of several sets of texts that share no group."""
+        """The labels of several sets of texts: equal texts of any are left out together, other groups stay apart."""
         groups, offset = [], 0
         for part in parts:
             own = np.arange(len(part)) if part.groups is None else part.groups
             groups.append(own + offset)
             offset += int(own.max(initial=-1)) + 1
-        alone = all(part.groups is None for part in parts)
+        whole = np.concatenate(groups)
+        known = [part.digests for part in parts if part.digests is not None]
+        digests = np.concatenate(known) if len(known) == len(parts) else None
+        if digests is not None:
+            whole = theory.joined_groups(whole, np.unique(digests, return_inverse=True)[1].reshape(-1))
+        alone = len(np.unique(whole)) == len(whole)
         targets = np.concatenate([part.targets for part in parts])
-        return cls(parts[0].kind, targets, None if alone else np.concatenate(groups))
+        return cls(parts[0].kind, targets, None if alone else whole, digests)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, to be kept in files."""
-        return {"targets": self.targets} | ({} if self.groups is None else {"groups": self.groups})
+        arrays = {"targets": self.targets, "groups": self.groups, "digests": self.digests}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, sample: Int64[Ids, " sample"]) -> Labels:
         """Those of some texts."""
-        return Labels(self.kind, self.targets[sample], None if self.groups is None else self.groups[sample])
+        groups, digests = (None if each is None else each[sample] for each in (self.groups, self.digests))
+        return Labels(self.kind, self.targets[sample], groups, digests)
 
     @cached_property
     def units(self) -> int:
@@ -111,6 +122,10 @@ class Labels:
     def draws(self) -> Float64[Array, "draws texts"]:
         """How often each text is drawn, for intervals: the same draws for all probes, which makes them comparable."""
         return theory.draw_texts(len(self), self.parts, seed=0)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], signed=True)
 
 
 def seeded_sample(texts: int, most: int) -> Int64[Ids, " sample"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +42,7 @@ class LeftOutTexts:
             for each in fields(Judged)
             if getattr(self.together, each.name) is not None
         }
-        labels = self.labels.to_arrays()
+        labels = replace(self.labels, digests=None).to_arrays()
         if self.labels.kind != "regression":
             labels["targets"] = labels["targets"].astype(np.uint8)
         # One key: of several, safetensors writes now this one first and now that one.
