@@ -20,6 +20,7 @@ from transformers import (
     AutoModel,
     BertConfig,
     GPT2Config,
+    GPTNeoXConfig,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -42,7 +43,7 @@ Side = Literal["left", "right"]
 
 
 def config_of(kind: str) -> PreTrainedConfig:
-    """Configuration of a tiny ``qwen2``, ``llama`` (grouped heads), ``gpt2``, ``bert`` or ``t5``."""
+    """Configuration of a tiny ``qwen2``, ``llama`` (grouped heads), ``gpt2``, ``gpt_neox``, ``bert`` or ``t5``."""
     common: dict[str, Any] = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     common["vocab_size"] = len(tokenizer_of(kind))
     blocks: dict[str, Any] = {
@@ -59,6 +60,8 @@ def config_of(kind: str) -> PreTrainedConfig:
             return LlamaConfig(**common, **blocks, num_key_value_heads=1)
         case "gpt2":
             return GPT2Config(**common, n_embd=WIDTH, n_layer=DEPTH, n_head=4, n_positions=CONTEXT)
+        case "gpt_neox":
+            return GPTNeoXConfig(**common, **blocks)
         case "bert":
             return BertConfig(**{**common, "pad_token_id": 0}, **blocks)
         case "t5":

@@ -71,6 +71,16 @@ def adapter_tensors(peft_model: Any) -> tuple[dict[str, Tensor], dict[str, Any]]
     return weights, plain
 
 
+def lora_projections(model: LanguageModel) -> list[nn.Module]:
+    """The projections that LoRA adapts.
+
+    Raises:
+        InputError: They have unknown names.
+    """
+    targets = _targets(model)
+    return [module for name, module in model.base.named_modules() if name.rpartition(".")[2] in targets]
+
+
 def _targets(model: LanguageModel) -> tuple[str, ...]:
     names = {name.rpartition(".")[2] for name, _module in model.blocks.named_modules()}
     for targets in TARGETS:

@@ -1,0 +1,236 @@
+"""Tangent features: how the pooled text of the last layer would move with each weight of LoRA, at its start.
+
+LoRA begins with B = 0, where the model is linear in B: a small B moves ``v · x̄`` by ``⟨∂(v · x̄)/∂B, B⟩``. For a
+projection with inputs ``x_t``, and gradients ``g_t`` of ``v · x̄`` by its outputs, the derivative is
+``Σ_t g_t (A x_t)ᵀ``. A ridge on these features is LoRA in its linear regime (Malladi et al. 2023, arXiv 2210.05643).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int8
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ntps.errors import NumericalError
+from ntps.forward.batch_plan import Batch, cut
+from ntps.forward.out_of_memory import explained_memory
+from ntps.forward.stream import Pass
+from ntps.models.adapters.lora import lora_projections
+from ntps.models.precision import ieee_float32
+from ntps.models.quiet import quiet_transformers
+
+WIDTH = 4096
+"""Features that are kept of all derivatives of a text."""
+DIRECTIONS = 4
+"""In how many directions v the pooled text is watched."""
+RANK = 32
+"""Rank of LoRA."""
+TOKENS = 1024
+"""Padded tokens at once: all activations are kept for the way back."""
+
+
+@dataclass(frozen=True)
+class TangentTexts:
+    """What is kept of some texts.
+
+    Attributes:
+        pooled: Mean state of the last layer.
+        tangents: Derivatives of it by LoRA's B, sketched.
+    """
+
+    pooled: Float64[NDArray[np.float64], "texts dims"]
+    tangents: Float32[NDArray[np.float32], "texts width"]
+
+
+@dataclass
+class Sketch:
+    """Adds random signs of long vectors up to short ones, whose inner products are about the same.
+
+    A CountSketch (Charikar, Chen and Farach-Colton 2002): blocks of ``width`` entries get random signs, are turned by
+    a random amount, and are added. Products are right on average, and their relative error is about ``1/√width``.
+
+    Attributes:
+        width: Entries that are kept; None for all.
+        seed: Of signs and turns.
+    """
+
+    width: int | None
+    seed: int
+    _signs: dict[tuple[int, torch.device], tuple[Int8[Tensor, " entries"], list[int]]] = field(default_factory=dict)
+
+    def __call__(self, part: int, vectors: Float[Tensor, "texts entries"]) -> Float[Tensor, "texts width"]:
+        """Sketches one part of all entries; sketches of several parts are to be added, or put side by side without a
+        width.
+
+        Args:
+            part: Number of the part, which has signs of its own.
+            vectors: Its entries.
+        """
+        if self.width is None:
+            return vectors
+        key = part, vectors.device
+        if key not in self._signs:
+            self._signs[key] = self._drawn(part, vectors.shape[1], vectors.device)
+        signs, turns = self._signs[key]
+        signed = vectors * signs
+        kept = vectors.new_zeros(len(vectors), self.width)
+        for start, turn in zip(range(0, signed.shape[1], self.width), turns, strict=True):
+            block = signed[:, start : start + self.width]
+            block = nn.functional.pad(block, (0, self.width - block.shape[1]))
+            kept += torch.roll(block, turn, dims=1)
+        return kept
+
+    def _drawn(self, part: int, entries: int, device: torch.device) -> tuple[Int8[Tensor, " entries"], list[int]]:
+        assert self.width is not None
+        random = np.random.default_rng([self.seed, part])
+        signs = random.integers(2, size=entries, dtype=np.int8) * 2 - 1
+        turns = random.integers(self.width, size=-(-entries // self.width)).tolist()
+        return torch.as_tensor(signs, device=device), turns
+
+
+@dataclass
+class TangentPass:
+    """A forward pass over some texts, and a way back for each direction.
+
+    Attributes:
+        work: The texts, and how they are batched.
+        width: Entries of a sketch; None for all derivatives.
+        rank: Rank of LoRA.
+        directions: How many v, orthonormal and random.
+        seed: Of v, of LoRA's A, and of the sketch.
+    """
+
+    work: Pass
+    width: int | None = WIDTH
+    rank: int = RANK
+    directions: int = DIRECTIONS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._projections = lora_projections(self.work.model)
+        self._sketch = Sketch(self.width, self.seed)
+        self._reductions: dict[tuple[int, torch.device], Tensor] = {}
+
+    @property
+    def watched(self) -> Float64[NDArray[np.float64], "dims directions"]:
+        """The directions v in columns."""
+        width = self.work.model.hidden_size
+        random = np.random.default_rng([self.seed, 0]).normal(size=(width, min(self.directions, width)))
+        return np.asarray(np.linalg.qr(random)[0])
+
+    def reduction(self, projection: int, inputs: int, device: torch.device) -> Float32[Tensor, "{self.rank} {inputs}"]:
+        """LoRA's A of a projection, distributed as PEFT begins it."""
+        key = projection, device
+        if key not in self._reductions:
+            bound = inputs**-0.5
+            random = np.random.default_rng([self.seed, 1, projection])
+            drawn = random.uniform(-bound, bound, size=(self.rank, inputs)).astype(np.float32)
+            self._reductions[key] = torch.as_tensor(drawn, device=device)
+        return self._reductions[key]
+
+    @quiet_transformers()
+    def run(self, largest: int | None = TOKENS) -> TangentTexts:
+        """Runs the pass.
+
+        Args:
+            largest: Padded tokens that are run at once, or a single text.
+
+        Raises:
+            InputError: LoRA does not know the model's projections.
+            NumericalError: A derivative is not finite; names text and dtype.
+            OutOfMemory: Not even one text fits.
+        """
+        work, count = self.work, len(self.work.tokens)
+        pooled = np.empty((count, work.model.hidden_size))
+        tangents: NDArray[np.float32] | None = None
+        watched = torch.as_tensor(self.watched, dtype=torch.float32)
+        with _frozen(work.model.base), ieee_float32():
+            for batch in work.batches:
+                for part in cut(batch, work.tokens.lengths, largest):
+                    states, found = self._run_batch(part, watched)
+                    if tangents is None:
+                        tangents = np.empty((count, found.shape[1]), np.float32)
+                    pooled[part], tangents[part] = states, found
+                work.progress(int(work.tokens.lengths[batch].sum()))
+        assert tangents is not None
+        return TangentTexts(pooled, tangents)
+
+    def _run_batch(
+        self, batch: Batch, watched: Float32[Tensor, "dims directions"]
+    ) -> tuple[Float64[NDArray[np.float64], "batch dims"], Float32[NDArray[np.float32], "batch width"]]:
+        model, device = self.work.model, self.work.model.device
+        ids = torch.as_tensor(self.work.tokens.padded(batch, model.pad_id), device=device)
+        lengths = torch.as_tensor(self.work.tokens.lengths[batch])
+        real = (torch.arange(ids.shape[1]) < lengths[:, None]).to(device)
+        mask = real.long() if self.work.masked else None
+        with explained_memory(len(batch), ids.numel()), _seen_by(self._projections) as seen, torch.enable_grad():
+            last = model.base(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+            kept = last.float().masked_fill(~real.to(last.device)[..., None], 0.0)
+            states = kept.sum(dim=1) / lengths.to(last.device)[:, None]
+            outputs = [each.outputs for each in seen]
+            sketches: list[Tensor] = []
+            for index, direction in enumerate(watched.T.to(last.device)):
+                # Texts do not see each other: of the sum, each gets the gradient of its own.
+                more = index + 1 < watched.shape[1]
+                gradients = torch.autograd.grad((states @ direction).sum(), outputs, retain_graph=more)
+                for each, gradient in zip(seen, gradients, strict=True):
+                    derivative = self._derivative(each, gradient)
+                    part = each.projection * self.directions + index
+                    sketches.append(self._sketch(part, derivative).to(last.device))
+            found = torch.cat(sketches, dim=1) if self.width is None else torch.stack(sketches).sum(dim=0)
+        if not found.isfinite().all():
+            text = int(batch[int((~found.isfinite()).any(dim=1).nonzero()[0, 0])])
+            raise NumericalError(
+                f"derivatives of text {text} are not finite in {str(last.dtype).removeprefix('torch.')}: load the "
+                "model in float32"
+            )
+        return states.detach().double().cpu().numpy(), found.cpu().numpy()
+
+    def _derivative(self, seen: _Seen, gradient: Float[Tensor, "batch tokens out"]) -> Float32[Tensor, "batch entries"]:
+        """``∂(v · x̄)/∂B`` of one projection, text by text."""
+        reduction = self.reduction(seen.projection, seen.inputs.shape[-1], seen.inputs.device)
+        reduced = seen.inputs.float() @ reduction.T
+        return (gradient.float().transpose(1, 2) @ reduced).flatten(start_dim=1)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    projection: int
+    inputs: Tensor
+    outputs: Tensor
+
+
+@contextmanager
+def _seen_by(projections: list[nn.Module]) -> Iterator[list[_Seen]]:
+    """Collects what projections take and give in a forward pass, and lets gradients reach the latter."""
+    seen: list[_Seen] = []
+
+    def keep(projection: int, _module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not output.requires_grad:
+            output.requires_grad_()
+        seen.append(_Seen(projection, inputs[0].detach(), output))
+
+    with ExitStack() as stack:
+        for number, module in enumerate(projections):
+            stack.callback(module.register_forward_hook(partial(keep, number)).remove)
+        yield seen
+
+
+@contextmanager
+def _frozen(base: nn.Module) -> Iterator[None]:
+    """Without gradients of the weights, which would keep what only they need."""
+    trained = [parameter for parameter in base.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_()
