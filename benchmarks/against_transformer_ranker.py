@@ -65,7 +65,7 @@ def main(
         saved = model or random_model_folder(folder / "model")
         worker = HERE / "transformer_ranker_worker.py"
         commands: dict[str, list[str | Path]] = {
-            "transformer_ranker": [python, worker, saved, texts, aggregator, str(batch_size)],
+            "transformer_ranker": [python, worker, texts, "hscore", aggregator, str(batch_size), saved],
             "ntps": [sys.executable, "-m", "ntps", "score", saved, texts, "--no-test", "--json", "-q"],
         }
         runs: dict[str, list[dict[str, Any]]] = {who: [] for who in commands}
@@ -85,7 +85,7 @@ def main(
             "task": task_name,
             "texts": scored["task"]["texts"],
             "aggregator": aggregator,
-            "h_score": json.loads(runs["transformer_ranker"][-1]["output"].splitlines()[-1]),
+            "h_score": next(iter(json.loads(runs["transformer_ranker"][-1]["output"].splitlines()[-1]).values())),
             "ntps_layers": len(scored["layers"]),
             **{name: medians(by_program) for name, by_program in values.items()},
             "transformer_ranker_over_ntps": {

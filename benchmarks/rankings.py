@@ -1,0 +1,145 @@
+"""Whose order of models is right: ntps, the scores of others, transformer-ranker; time and memory side by side.
+
+    make transformer-ranker-env real-models
+    python benchmarks/rankings.py TASK... --model FOLDER... [--twin FOLDER...] [--limit 500] --out FILE
+
+A twin has the architecture and the tokenizer of a model, and random weights. On each task all models are ranked by
+`ntps rank`, with and without `--rivals`, and by transformer-ranker's H-score and LogME, each as a process of its own on
+the same file of texts. The reference is the test accuracy of a tuned probe: scikit-learn's logistic regression on
+standardized mean tokens, its C by cross-validation, at the layer where a ridge classifier of scikit-learn is best in
+cross-validation on the training texts; the test texts are up to twice as many. FILE has a row a task, and tasks that
+are there are not computed again. Printed is Kendall's τ (b) of each order with the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from scipy.stats import kendalltau
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+import ntps
+from against_transformer_ranker import ENVIRONMENT, HERE, measure
+from common import machine, write_texts
+from layer_rule import side
+from ntps import theory
+from ntps.validation.rivals import RIVALS
+
+Row = dict[str, Any]
+
+
+def twin(model: Path, folder: Path) -> Path:
+    """A folder with the same architecture and tokenizer, and random weights."""
+    torch.manual_seed(0)
+    made: Any = AutoModel.from_config(AutoConfig.from_pretrained(model))
+    made.save_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tuned(model: Path, task: ntps.Task, folder: Path) -> float:
+    """Test accuracy of a tuned probe at the layer that cross-validation chooses."""
+    ntps.score(str(model), task, cv_texts=0, keep_pooled=True, moments="drop", out=folder)
+    (train, classes), (test, truth) = side(folder, "train"), side(folder, "test")
+    penalties = theory.PENALTIES * next(iter(train.values())).shape[1]
+    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=penalties))
+    found = {layer: cross_val_score(ridge, rows, classes, cv=5).mean() for layer, rows in train.items()}
+    layer = max(found, key=found.__getitem__)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    search = GridSearchCV(probe, {"logisticregression__C": np.logspace(-4, 1, 6)}, cv=3)
+    return float(search.fit(train[layer], classes).score(test[layer], truth))
+
+
+def ours(output: str, folder: Path) -> dict[str, dict[str, float]]:
+    """The figures of each model, by name of the figure; rivals at the layer where each of them is highest."""
+    found: dict[str, dict[str, float]] = {}
+    for row in json.loads(output)["models"]:
+        model = row["model"]
+        found.setdefault("accuracy_cv of the chosen layer", {})[model] = row["value"]
+        found.setdefault("accuracy_cv of all layers", {})[model] = row["all_layers"]
+        score = json.loads((folder / row["folder"] / "result.json").read_text())
+        for name in RIVALS if score["layers"][0].get("rivals") else ():
+            values = [layer["rivals"][name] for layer in score["layers"]]
+            found.setdefault(name, {})[model] = max((each for each in values if each is not None), default=-np.inf)
+    return found
+
+
+def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, python: Path) -> Row:
+    """All orders on one task."""
+    few, many = (ntps.load_task(task_name, data_dir=data_dir, limit=each) for each in (limit, 2 * limit))
+    task, costs, orders = replace(few, test=many.test), dict[str, Row](), dict[str, dict[str, float]]()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        texts = write_texts(task.train.texts, task.train.labels.tolist(), folder / "texts.jsonl")
+        rank = [sys.executable, "-m", "ntps", "rank", texts, *models, "--no-test", "--json", "-q"]
+        worker = [python, HERE / "transformer_ranker_worker.py", texts]
+        commands: Mapping[str, Sequence[str | Path]] = {
+            "ntps rank": [*rank, "--out", folder / "rank"],
+            "ntps rank --rivals": [*rank, "--out", folder / "rivals", "--rivals"],
+            **{
+                f"transformer-ranker {each}": [*worker, each, "layermean", "32", *models]
+                for each in ("hscore", "logme")
+            },
+        }
+        for who, command in commands.items():
+            run = measure(command, folder)
+            if run["status"]:
+                raise RuntimeError(f"{who}: {run['errors'][-2000:]}")
+            costs[who] = {"seconds": run["seconds"], "peak_gb": run["peak_bytes"] / 1e9}
+            if "ntps" in who:
+                orders |= ours(run["output"], folder)
+            else:
+                scores = json.loads(run["output"].splitlines()[-1])
+                orders[who] = {Path(model).name: value for model, value in scores.items()}
+        reference = {model.name: tuned(model, task, folder / f"tuned-{model.name}") for model in models}
+    return {"task": task_name, "texts": len(task.train), "reference": reference, "orders": orders, "costs": costs}
+
+
+def kendall(row: Row) -> dict[str, float]:
+    """τ of every order of a task with the reference."""
+    names, reference = list(row["reference"]), list(row["reference"].values())
+    return {
+        order: float(kendalltau(reference, [values[name] for name in names]).statistic)
+        for order, values in row["orders"].items()
+    }
+
+
+def main(
+    tasks: list[str],
+    out: Annotated[Path, typer.Option(help="JSON lines, one a task")],
+    data_dir: Annotated[Path, typer.Option()],
+    model: Annotated[list[Path], typer.Option(help="Folder of a model")],
+    twins: Annotated[list[Path] | None, typer.Option("--twin", help="Folder of a model to make a twin of")] = None,
+    limit: int = 500,
+    environment: Annotated[Path, typer.Option(help="Where transformer-ranker is installed")] = ENVIRONMENT,
+) -> None:
+    """Prints τ for each task, and the means."""
+    known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    with TemporaryDirectory() as name:
+        models = [*model, *(twin(each, Path(name) / f"random-{each.name}") for each in twins or ())]
+        for task in tasks:
+            if task not in {row["task"] for row in known}:
+                known.append(compare(task, models, data_dir, limit, environment / "bin" / "python"))
+                with out.open("a") as file:
+                    file.write(json.dumps(known[-1]) + "\n")
+    taus = {row["task"]: kendall(row) for row in known}
+    mean = {order: float(np.mean([each[order] for each in taus.values()])) for order in known[0]["orders"]}
+    print(json.dumps({"tau": taus | {"mean": mean}, "machine": machine()}, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    typer.run(main)
