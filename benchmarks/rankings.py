@@ -85,8 +85,8 @@ def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, 
     with TemporaryDirectory() as name:
         folder = Path(name)
         texts = write_texts(task.train.texts, task.train.labels.tolist(), folder / "texts.jsonl")
-        rank = [sys.executable, "-m", "ntps", "rank", texts, *models, "--no-test", "--json", "-q"]
-        worker = [python, HERE / "transformer_ranker_worker.py", texts]
+        rank: list[str | Path] = [sys.executable, "-m", "ntps", "rank", texts, *models, "--no-test", "--json", "-q"]
+        worker: list[str | Path] = [python, HERE / "transformer_ranker_worker.py", texts]
         commands: Mapping[str, Sequence[str | Path]] = {
             "ntps rank": [*rank, "--out", folder / "rank"],
             "ntps rank --rivals": [*rank, "--out", folder / "rivals", "--rivals"],

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hin
 
 from ntps.json_files import Block
 from ntps.study.analysis.reader import KINDS
-from ntps.study.ranking import Ranking
+from ntps.study.ranking.record import Ranking
 from ntps.study.state import StudyFile
 
 PAGE = Path(__file__).parents[1] / "docs" / "result-schema.md"

@@ -18,7 +18,8 @@ import ntps
 from grid import stamps
 from ntps.cli import main
 from ntps.errors import InputError
-from ntps.study.ranking import rank_folders
+from ntps.study.ranking.compare import rank_folders
+from ntps.study.ranking.looks import look_at
 from ntps.tasks.task import TargetKind
 from ntps.theory.bootstrap import OUTSIDE, WIDENING
 from ntps.theory.factor import Array
@@ -97,7 +98,8 @@ def test_places_are_those_of_differences_that_hold_together(kind: TargetKind, ra
         [Judged(base - layer, base, hits=layer if kind == "classes" else None) for layer in layers] for layers in right
     ]
     labels = Labels(kind, targets)
-    ranking = rank_folders(made_up(tmp_path, scores(ranked)[0], judged, labels))
+    folders = made_up(tmp_path, scores(ranked)[0], judged, labels)
+    ranking = rank_folders(folders)
 
     reached = np.array([[chosen_outside(np.array(m), drawn, kind) for drawn in labels.draws] for m in right])
     total = 1.0 if kind == "classes" else 2.0
@@ -121,6 +123,11 @@ def test_places_are_those_of_differences_that_hold_together(kind: TargetKind, ra
             gap, width = values[model] - values[order[0]], half[model, int(order[0])]
             assert row.behind == pytest.approx(gap, abs=1e-6)
             assert row.behind_interval == pytest.approx((gap - width, gap + width), abs=1e-6)
+    # One of five looks takes a fifth of what may go wrong.
+    wider = np.quantile((np.abs(apart - apart.mean(axis=1, keepdims=True)).T / spread).max(axis=1), 0.99)
+    looked = look_at({str(number): folder for number, folder in enumerate(folders)}, 5).found
+    for pair, width in half.items():
+        assert looked.half[pair] == pytest.approx(width * wider / widest, abs=1e-6)
     # There is something to see.
     assert len({row.place for row in ranking.models}) > 2 and any(row.equals for row in ranking.models)
 
@@ -193,6 +200,7 @@ def test_models_may_stand_in_a_file_and_nothing_needs_to_be_kept(inputs: Path, t
         (("other", "out/results/first/local/task/score"), "their texts or labels differ"),
         (("other", "other"), "given 2 times"),
         (("other",), "two folders of results or more"),
+        (("other", "other", "--until", "best"), "--until has no effect on folders of results"),
         (("other", "other", "--limit", "5"), "--limit has no effect on folders of results"),
         (("task.jsonl", "first", "second", "--out", "taken"), "taken holds ranking.json"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,12 +20,15 @@ from ntps.options.scoring import ScoreSettings
 from ntps.options.shared import FrozenModelOptions, TaskOptions
 from ntps.study.definition import ranking_study
 from ntps.study.engines import Listener, NullListener
-from ntps.study.ranking import RANKING, rank_folders, rank_scores
-from ntps.study.runs import run_state
+from ntps.study.ranking.compare import rank_folders, rank_looks
+from ntps.study.ranking.looks import Look, look_at, sample_of, sample_sizes, standing
+from ntps.study.ranking.record import RANKING
+from ntps.study.runs import Run, run_state
 from ntps.study.session import StudySession
 from ntps.study.specs import ModelSpec, Study, TaskSpec
 from ntps.study.status import Overwrite, Status
 from ntps.tasks.load import load_task
+from ntps.tasks.task import Task
 from ntps.validation.labels import Labels
 
 FEWEST = 10
@@ -109,25 +112,55 @@ def rank_models(options: RankJob, listener: Listener | None = None, reporter: Re
     if folder is None and options.engine == "ray":
         raise InputError("`engine` ray needs `out`: a folder that all machines of the cluster share")
     study = _study(options)
-    _require_inputs(study, options.data_dir)
+    task = _require_inputs(study, options.data_dir)
+    samples = sample_sizes(min(len(task.train), options.cv_texts)) if options.until else []
+    if samples:
+        (spec,), whole = study.tasks, task.selection["available"]
+        study = replace(study, tasks=tuple(spec if size == whole else sample_of(spec, size) for size in samples))
     if folder is not None:
         take(folder, (RANKING,))
     overwrite = Overwrite.always if options.overwrite else Overwrite.failed
     data_dir = None if options.data_dir is None else str(options.data_dir)
     with _place(folder) as place:
         session = StudySession.begin(study, place, overwrite=overwrite, data_dir=data_dir)
-        engine = values(options, EngineOptions)
-        session.run(listener or NullListener(), **engine, reporter=reporter)
-        states = {run.model.name: (run.folder, run_state(run)) for run in session.runs}
-        done = {name: path for name, (path, state) in states.items() if state.status is Status.done}
-        missing = {name: str(state.cause) for name, (_, state) in states.items() if name not in done}
-        if not done:
+        looks, missing = _looks(session, options, listener or NullListener(), reporter)
+        if not looks:
             name, cause = next(iter(missing.items()))
             raise FailedRuns(f"no model has a score; of {name}, the reason is: {cause}")
-        ranking = rank_scores(done, missing, kept=folder is not None)
+        ranking = rank_looks(looks, missing, kept=folder is not None, until=options.until, samples=samples)
         if folder is not None:
             ranking.write(folder)
     return RankResult(ranking)
+
+
+def _looks(
+    session: StudySession, options: RankJob, listener: Listener, reporter: Reporter | None
+) -> tuple[list[Look], dict[str, str]]:
+    """Makes the runs of one sample after the other, until nothing is left to decide.
+
+    Returns:
+        What was seen, and why models have no score of the last sample that they were to be scored on.
+    """
+    looks: list[Look] = []
+    missing: dict[str, str] = {}
+    made: list[Run] = []
+    left = [model.name for model in session.study.models]
+    for task in session.study.tasks:
+        runs = [run for run in session.runs if run.task == task and run.model.name in left]
+        made += runs
+        studying = replace(session, runs=made)
+        studying.run(listener, **values(options, EngineOptions), reporter=reporter, only=runs)
+        states = {run.model.name: run_state(run) for run in runs}
+        failed = {name: str(state.cause) for name, state in states.items() if state.status is not Status.done}
+        # A sample that none can be scored on, such as one without a second class, leaves it to the next.
+        missing = {name: cause for name, cause in missing.items() if name not in states} | failed
+        folders = {run.model.name: run.folder for run in runs if run.model.name not in failed}
+        if folders:
+            looks.append(look_at(folders, len(session.study.tasks)))
+            left = [name for name in standing(looks).left(options.until) if name not in missing]
+        if len(left) < 2:
+            break
+    return looks, missing
 
 
 def _models_of_file(path: str | Path) -> list[str]:
@@ -165,8 +198,8 @@ def _study(options: RankJob) -> Study:
     return ranking_study([ModelSpec(each, **loading) for each in options.named], task, settings)
 
 
-def _require_inputs(study: Study, data_dir: str | Path | None) -> None:
-    """Whatever is not there is found out before the first model runs."""
+def _require_inputs(study: Study, data_dir: str | Path | None) -> Task:
+    """The task; whatever is not there is found out before the first model runs."""
     for model in study.models:
         find_model(model.id, model.tokenizer)
     (spec,) = study.tasks
@@ -177,6 +210,7 @@ def _require_inputs(study: Study, data_dir: str | Path | None) -> None:
             f"{spec.id} has {units} texts that stand for themselves, which tell no two models apart: a ranking needs "
             f"{FEWEST} or more"
         )
+    return task
 
 
 @contextmanager

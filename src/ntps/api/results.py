@@ -17,7 +17,7 @@ from ntps.files import folder_path
 from ntps.jobs.new_texts import NewTexts
 from ntps.jobs.record import Record
 from ntps.scoring.record import ScoreRecord
-from ntps.study.ranking import Ranking
+from ntps.study.ranking.record import Ranking
 from ntps.training.records import FinetuneRecord, ProbeRecord
 
 if TYPE_CHECKING:

@@ -158,7 +158,9 @@ def rank(
     task, models = _told_apart(inputs or [], options.models_file is not None)
     with progress_bars(showing.quiet or options.jobs > 1 or options.engine == "ray") as reporter:
         job = RankJob(task, models, **values(options, RankOptions))
-        result = rank_models(job, _Lines(len(job.named), showing.quiet), reporter)
+        # Nobody knows how many runs it takes to decide.
+        total = len(job.named) if options.until is None else None
+        result = rank_models(job, _Lines(total, showing.quiet), reporter)
     ranking = result.ranking
     if showing.as_json:
         out.print_json(json.dumps(result.to_dict()))
@@ -189,7 +191,7 @@ def _told_apart(inputs: Sequence[str], named: bool) -> tuple[str | None, list[st
 class _Lines:
     """One line for whatever happens."""
 
-    def __init__(self, total: int, quiet: bool) -> None:
+    def __init__(self, total: int | None, quiet: bool) -> None:
         self._total, self._quiet = total, quiet
         self._done = 0
         self._said: set[str] = set()
@@ -207,7 +209,8 @@ class _Lines:
         """Tells how the run ended."""
         self._done += 1
         state = outcome.state
-        place = f"[{self._done:>{len(str(self._total))}}/{self._total}] {outcome.run}"
+        number = self._done if self._total is None else f"{self._done:>{len(str(self._total))}}/{self._total}"
+        place = f"[{number}] {outcome.run}"
         if state.status is Status.done:
             if not self._quiet:
                 fate = _duration(state.seconds or 0.0) if outcome.made else "done before"

@@ -12,7 +12,7 @@ from ntps.display.sentences import FIGURES, percent, with_interval
 from ntps.display.tables import TITLES
 
 if TYPE_CHECKING:
-    from ntps.study.ranking import RankedModel, Ranking
+    from ntps.study.ranking.record import RankedModel, Ranking
 
 
 WORDS = ("model", "layer")
@@ -45,7 +45,15 @@ def ranking_markdown(ranking: Ranking) -> str:
 
 def ranking_words(ranking: Ranking) -> list[str]:
     """Which model is the best, which others cannot be told from it, and what no model at all would give."""
-    return [*_best(ranking), *(f"{each.model} has no score: {each.cause}" for each in ranking.missing)]
+    scored = {row.model for row in ranking.models}
+    return [
+        *_best(ranking),
+        *_samples(ranking),
+        *(
+            f"{each.model} has no score{' of more texts' if each.model in scored else ''}: {each.cause}"
+            for each in ranking.missing
+        ),
+    ]
 
 
 def _best(ranking: Ranking) -> Iterator[str]:
@@ -68,13 +76,33 @@ def _best(ranking: Ranking) -> Iterator[str]:
         yield f"Labels in a fixed order give {percent(ranking.baseline)}."
 
 
+def _samples(ranking: Ranking) -> Iterator[str]:
+    """After how many texts a ranking ended that may end early, and why."""
+    if ranking.until is None:
+        return
+    subject = "which model is the best" if ranking.until == "best" else "the order of all models"
+    whole, many = ranking.samples[-1], len(ranking.samples)
+    used = f"all {whole:,}" if ranking.texts == whole else f"{ranking.texts:,} of {whole:,}"
+    if len(ranking.models) == 1:
+        yield f"Stopped after {used} texts: there is no second model to compare with."
+    elif ranking.decided:
+        certain = f"certain at 95 %, over the {many} samples that might be taken" if many > 1 else "certain at 95 %"
+        yield f"Stopped after {used} texts: {subject} is {certain}."
+    elif ranking.texts < whole:
+        yield f"Stopped after {used} texts: fewer than two of the models that are not told apart have a score."
+    else:
+        yield f"All {whole:,} texts do not tell {subject}."
+
+
 def _cells(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
     """Titles, and the cells of each row."""
-    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", "area\nrandom", "size", "time"]
-    return titles, [_row(row) for row in ranking.models]
+    # There is no place for both.
+    sample = "area\nrandom" if ranking.until is None else "texts"
+    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", sample, "size", "time"]
+    return titles, [_row(row, ranking.until is not None) for row in ranking.models]
 
 
-def _row(row: RankedModel) -> list[str]:
+def _row(row: RankedModel, sampled: bool) -> list[str]:
     areas = ("–" if value is None else f"{value:z.2f}" for value in (row.area_cv, row.chance_area_cv))
     return [
         row.place,
@@ -82,18 +110,19 @@ def _row(row: RankedModel) -> list[str]:
         _figure(row.value, row.value_interval),
         _figure(row.behind, row.behind_interval),
         row.layer,
-        "–" if row.area_cv is None else " / ".join(areas),
+        f"{row.texts:,}" if sampled else "–" if row.area_cv is None else " / ".join(areas),
         _size(row.parameters),
         "–" if row.seconds is None else f"{row.seconds:,.0f} s",
     ]
 
 
 def _caption(ranking: Ranking) -> str:
+    in_turn = f"{ranking.texts:,} in turn" if ranking.until is None else "in turn, as many as the table says"
+    areas = "; area: share of the probe's R² kept by next-token directions, and by random ones"
     return (
-        f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on texts left out "
-        f"({ranking.texts:,} in turn), ± 95 %; behind: the difference from the first model on the same texts; places "
-        "and differences hold together at 95 %; area: share of the probe's R² kept by next-token directions, and by "
-        "random ones."
+        f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on texts left out ({in_turn}), "
+        "± 95 %; behind: the difference from the first model on the same texts; places and differences hold together "
+        f"at 95 %{areas if ranking.until is None else ''}."
     )
 
 

@@ -38,6 +38,8 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
     """What a ranking takes besides a task and models.
 
     Attributes:
+        until: Ends the ranking as soon as something is certain at 95 %: which model is the ``best``, or the whole
+            ``order``. Models are then scored on growing samples of the texts, and left out when they no longer matter.
         models_file: File that names more models, one a line; what follows a ``#`` is a comment.
         out: Folder for ``ranking.json`` and the score of every model; nothing is kept by default. The same command goes
             on there where it was interrupted, and tries again what failed.
@@ -46,10 +48,13 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
 
     panel: ClassVar[str] = SELECTION
 
+    until: Literal["best", "order"] | None = None
     models_file: str | Path | None = None
 
     def __post_init__(self) -> None:
         EngineOptions.__post_init__(self)
         ScoreSettings.__post_init__(self)
+        if self.until is not None:
+            check_choice("until", self.until, ("best", "order"))
         if not self.cv_texts:
             raise InputError("`cv_texts` must be above 0: models are ranked by how right they are on texts left out")

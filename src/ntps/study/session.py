@@ -100,6 +100,7 @@ class StudySession:
         jobs: int = 1,
         address: str | None = None,
         reporter: Reporter | None = None,
+        only: Sequence[Run] | None = None,
     ) -> list[Outcome]:
         """Makes the runs that are to be made; ``study.json`` is up to date after each.
 
@@ -109,6 +110,7 @@ class StudySession:
             jobs: Number of processes of the local engine.
             address: Of a Ray cluster.
             reporter: Learns about progress within a run, where runs are made in this process.
+            only: Those of the runs that are looked at now; all by default.
 
         Returns:
             The outcome of each run, in the order in which they ended.
@@ -122,10 +124,10 @@ class StudySession:
             raise InputError(f"`jobs` must be at least 1, not {jobs}")
         notes = _Notes(self, listener)
         notes.write()
-        job = Job(self.runs, self.overwrite, self.data_dir)
+        job = Job(self.runs if only is None else only, self.overwrite, self.data_dir)
         if engine == "ray":
-            costs = estimate(self.runs, self.data_dir)
-            needs = {run.digest: needed(costs[run.digest], self.study.resources) for run in self.runs}
+            costs = estimate(job.runs, self.data_dir)
+            needs = {run.digest: needed(costs[run.digest], self.study.resources) for run in job.runs}
             run_on_ray(job, notes, needs, address)
         elif jobs > 1:
             run_in_workers(job, notes, jobs)

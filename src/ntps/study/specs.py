@@ -81,6 +81,7 @@ class TaskSpec:
         train_texts: Largest number of training texts.
         test_texts: Largest number of test texts.
         seed: Seed of the sample that these limits take.
+        nested: Whether that sample is part of that of every larger limit.
     """
 
     id: str
@@ -94,6 +95,7 @@ class TaskSpec:
     seed: int = 0
     split: str = "train"
     limit_first: bool = False
+    nested: bool = False
 
     def __post_init__(self) -> None:
         check_number("train_texts", self.train_texts, at_least=1, optional=True)
@@ -105,7 +107,7 @@ class TaskSpec:
         """What :func:`ntps.load_task` is given besides ``id``: the fields that it knows, and both limits."""
         known = {each.name for each in fields(TaskOptions)}
         chosen = {each.name: getattr(self, each.name) for each in fields(self) if each.name in known}
-        return {**chosen, "limit": self.train_texts, "limit_test": self.test_texts}
+        return {**chosen, "limit": self.train_texts, "limit_test": self.test_texts, "nested": self.nested}
 
 
 @dataclass(frozen=True)

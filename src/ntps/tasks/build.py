@@ -36,18 +36,21 @@ class LoadOptions(TaskOptions):
             ``NTPS_DATA``.
         limit_test: At most so many texts of the test split.
         test: Whether a test split is read, where there is one.
+        nested: Whether the sample of a limit is part of that of every larger one.
     """
 
     task: str | Path | None = None
     limit_test: int | None = field(default=None, kw_only=True)
     test: bool = field(default=True, kw_only=True)
+    nested: bool = field(default=False, kw_only=True)
 
     def selection(self, available: int) -> dict[str, Any]:
         """What a result records of these options, with the number of usable rows before the limit."""
         chosen = values(self, TaskOptions) | {"limit_test": self.limit_test}
         for elsewhere in ("data_dir", "config"):
             del chosen[elsewhere]
-        return {**chosen, "text_columns": list(self.text_columns), "available": available}
+        drawn = {"nested": True} if self.nested else {}
+        return {**chosen, "text_columns": list(self.text_columns), "available": available, **drawn}
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
@@ -170,8 +173,9 @@ def _limited(task: Task, options: LoadOptions) -> Task:
     Raises:
         InputError: All labels that are left are of one class.
     """
-    train = limited(task.train, options.limit, options.limit_first, options.seed)
-    test = task.test and limited(task.test, options.limit_test or options.limit, options.limit_first, options.seed)
+    how = (options.limit_first, options.seed, options.nested)
+    train = limited(task.train, options.limit, *how)
+    test = task.test and limited(task.test, options.limit_test or options.limit, *how)
     train, test = number_groups(train, test)
     left = replace(task, train=train, test=test, selection=options.selection(len(task.train)))
     if task.kind != "classes":

@@ -39,11 +39,15 @@ def hold_out(whole: Split, kind: TargetKind) -> tuple[Split, Split]:
     return without(train, "held out", len(test)), test
 
 
-def limited(split: Split, limit: int | None, first: bool, seed: int) -> Split:
-    """At most ``limit`` texts of a split: a prefix, or a sample in the order of the source."""
+def limited(split: Split, limit: int | None, first: bool, seed: int, nested: bool = False) -> Split:
+    """At most ``limit`` texts of a split: a prefix, or a sample in the order of the source.
+
+    Nested samples are the beginnings of one order of all texts, so that each is part of every larger one.
+    """
     if limit is None or limit >= len(split):
         return split
-    rows = range(limit) if first else sorted(random.Random(seed).sample(range(len(split)), limit))
+    drawn = len(split) if nested else limit
+    rows = range(limit) if first else sorted(random.Random(seed).sample(range(len(split)), drawn)[:limit])
     return without(take(split, rows), "beyond the limit", len(split) - limit)
 
 

@@ -16,6 +16,7 @@ from ntps.theory.all_layers import (
     sampled_kernel,
 )
 from ntps.theory.bootstrap import (
+    LEVEL,
     WIDENING,
     Choice,
     Comparison,
@@ -79,6 +80,7 @@ __all__ = [
     "FRACTIONS",
     "KERNEL_TEXTS",
     "LANDMARKS",
+    "LEVEL",
     "LEVELS",
     "PENALTIES",
     "TEXTS_PER_DIMENSION",

@@ -66,7 +66,7 @@ class Comparison:
     Attributes:
         values: What each model's chosen layer reaches, without the winner's curse.
         difference: Row minus column.
-        half: Half the width of its interval; those of all pairs hold together at 95 %.
+        half: Half the width of its interval; those of all pairs hold together.
         first: The best place that each model may have, 1 being the best of all.
         last: The worst one.
     """
@@ -200,18 +200,21 @@ def choose(figure: Figure, weights: Float64[Array, "draws texts"]) -> Choice:
     )
 
 
-def compare(figures: Sequence[Figure], weights: Float64[Array, "draws texts"], units: int) -> Comparison:
+def compare(
+    figures: Sequence[Figure], weights: Float64[Array, "draws texts"], units: int, level: float = LEVEL
+) -> Comparison:
     """Compares models, each by the layer that is chosen for it, on the same draws of the same texts.
 
     As in :func:`choose`, each model's layer is chosen inside a draw and judged outside it. The intervals of all pairs
     hold together: they are as many standard deviations wide as the largest deviation of any pair is in 95 % of the
-    draws. A place is ruled out if enough models are better, or worse, by more than that (Mogstad, Romano, Shaikh and
-    Wilhelm 2024, "Inference for ranks").
+    draws, or at another level. A place is ruled out if enough models are better, or worse, by more than that (Mogstad,
+    Romano, Shaikh and Wilhelm 2024, "Inference for ranks").
 
     Args:
         figures: Of the layers of each model.
         weights: How often each text is drawn.
         units: How many texts or groups stand for themselves.
+        level: How often all intervals hold.
 
     Raises:
         ValueError: A model has no layer with a figure.
@@ -221,16 +224,16 @@ def compare(figures: Sequence[Figure], weights: Float64[Array, "draws texts"], u
     difference = values[:, None] - values
     known = ~np.isnan(reached).any(axis=0)
     half = np.full(difference.shape, np.inf)
-    if known.mean() >= LEVEL:
+    if known.mean() >= level:
         spread = reached[:, None, known] - reached[:, known]
         deviation = spread.std(axis=-1)
         alike = deviation < 1e-12
         with np.errstate(invalid="ignore", divide="ignore"):
             standardized = np.abs(spread - spread.mean(axis=-1, keepdims=True)) / deviation[..., None]
         standardized[alike] = 0.0
-        critical = np.quantile(standardized.max(axis=(0, 1)), LEVEL)
+        critical = np.quantile(standardized.max(axis=(0, 1)), level)
         # Where all draws agree they say nothing.
-        half = np.where(alike, certain_share(units), WIDENING / OUTSIDE * critical * deviation)
+        half = np.where(alike, certain_share(units, level), WIDENING / OUTSIDE * critical * deviation)
     np.fill_diagonal(half, 0.0)
     better = difference > half
     return Comparison(
@@ -268,12 +271,12 @@ def _chosen(figure: Figure, weights: Float64[Array, "draws texts"]) -> _Chosen:
     return _Chosen(values, inside, best, reached, float(values[index] - max(0.0, lost.mean() if len(lost) else 0.0)))
 
 
-def certain_share(units: int) -> float:
+def certain_share(units: int, level: float = LEVEL) -> float:
     """How far from 0 or 1 a share may be that was 0 or 1 in all of some independent texts or groups.
 
     The draws are all alike then and say nothing; this is the end of Clopper's and Pearson's interval.
     """
-    return float(1.0 - ((1 - LEVEL) / 2) ** (1 / units))
+    return float(1.0 - ((1 - level) / 2) ** (1 / units))
 
 
 def _ends(

@@ -1,0 +1,113 @@
+"""From scores of the same texts to a ranking."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ntps.errors import InputError
+from ntps.files import SCHEMA
+from ntps.scoring.record import ScoreFile
+from ntps.study.ranking.looks import Look, look_at, read_score, standing
+from ntps.study.ranking.record import MissingModel, RankedModel, Ranking
+from ntps.version import __version__
+
+
+def rank_folders(folders: Sequence[Path]) -> Ranking:
+    """Ranks the models of folders of results.
+
+    Raises:
+        InputError: There are fewer than two, or they are not of the same texts with the same labels.
+    """
+    if len(folders) < 2:
+        raise InputError("a ranking needs two folders of results or more: name others, or a task with its models")
+    short = [Path(read_score(folder).model.id).name for folder in folders]
+    names = [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
+    for name, count in Counter(str(folder.resolve()) for folder in folders).items():
+        if count > 1:
+            raise InputError(f"{name} is given {count} times: a ranking has every model once")
+    return rank_looks([look_at(dict(zip(names, folders, strict=True)))], {})
+
+
+def rank_looks(
+    looks: Sequence[Look],
+    missing: Mapping[str, str],
+    *,
+    kept: bool = True,
+    until: str | None = None,
+    samples: Sequence[int] = (),
+) -> Ranking:
+    """Ranks the models that have a score.
+
+    Args:
+        looks: What was looked at, the first look being at all models.
+        missing: Why other models have none.
+        kept: Whether the folders of the scores stay.
+        until: What was to be decided.
+        samples: Sizes of all samples that might have been taken.
+    """
+    stand = standing(looks)
+    names, found, order = list(stand.last), stand.found, stand.order
+    top, rows = order[0], []
+    for index in order:
+        name, gap, width = names[index], found.difference[index, order[0]], found.half[index, order[0]]
+        undecided = ~(stand.better[index] | stand.better[:, index])
+        look = stand.last[name]
+        scores = [each.scores[name] for each in looks if name in each.scores]
+        seconds = [taken for score in scores if (taken := score.timing.get("total")) is not None]
+        of_pair = {
+            "first": int(found.first[index]),
+            "last": int(found.last[index]),
+            "behind": None if index == top else gap,
+            "behind_interval": None if index == top or np.isinf(width) else (gap - width, gap + width),
+            "equals": tuple(names[other] for other in order if other != index and undecided[other]),
+            "folder": str(look.folders[name]) if kept else None,
+            "texts": look.texts,
+            "seconds": sum(seconds) if seconds else None,
+        }
+        rows.append(_row(name, scores[-1], of_pair))
+    head = looks[-1]
+    score = head.scores[names[top]] if names[top] in head.scores else next(iter(head.scores.values()))
+    summary = score.summary
+    return Ranking(
+        schema=SCHEMA,
+        kind="ranking",
+        ntps_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=score.task.id,
+        fingerprint=score.task.fingerprint,
+        texts=head.texts,
+        test_texts=None if score.task.test is None else score.task.test.texts,
+        criterion=str(summary.criterion),
+        baseline=summary.baseline_cv,
+        majority=summary.majority,
+        models=tuple(rows),
+        missing=tuple(MissingModel(model=name, cause=cause) for name, cause in missing.items()),
+        until=until,
+        samples=tuple(samples),
+    )
+
+
+def _row(name: str, score: ScoreFile, standing: Mapping[str, object]) -> RankedModel:
+    """A model with what its score says by itself, and where it stands among the others."""
+    summary, together, figure = score.summary, score.all_layers, score.summary.criterion
+    return RankedModel.model_validate(
+        {
+            "model": name,
+            "value": summary.chosen_cv,
+            "value_interval": summary.chosen_cv_interval,
+            "layer": summary.name,
+            "all_layers": getattr(together, f"{figure}_cv", None),
+            "all_layers_interval": getattr(together, f"{figure}_cv_interval", None),
+            "test": getattr(summary, f"{figure}_test"),
+            "test_interval": getattr(summary, f"{figure}_test_interval"),
+            "area_cv": summary.area_cv,
+            "chance_area_cv": summary.chance_area_cv,
+            "parameters": score.model.parameters,
+            **standing,
+        }
+    )
