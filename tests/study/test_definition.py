@@ -61,7 +61,7 @@ def test_a_task_is_loaded_with_all_that_its_definition_says() -> None:
     entry = {"id": "a/b", "text_columns": ["x"], "label_column": "y", "group_column": "z", "config": "c", "seed": 3}
     (task,) = parse_study(define(tasks=[{**entry, "train_texts": 5, "test_texts": 2}]), "g").tasks
     del entry["id"]
-    rest = {"text_columns": ("x",), "split": "train", "limit_first": False}
+    rest = {"text_columns": ("x",), "split": "train", "limit_first": False, "nested": False}
     assert task.loading == {**entry, **rest, "limit": 5, "limit_test": 2}
 
 
