@@ -17,7 +17,7 @@ import typer
 
 import ntps
 from common import interleaved, medians, random_model_folder, ratio, show
-from ntps.options.finetuning import STEPS
+from ntps.options.recipes import PAPER_STEPS
 
 
 def main(
@@ -35,13 +35,13 @@ def main(
             {
                 "score": lambda: ntps.score(folder, task, test=False),
                 "adamw_probe": lambda: ntps.probe(folder, task, "adamw", test=False),
-                "lora": lambda: ntps.finetune(folder, task, ntps.LoRA(steps=steps), test=False),
+                "lora": lambda: ntps.finetune(folder, task, ntps.LoRA(recipe="paper", steps=steps), test=False),
             },
             rounds,
         )
     timing = {method: result.to_dict()["timing"] for method, result in results.items()}
-    rest = timing["lora"]["training"] * (STEPS / steps - 1)
-    seconds[f"lora_{STEPS}_steps"] = [each + rest for each in seconds["lora"]]
+    rest = timing["lora"]["training"] * (PAPER_STEPS / steps - 1)
+    seconds[f"lora_{PAPER_STEPS}_steps"] = [each + rest for each in seconds["lora"]]
     show(
         {
             "task": task_name,

@@ -16,11 +16,12 @@ import ntps
 import ntps.api
 from ntps.errors import InputError
 from ntps.models.devices import check_device_name, find_device
-from ntps.options.finetuning import METHODS, FinetuneSettings, FullFineTuning, LoRA
+from ntps.options.finetuning import FinetuneSettings
 from ntps.options.keywords import method_of
 from ntps.options.limits import check_number
 from ntps.options.passes import PassSettings
 from ntps.options.probing import AdamWProbe, LeastSquares, ProbeSettings
+from ntps.options.recipes import METHODS, FullFineTuning, LoRA
 from ntps.tasks.load import load_task
 from ntps.training.finetuning.finetune_run import _device
 

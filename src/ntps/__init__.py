@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ntps.moments.accumulator import Moments
     from ntps.moments.curves import Curves
     from ntps.moments.layer_score import LayerScore, score_moments
-    from ntps.options.finetuning import FullFineTuning, LoRA
     from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, RidgeProbe
+    from ntps.options.recipes import FullFineTuning, LoRA
     from ntps.tasks.from_lists import task_from_lists
     from ntps.tasks.load import load_task
     from ntps.tasks.task import Task
@@ -38,11 +38,11 @@ else:
             "AdamWProbe": "ntps.options.probing",
             "Curves": "ntps.moments.curves",
             "FinetuneResult": "ntps.api.results",
-            "FullFineTuning": "ntps.options.finetuning",
+            "FullFineTuning": "ntps.options.recipes",
             "LanguageModel": "ntps.models.model",
             "LayerScore": "ntps.moments.layer_score",
             "LeastSquares": "ntps.options.probing",
-            "LoRA": "ntps.options.finetuning",
+            "LoRA": "ntps.options.recipes",
             "LogisticProbe": "ntps.options.probing",
             "Moments": "ntps.moments.accumulator",
             "ProbeResult": "ntps.api.results",

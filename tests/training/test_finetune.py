@@ -18,7 +18,8 @@ from torch import nn
 
 from ntps import FinetuneResult, InputError, NumericalError, finetune, load_model, task_from_lists
 from ntps.models.adapters.files import WEIGHTS
-from ntps.options.finetuning import METHODS, FinetuneSettings, FullFineTuning, LoRA, Method
+from ntps.options.finetuning import FinetuneSettings
+from ntps.options.recipes import METHODS, FullFineTuning, LoRA, Method
 from ntps.training.finetuning import finetune_run as module
 from ntps.training.finetuning import tuner
 from ntps.training.finetuning.batches import Collator

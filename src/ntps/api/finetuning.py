@@ -11,8 +11,9 @@ from ntps.checkpoint.owned_files import PARTS, RESULTS
 from ntps.distributed.world import join_world
 from ntps.errors import InputError
 from ntps.models.model import LanguageModel
-from ntps.options.finetuning import FinetuneOptions, FinetuneSettings, FullFineTuning, LoRA, Method
+from ntps.options.finetuning import FinetuneOptions, FinetuneSettings
 from ntps.options.keywords import takes, values
+from ntps.options.recipes import FullFineTuning, LoRA, Method
 from ntps.options.shared import ModelOptions
 from ntps.training.finetuning.finetune_run import run_finetune
 from ntps.training.finetuning.saved import files_of

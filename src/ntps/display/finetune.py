@@ -9,7 +9,7 @@ from ntps.display.probe import main_figure
 from ntps.display.sentences import percent
 from ntps.errors import InputError
 from ntps.study.analysis.reader import read_result
-from ntps.training.records import FinetuneFile, ProbeFile
+from ntps.training.records import FinetuneFile, FinetuneSummary, ProbeFile
 
 NAMES = {
     "ridge": "ridge probe",
@@ -32,10 +32,16 @@ def finetune_words(result: FinetuneFile) -> str:
     summary = result.summary
     name = NAMES[result.measurement]
     trained = (
-        f"{name[0].upper()}{name[1:]}, {summary.steps:,} steps of {result.settings.batch_size}, "
+        f"{name[0].upper()}{name[1:]}, {summary.steps:,} steps of {result.settings.batch_size}{_kept(summary)}, "
         f"{summary.trainable_parameters:,} of {summary.total_parameters:,} parameters trained: "
     )
     return f"{trained}{main_figure(result)}."
+
+
+def _kept(summary: FinetuneSummary) -> str:
+    if summary.validation is None:
+        return ""
+    return f", weights of step {summary.kept_step:,} by {summary.validation_texts:,} texts held back"
 
 
 def read_compared(folders: Sequence[Path]) -> list[ProbeFile | FinetuneFile]:

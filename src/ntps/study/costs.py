@@ -15,7 +15,8 @@ import torch
 from ntps.errors import InputError
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import EMBEDDED, known_model
-from ntps.options.finetuning import FinetuneSettings, FullFineTuning
+from ntps.options.finetuning import FinetuneSettings
+from ntps.options.recipes import FullFineTuning
 from ntps.options.scoring import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.plan import local_task
@@ -28,6 +29,8 @@ from ntps.tasks.registry import REGISTRY
 CHARACTERS_PER_TOKEN = 4.0
 TOKENS_PER_TEXT = 40
 """Of a task whose texts are not on this machine."""
+UNKNOWN_TEXTS = 10_000
+"""Training texts of a task that is not known at all."""
 EFFICIENCY = 0.3
 """Share of a large matrix product's speed that small batches of a transformer reach."""
 RUNTIME_GB = 1.0
@@ -86,10 +89,10 @@ def needed(cost: Cost, resources: Resources) -> Resources:
 
 def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cost:
     measurement = MEASUREMENTS[run.measurement]
-    steps, batch = measurement.training(run.settings)
+    steps, batch, evaluated = measurement.training(run.settings, UNKNOWN_TEXTS if texts is None else texts.train)
     if size is None or texts is None:
         return Cost(steps=steps)
-    passed = 0 if measurement.on_moments else texts.train * (steps == 0) + texts.test
+    passed = 0 if measurement.on_moments else texts.train * (steps == 0) + texts.test + evaluated
     seen = texts.tokens_per_text * passed
     trained = steps * batch * texts.tokens_per_text
     width, layers = size.hidden_size, size.num_layers + 1

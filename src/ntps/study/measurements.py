@@ -11,8 +11,9 @@ from ntps.jobs.progress import Reporter
 from ntps.models.adapters.files import ADAPTER
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
-from ntps.options.finetuning import FinetuneSettings, FullFineTuning, LoRA
+from ntps.options.finetuning import FinetuneSettings
 from ntps.options.probing import PROBES, ProbeSettings
+from ntps.options.recipes import FullFineTuning, LoRA
 from ntps.options.scoring import ScoreSettings
 from ntps.scoring.record import ScoreRecord
 from ntps.scoring.score_run import run_score
@@ -20,6 +21,7 @@ from ntps.scoring.word_planes import WordSettings, run_words
 from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 from ntps.training.finetuning.finetune_run import run_finetune
+from ntps.training.finetuning.held_back import parts_of
 from ntps.training.probes.probe_run import run_probe
 
 
@@ -78,7 +80,7 @@ class Measurement:
         after: The measurements that it continues.
         like: The measurement whose settings it takes over; it has none of its own then.
         on_moments: Whether, instead of texts, it reads the statistics of the score that it continues.
-        training: Training steps and texts a step, from the settings.
+        training: Of a number of training texts, the settings make most steps, texts a step and texts evaluated meanwhile.
     """
 
     settings: type[Any]
@@ -88,7 +90,7 @@ class Measurement:
     after: tuple[str, ...] = ()
     like: str | None = None
     on_moments: bool = False
-    training: Callable[[Any], tuple[int, int]] = lambda _settings: (0, 0)
+    training: Callable[[Any, int], tuple[int, int, int]] = lambda _settings, _texts: (0, 0, 0)
 
 
 def _score(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
@@ -138,8 +140,12 @@ def _score_after(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> 
     )
 
 
-def _training(settings: FinetuneSettings) -> tuple[int, int]:
-    return settings.recipe.total_steps, settings.recipe.batch_size
+def _training(settings: FinetuneSettings, texts: int) -> tuple[int, int, int]:
+    validated = texts // parts_of(texts) if settings.recipe.validated else 0
+    settled = settings.for_texts(texts - validated)
+    recipe = settled.recipe
+    evaluations = recipe.total_steps // (settled.eval_every or recipe.interval)
+    return recipe.total_steps, recipe.texts_per_step, evaluations * validated
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {

@@ -144,19 +144,41 @@ class ProbeRecord(Record):
 
 
 class FinetuneSummary(SplitsSummary):
-    """How a trained classifier does."""
+    """How a trained classifier does.
 
+    Attributes:
+        validation: Of the training texts that were held back, which chose the weights; null where there are none.
+        validation_texts: How many they are.
+        steps: Steps that were done.
+        kept_step: The step whose weights were kept, of those that were evaluated the one with the least loss on texts
+            held back; the last one where there are none.
+        stopped: Why training ended: `all steps were done` or `no better evaluation`.
+    """
+
+    validation: FiguresBlock | None = None
+    validation_texts: int = 0
     steps: int
+    kept_step: int | None = None
+    stopped: str | None = None
     trainable_parameters: int
     total_parameters: int
 
 
 class FinetuneSettingsBlock(SettingsBlock):
-    """The options of fine-tuning: every number of the recipe."""
+    """The options of fine-tuning: every number of the recipe.
+
+    Attributes:
+        recipe: ``standard`` or ``paper``.
+        steps: Most steps of the optimizer.
+        patience: Evaluations without a better one that end the training; null where none does.
+    """
 
     method: str
     from_scratch: bool
+    recipe: str = "paper"
+    steps: int | None = None
     batch_size: int
+    patience: int | None = None
     processes: int = 1
 
 

@@ -13,6 +13,7 @@ import torch
 from ntps.forward.batch_plan import plan_batches
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.tasks.task import Split, Task
+from ntps.training.finetuning.held_back import Texts
 from ntps.training.loss import label_tensor
 from ntps.validation.labels import Labels
 
@@ -35,7 +36,7 @@ def text_order(texts: int, draws: int, seed: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Collator:
-    """Makes tensors of some texts of a split.
+    """Makes tensors of some texts of a split, or of a part of it.
 
     Attributes:
         task: The task.
@@ -43,6 +44,7 @@ class Collator:
         tokens: Tokens of the split.
         pad_id: Fills the rows of a group.
         tokens_per_batch: Padded tokens of a group, unless one text alone has more.
+        part: Which texts of the split there are, and count from 0 on; all by default.
     """
 
     task: Task
@@ -50,15 +52,29 @@ class Collator:
     tokens: TokenizedTexts
     pad_id: int
     tokens_per_batch: int
+    part: Texts | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def rows(self) -> Texts:
+        """Where the texts stand in the split."""
+        return np.arange(len(self.split)) if self.part is None else self.part
+
+    @cached_property
+    def lengths(self) -> Texts:
+        """Tokens of each text."""
+        return self.tokens.lengths[self.rows]
 
     @cached_property
     def labels(self) -> Labels:
-        """Labels of the split."""
-        return Labels.of(self.task, self.split)
+        """Labels of the texts."""
+        return Labels.of(self.task, self.split).take(self.rows)
 
     def __call__(self, texts: Sequence[int]) -> dict[str, Any]:
         """``ids`` and ``lengths``: one tensor a group, longest texts first; ``labels`` in the same order."""
-        chosen = np.asarray(texts, dtype=np.int64)
+        chosen = self.rows[np.asarray(texts, dtype=np.int64)]
         groups = [chosen[part] for part in plan_batches(self.tokens.lengths[chosen], self.tokens_per_batch)]
         return {
             "ids": [torch.as_tensor(self.tokens.padded(group, self.pad_id)) for group in groups],

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ntps.models.adapters.lora import add_lora
 from ntps.models.model import LanguageModel
-from ntps.options.finetuning import FinetuneSettings, LoRA
+from ntps.options.finetuning import FinetuneSettings
+from ntps.options.recipes import LoRA
 from ntps.tasks.task import Task
 
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from ntps.checkpoint.lock import clear_folder, left_behind
@@ -25,14 +26,18 @@ from ntps.models.adapters.adapter import require_training
 from ntps.models.devices import check_device_name
 from ntps.models.load import load_model
 from ntps.models.quiet import quiet_transformers
-from ntps.options.finetuning import FinetuneSettings, LoRA, Precision
+from ntps.options.finetuning import FinetuneSettings, Precision
+from ntps.options.recipes import LoRA
 from ntps.tasks.task import Task
 from ntps.training.finetuning.batches import Collator, text_order
+from ntps.training.finetuning.checkpoints import last_checkpoint
 from ntps.training.finetuning.classifier import new_classifier
 from ntps.training.finetuning.curves import training_curves
+from ntps.training.finetuning.held_back import Texts, held_back
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
 from ntps.training.records import FinetuneFile, FinetuneRecord
+from ntps.validation.labels import Labels
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -80,12 +85,14 @@ def run_finetune(
         NumericalError: The loss is no number.
     """
     require_training("fine-tuning")
-    from ntps.training.finetuning.tuner import training_arguments
+    from ntps.training.finetuning.arguments import training_arguments
 
     cpu, bfloat16 = _device(device, settings)
     precision: Precision = "bfloat16" if bfloat16 else "float32"
-    recipe = replace(settings.recipe, steps=settings.recipe.total_steps)
-    settings = replace(settings, method=recipe, precision=precision)
+    whole = Labels.of(task, task.train)
+    parts = held_back(whole, settings.seed) if settings.recipe.validated else (np.arange(len(whole)), np.arange(0))
+    settings = replace(settings, precision=precision).for_texts(len(parts[0]))
+    recipe = settings.recipe
     with _folder(out) as folder, quiet_transformers():
         arguments = training_arguments(
             folder, settings, cpu=cpu, bfloat16=bfloat16, save=out is not None, report_to=report_to
@@ -99,18 +106,22 @@ def run_finetune(
             trust_remote_code=trust_remote_code,
             fresh=settings.seed if recipe.from_scratch else None,
         )
+        settings = replace(settings, method=recipe.for_model(loaded.parameters))
         run = _FinetuneRun(loaded, task, settings, reporter, PHASES)
+        run.trained, run.held_back = parts
         return run.finetune(arguments, folder, out, resume, overwrite)
 
 
 class _FinetuneRun(RunSession):
     settings: FinetuneSettings
+    trained: Texts
+    held_back: Texts
     notes: tuple[str, ...] = ()
 
     def finetune(
         self, arguments: TrainingArguments, folder: Path, out: Path | None, resume: bool, overwrite: bool
     ) -> FinetuneRecord:
-        from ntps.training.finetuning.tuner import Tuner, last_checkpoint
+        from ntps.training.finetuning.tuner import Tuner
 
         settings, recipe, task = self.settings, self.settings.recipe, self.task
         fallback = TOKENS_PER_BATCH.get(self.model.device.type, self.tokens_per_batch)
@@ -131,38 +142,51 @@ class _FinetuneRun(RunSession):
                 return record
         collator = partial(Collator, task, pad_id=self.model.pad_id, tokens_per_batch=self.tokens_per_batch)
         train = collator(task.train, self.tokens)
+        validation = collator(task.train, self.tokens, part=self.held_back) if len(self.held_back) else None
         test = None if self.test is None or self.test_tokens is None else collator(self.test, self.test_tokens)
         classifier = new_classifier(self.model, task, settings, masked=not self.check.causal)
         parameters = list(classifier.parameters())
-        order = text_order(len(task.train), recipe.total_steps * recipe.batch_size, settings.seed)
+        draws = text_order(len(self.trained), recipe.total_steps * recipe.texts_per_step, settings.seed)
+        order = self.trained[draws].tolist()
         advance = self.reporter.start("training", recipe.total_steps, "steps")
-        tuner = Tuner(classifier, arguments, settings, order, train, test, advance)
+        evaluated = validation if recipe.validated else test
+        tuner = Tuner(classifier, arguments, settings, order, train, evaluated, advance)
         found = last_checkpoint(folder)
         with self.clock.phase("training"), writing(folder):
             try:
-                tuner.train(resume_from_checkpoint=None if found is None else str(found))
+                tuner.run(found)
             except torch.OutOfMemoryError as error:
                 raise InputError(
                     f"out of memory in step {tuner.state.global_step + 1}: take a step in more parts with a higher "
                     "`accumulate`, or lower `max_length`"
                 ) from error
         with self.clock.phase("evaluation"):
-            figures: dict[str, Metrics | None] = {"train": None, "test": None}
+            kept = tuner.restore_best()
+            figures: dict[str, Metrics | None] = dict.fromkeys(("train", "validation", "test"))
+            if validation is not None:
+                figures["validation"] = figures_of_logits(tuner.logits(validation), validation.labels)
             if test is None:
                 figures["train"] = figures_of_logits(tuner.logits(train), train.labels)
             else:
-                figures["test"] = figures_of_logits(tuner.test_logits(), test.labels, held_out=True)
+                figures["test"] = figures_of_logits(tuner.logits(test), test.labels, held_out=True)
+        steps = int(tuner.state.global_step)
         summary = {
             **{name: None if each is None else asdict(each) for name, each in figures.items()},
+            "validation_texts": len(self.held_back),
             "majority_accuracy": {
                 "train": majority_accuracy(train.labels, train.labels),
                 "test": None if test is None else majority_accuracy(train.labels, test.labels),
             },
-            "steps": recipe.total_steps,
+            "steps": steps,
+            "kept_step": kept,
+            "stopped": "all steps were done" if steps == recipe.total_steps else "no better evaluation",
             "trainable_parameters": sum(each.numel() for each in parameters if each.requires_grad),
             "total_parameters": sum(each.numel() for each in parameters),
         }
-        record = FinetuneRecord(self.result(arguments, summary), training_curves(tuner.state.log_history, task))
+        tested = None if figures["test"] is None or not recipe.validated else (kept, figures["test"])
+        split: Literal["validation", "test"] = "validation" if recipe.validated else "test"
+        curves = training_curves(tuner.state.log_history, task, split, tested)
+        record = FinetuneRecord(self.result(arguments, summary), curves)
         if out is not None and arguments.should_save:
             clear_folder(out, run)
             weights = self.described.weights
@@ -214,6 +238,11 @@ class _FinetuneRun(RunSession):
             yield (
                 f"a LoRA of rank {recipe.rank} in a model of width {self.model.hidden_size} has no more than "
                 f"{self.model.hidden_size} directions: the rest of its weights is wasted"
+            )
+        if recipe.validated and not len(self.held_back):
+            yield (
+                "all training texts belong together, so that none could be held back: training did every step, and the "
+                "last weights were kept"
             )
         if self.test is None:
             yield "there are no test texts: the figures are those of the training texts, which flatter"

@@ -18,17 +18,19 @@ from ntps.models.adapters.files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
 from ntps.models.adapters.lora import adapter_tensors
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
-from ntps.options.finetuning import FinetuneSettings, Method
+from ntps.options.finetuning import FinetuneSettings
+from ntps.options.recipes import Method
 from ntps.tasks.task import Task
 from ntps.training.finetuning.classifier import Classifier
 
 MODEL = "model"
 """Folder of a model that was trained as a whole."""
 HEAD = "head.safetensors"
-TRAINED, COMPLETE = "model.safetensors", "complete"
-"""What is trained, and the empty file that a checkpoint gets last."""
+TRAINED, BEST, COMPLETE = "model.safetensors", "best.safetensors", "complete"
+"""What is trained, what did best of it so far, and the empty file that a checkpoint gets last."""
 CHECKPOINT = (
     TRAINED,
+    BEST,
     "optimizer.pt",
     "scheduler.pt",
     "scaler.pt",
@@ -36,7 +38,7 @@ CHECKPOINT = (
     "rng_state*.pth",
     COMPLETE,
 )
-"""Files of a checkpoint: those two, and the Trainer's own."""
+"""Files of a checkpoint: those three, and the Trainer's own."""
 CHECKPOINTS = (
     "progress/ledger.json",
     *(f"progress/checkpoint-[0-9]*/{name}" for name in CHECKPOINT),

@@ -6,7 +6,7 @@ Imported where it is used: transformers takes seconds to import.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,87 +26,22 @@ from transformers import (
     TrainingArguments,
     get_cosine_schedule_with_warmup,
 )
-from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
-from ntps.checkpoint.owned_files import erase
 from ntps.errors import InputError, NumericalError
 from ntps.forward.batch_plan import plan_batches
 from ntps.hub import first_line
-from ntps.options.finetuning import FinetuneSettings, FullFineTuning
+from ntps.options.finetuning import FinetuneSettings
 from ntps.training.finetuning.batches import Collator
+from ntps.training.finetuning.checkpoints import complete
 from ntps.training.finetuning.classifier import Classifier
-from ntps.training.finetuning.saved import CHECKPOINT, COMPLETE, TRAINED
+from ntps.training.finetuning.held_back import Best, loss_of
+from ntps.training.finetuning.saved import BEST, TRAINED
 from ntps.training.loss import loss_function
 from ntps.training.metrics import figures_of_logits
 
 Array = NDArray[np.float64]
-LOG_EVERY = 10
-"""Steps over which the training loss is averaged."""
-KEPT = 2
-"""Checkpoints that stay: a loss of power may take the last one."""
-
-
-def training_arguments(
-    folder: Path, settings: FinetuneSettings, *, cpu: bool, bfloat16: bool, save: bool, report_to: Sequence[str]
-) -> TrainingArguments:
-    """What the Trainer is told; it also finds out which process of how many this is.
-
-    Args:
-        folder: For checkpoints.
-        settings: The options.
-        cpu: Whether to stay on the CPU.
-        bfloat16: Whether to compute in it where that is safe.
-        save: Whether checkpoints are written.
-        report_to: Trackers, such as ``tensorboard``.
-
-    Raises:
-        InputError: A step cannot be divided among the processes, or there is no such tracker.
-    """
-    _require_trackers(report_to)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=settings.recipe.total_steps,
-        gradient_accumulation_steps=settings.accumulate,
-        train_sampling_strategy="sequential",
-        # The only limit on a step is Adafactor's own.
-        max_grad_norm=0.0,
-        bf16=bfloat16,
-        use_cpu=cpu,
-        eval_strategy="steps",
-        eval_steps=settings.eval_every,
-        save_strategy="steps" if save else "no",
-        save_steps=settings.save_every,
-        logging_steps=LOG_EVERY,
-        logging_nan_inf_filter=False,
-        log_level="error",
-        disable_tqdm=True,
-        report_to=list(report_to) or "none",
-        remove_unused_columns=False,
-        # All of LoRA is used; of a whole model, some heads may not be.
-        ddp_find_unused_parameters=isinstance(settings.recipe, FullFineTuning),
-        seed=settings.seed,
-    )
-    parts = arguments.world_size * settings.accumulate
-    texts = settings.recipe.batch_size
-    if texts % parts:
-        raise InputError(
-            f"`batch_size` {texts} cannot be divided among {arguments.world_size} processes with "
-            f"`accumulate` {settings.accumulate}: give a multiple of {parts}"
-        )
-    arguments.per_device_train_batch_size = texts // parts
-    # Each process needs dropout of its own.
-    arguments.seed += arguments.process_index
-    # Without torchrun, one process uses one device: the Trainer would spread a step over all that it sees.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
-
-
-def _require_trackers(names: Sequence[str]) -> None:
-    try:
-        for callback in get_reporting_integration_callbacks(list(names)):
-            callback()
-    except (ValueError, RuntimeError, ImportError) as error:
-        raise InputError(f"`report_to` {' '.join(names)} cannot be used: {first_line(error)}") from error
+STATE = "trainer_state.json"
+"""What the Trainer calls its log and counters in a checkpoint."""
 
 
 class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
@@ -118,7 +53,8 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         settings: The options.
         order: Texts to train on, one after the other.
         collate: Makes tensors of texts to train on.
-        test: Makes tensors of the texts to evaluate on; None for no evaluation.
+        evaluated: Makes tensors of the texts to evaluate on, those held back or else the test texts; None for no
+            evaluation.
         advance: Told about steps done.
     """
 
@@ -129,14 +65,14 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         settings: FinetuneSettings,
         order: Sequence[int],
         collate: Collator,
-        test: Collator | None,
+        evaluated: Collator | None,
         advance: Callable[[int], None],
     ) -> None:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         optimizer = Adafactor(trained, **settings.recipe.optimizer_options)
         # Stepped by the Trainer, once a step: prepared by accelerate, it would step once for every process.
         schedule = get_cosine_schedule_with_warmup(optimizer, settings.recipe.warmup_steps, settings.recipe.total_steps)
-        if test is None:
+        if evaluated is None:
             arguments.eval_strategy = "no"
         super().__init__(
             classifier,
@@ -145,11 +81,38 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             train_dataset=order,
             eval_dataset=[],
             optimizers=(optimizer, schedule),
-            callbacks=[_Watch(advance)],
+            callbacks=[_Watch(advance, settings.recipe.validated)],
         )
         self.remove_callback(PrinterCallback)
-        self._classifier, self._task, self._test = classifier, collate.task, test
-        self._logits: tuple[int, Array] | None = None
+        self._classifier, self._task, self._evaluated, self._advance = classifier, collate.task, evaluated, advance
+        self._patience = settings.recipe.patience
+        self._best: dict[str, Tensor] = {}
+        self._logits: tuple[Collator, int, Array] | None = None
+
+    def run(self, found: Path | None) -> None:
+        """Trains, from a checkpoint on if there is one."""
+        if found is not None:
+            state = TrainerState.load_from_json(str(found / STATE))
+            if self._is_over(state):
+                self._load_from_checkpoint(str(found))
+                self.state = state
+                self._advance(state.global_step)
+                return
+        self.train(resume_from_checkpoint=None if found is None else str(found))
+
+    def restore_best(self) -> int:
+        """Puts the weights back that did best on the texts held back, if there are any; returns the step they are of."""
+        best = Best.of(self.state.log_history) if self._best else None
+        if best is None:
+            return int(self.state.global_step)
+        self._classifier.load_state_dict(self._best, strict=False)
+        self._logits = None
+        return best.step
+
+    def _is_over(self, state: TrainerState) -> bool:
+        """Whether patience is at its end."""
+        best = None if self._patience is None else Best.of(state.log_history)
+        return best is not None and self._patience is not None and best.since >= self._patience
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -160,10 +123,16 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         return (loss, logits) if return_outputs else loss
 
     def logits(self, collate: Collator) -> Float64[Array, "texts outputs"]:
-        """Logits of every text of a split, computed by one process each, in the order of the texts."""
+        """Logits of every text, computed by one process each, in the order of the texts, under the weights as they are."""
+        step = int(self.state.global_step)
+        if self._logits is None or self._logits[:2] != (collate, step):
+            self._logits = collate, step, self._computed(collate)
+        return self._logits[2]
+
+    def _computed(self, collate: Collator) -> Float64[Array, "texts outputs"]:
         classifier, arguments = self._classifier, self.args
-        plan = plan_batches(collate.tokens.lengths, collate.tokens_per_batch)
-        found = torch.zeros(len(collate.tokens), collate.task.outputs + 1, device=arguments.device)
+        plan = plan_batches(collate.lengths, collate.tokens_per_batch)
+        found = torch.zeros(len(collate), collate.task.outputs + 1, device=arguments.device)
         was_training = classifier.training
         classifier.eval()
         with torch.no_grad(), self.accelerator.autocast():
@@ -179,24 +148,29 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         outputs: Array = found[:, :-1].cpu().double().numpy()
         return outputs
 
-    def test_logits(self) -> Float64[Array, "texts outputs"]:
-        """Logits of the test texts under the weights as they are."""
-        if self._test is None:
-            raise ValueError("there are no test texts")
-        step = self.state.global_step
-        if self._logits is None or self._logits[0] != step:
-            self._logits = step, self.logits(self._test)
-        return self._logits[1]
-
     def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:
-        """Figures on the test texts; the Trainer's own loop would pad the last round with repeated texts."""
-        if self._test is None:
+        """Figures on the texts to evaluate; the Trainer's own loop would pad the last round with repeated texts."""
+        if self._evaluated is None:
             return {}
-        found = figures_of_logits(self.test_logits(), self._test.labels)
+        found = figures_of_logits(self.logits(self._evaluated), self._evaluated.labels)
         metrics = {f"eval_{name}": value for name, value in vars(found).items() if value is not None}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        if self._patience is not None:
+            self._keep_or_stop(metrics)
         return metrics
+
+    def _keep_or_stop(self, metrics: Mapping[str, float]) -> None:
+        """Sets the weights aside where no earlier ones did as well, and ends the training where patience does."""
+        loss_of(metrics)
+        best = Best.of(self.state.log_history)
+        if best is not None and best.since == 0:
+            self._best = {
+                name: weight.to("cpu", copy=True) for name, weight in trained_weights(self._classifier).items()
+            }
+        if self._is_over(self.state):
+            self.control.should_training_stop = True
+            self.control.should_save = self.args.save_strategy != "no"
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Writes what is trained, without the frozen rest; nothing is pickled."""
@@ -204,6 +178,8 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
             folder = Path(output_dir or str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
             save_file(trained_weights(self._classifier), folder / TRAINED)
+            if self._best:
+                save_file(self._best, folder / BEST)
 
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         """Says in one sentence what the disk refuses: torch tells of it in a RuntimeError."""
@@ -219,9 +195,13 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """The other half of :meth:`save_model`."""
-        weights = load_file(Path(resume_from_checkpoint) / TRAINED)
+        folder = Path(resume_from_checkpoint)
+        weights = load_file(folder / TRAINED)
         result = self._classifier.load_state_dict(weights, strict=False)
-        if result.unexpected_keys or set(trained_weights(self._classifier)) != set(weights):
+        if (folder / BEST).is_file():
+            self._best = load_file(folder / BEST)
+        trained = set(trained_weights(self._classifier))
+        if result.unexpected_keys or not trained == set(weights) == set(self._best or weights):
             raise InputError(f"{resume_from_checkpoint} is damaged: start again with `overwrite`")
 
 
@@ -233,8 +213,8 @@ def trained_weights(classifier: nn.Module) -> dict[str, Tensor]:
 class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
     """Reports progress, stops where the loss is lost, and makes checkpoints begin a new average of the loss."""
 
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self._advance = advance
+    def __init__(self, advance: Callable[[int], None], may_stop: bool) -> None:
+        self._advance, self._may_stop = advance, may_stop
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -245,8 +225,9 @@ class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A step is done."""
         self._advance(1)
-        # An average is not part of a checkpoint.
+        # An average is not part of a checkpoint, and an evaluation may end the training.
         control.should_log |= control.should_save or state.global_step >= state.max_steps
+        control.should_log |= control.should_evaluate and self._may_stop
 
     def on_log(
         self,
@@ -267,19 +248,4 @@ class _Watch(TrainerCallback):  # type: ignore[misc,unused-ignore]
         if args.world_size > 1:
             torch.distributed.barrier()
         if args.should_save:
-            folder = Path(str(args.output_dir))
-            (folder / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-            _forget_older(folder)
-
-
-def _forget_older(folder: Path) -> None:
-    """Removes older checkpoints; the Trainer would remove whatever stands in their folders."""
-    steps = sorted(int(path.parent.name.rpartition("-")[2]) for path in folder.glob(f"checkpoint-*/{COMPLETE}"))
-    for step in steps[:-KEPT]:
-        erase(folder, [f"checkpoint-{step}/{name}" for name in CHECKPOINT])
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint in a folder, if there is one."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+            complete(Path(str(args.output_dir)), state.global_step)
