@@ -14,8 +14,8 @@ Method = Literal["lora", "full"]
 RecipeName = Literal["standard", "paper"]
 
 PAPER_STEPS, PAPER_STEPS_FROM_SCRATCH, PAPER_INTERVAL = 5_000, 10_000, 500
-PASSES, MOST_STEPS, FEWEST_PASSES, FEWEST_STEPS = 20, 2_000, 3, 200
-"""What bounds the steps of the standard recipe: :meth:`Recipe.for_texts`."""
+PASSES, FEWEST_STEPS, MOST_STEPS = 20, 200, 2_000
+"""Most steps of the standard recipe: so many passes over the texts, but within these bounds."""
 EVALUATIONS = 20
 """How often the standard recipe looks at the validation texts, if nothing stops it."""
 LARGEST_RATE, RATE = 2e-3, 0.3
@@ -32,8 +32,8 @@ class Recipe:
     Attributes:
         recipe: ``standard`` holds training texts back, stops when it no longer does better on them, and keeps the
             weights that did best; ``paper`` is the paper's, which does as many steps as it says.
-        steps: Most steps of the optimizer; by default 20 passes over the training texts, but no more than 2,000 steps
-            or 3 passes, and no fewer than 200 steps; for ``paper`` 5,000, and 10,000 from scratch.
+        steps: Most steps of the optimizer; by default 20 passes over the training texts, but 200 to 2,000 steps; for
+            ``paper`` 5,000, and 10,000 from scratch.
         batch_size: Texts per step, in all processes together; 16 by default, for ``paper`` 1.
         learning_rate: Highest learning rate; by default 0.3 by the cube root of the number of parameters, at most
             2e-3, and a tenth of that for all pretrained weights; for ``paper`` 1e-4.
@@ -108,9 +108,8 @@ class Recipe:
             return self
         if not self.validated:
             return replace(self, steps=self.paper_steps)
-        a_pass = math.ceil(texts / self.texts_per_step)
-        steps = max(min(PASSES * a_pass, MOST_STEPS), FEWEST_PASSES * a_pass, FEWEST_STEPS)
-        return replace(self, steps=steps)
+        passes = PASSES * math.ceil(texts / self.texts_per_step)
+        return replace(self, steps=min(max(passes, FEWEST_STEPS), MOST_STEPS))
 
     def for_model(self, parameters: int) -> Self:
         """The recipe with its learning rate.

@@ -101,7 +101,11 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         self.train(resume_from_checkpoint=None if found is None else str(found))
 
     def restore_best(self) -> int:
-        """Puts the weights back that did best on the texts held back, if there are any; returns the step they are of."""
+        """Puts the weights back that did best on the texts held back, if there are any.
+
+        Returns:
+            The step that they are of.
+        """
         best = Best.of(self.state.log_history) if self._best else None
         if best is None:
             return int(self.state.global_step)
@@ -123,7 +127,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         return (loss, logits) if return_outputs else loss
 
     def logits(self, collate: Collator) -> Float64[Array, "texts outputs"]:
-        """Logits of every text, computed by one process each, in the order of the texts, under the weights as they are."""
+        """Logits of every text under the weights as they are, in the order of the texts, computed by one process each."""
         step = int(self.state.global_step)
         if self._logits is None or self._logits[:2] != (collate, step):
             self._logits = collate, step, self._computed(collate)
