@@ -47,7 +47,8 @@ def test_what_is_in_range_is_nothing_to_speak_of() -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        *((name, [0, -1]) for name in ("steps", "batch_size", "accumulate", "rank", "eval_every", "save_every")),
+        *((name, [0, -1]) for name in ("steps", "batch_size", "patience", "rank")),
+        *((name, [0, -1]) for name in ("accumulate", "eval_every", "save_every")),
         *((name, [1, -0.1, *BAD]) for name in ("warmup", "lora_dropout", "head_dropout")),
         *((name, [0, -1, 1e308, *BAD]) for name in ("learning_rate", "alpha", "clip_threshold")),
         ("weight_decay", [-5, 1e308, *BAD]),
@@ -211,9 +212,9 @@ def test_devices() -> None:
 @pytest.mark.parametrize(
     ("settings", "begin"),
     [
-        (FinetuneSettings(), "8b387b57ac23da3a"),
-        (FinetuneSettings(method=LoRA(rank=8, steps=5), seed=2), "24204dbfde3a6398"),
-        (FinetuneSettings(method=FullFineTuning(from_scratch=True)), "ab1cd16a7f5b2ba6"),
+        (FinetuneSettings(method=LoRA(recipe="paper")), "8b387b57ac23da3a"),
+        (FinetuneSettings(method=LoRA(recipe="paper", rank=8, steps=5), seed=2, eval_every=7), "24204dbfde3a6398"),
+        (FinetuneSettings(method=FullFineTuning(recipe="paper", from_scratch=True)), "ab1cd16a7f5b2ba6"),
         (ProbeSettings(kind="ols"), "811f572b96032cbd"),
         (ProbeSettings(kind="logistic"), "48777f749f3caab6"),
         (ProbeSettings(kind=AdamWProbe(epochs=3), seed=1), "a050f2e38a9e504a"),
@@ -233,12 +234,11 @@ def test_runs_of_earlier_studies_are_of_the_same_settings() -> None:
 
 def test_nothing_is_no_number_of_a_method() -> None:
     nothing: Any = None
-    for name in ("rank", "batch_size", "warmup", "alpha"):
+    for name in ("rank", "recipe", "warmup", "alpha"):
         with pytest.raises(InputError, match=f"^`{name}` must be .*not None"):
             LoRA(**{name: nothing})
     with pytest.raises(InputError, match=r"^`epochs` must be at least 1, not None"):
         AdamWProbe(epochs=nothing)
-    assert LoRA(steps=None).total_steps == 5000
 
 
 def test_equal_methods_are_equal_settings() -> None:

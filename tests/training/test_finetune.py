@@ -29,9 +29,13 @@ from ntps.training.finetuning.saved import load_classifier
 from ntps.training.records import FinetuneRecord
 from openelm import save_openelm
 from tiny import random_task, random_texts, save_model, tokenizer_of
+from trained import After, Interrupted, plain, weights
 
 QUICK = FinetuneSettings(
-    method=LoRA(steps=12, batch_size=4, learning_rate=1e-2), eval_every=5, save_every=4, tokens_per_batch=30
+    method=LoRA(recipe="paper", steps=12, batch_size=4, learning_rate=1e-2),
+    eval_every=5,
+    save_every=4,
+    tokens_per_batch=30,
 )
 TASK = random_task(30, test=11)
 Whole = Callable[[FinetuneSettings], tuple[Path, FinetuneRecord]]
@@ -78,41 +82,6 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def weights(out: Path) -> dict[str, bytes]:
-    """All tensors that a run left."""
-    files = sorted(out.glob("*/*.safetensors"))
-    assert files
-    return {
-        f"{path.parent.name}/{path.name}:{name}": tensor.numpy().tobytes()
-        for path in files
-        for name, tensor in load_file(path).items()
-    }
-
-
-def plain(record: FinetuneRecord) -> dict[str, Any]:
-    """What two runs must agree on."""
-    return {name: value for name, value in record.result.to_dict().items() if name not in ("created", "timing")}
-
-
-class Interrupted(Exception):
-    pass
-
-
-class After:
-    """A reporter that interrupts a run."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
-        return self.advance if phase == "training" else lambda _done: None
-
-    def advance(self, done: int) -> None:
-        self.left -= done
-        if self.left <= 0:
-            raise Interrupted
-
-
 @pytest.mark.parametrize("kind", ["qwen2", "gpt2", "openelm"])
 def test_lora_and_the_head_are_trained_and_nothing_else(kind: str, tmp_path: Path, spied: list[Any]) -> None:
     targets = {"qwen2": ["q_proj", "k_proj", "v_proj"], "gpt2": ["c_attn"], "openelm": ["qkv_proj"]}[kind]
@@ -138,7 +107,7 @@ def test_lora_and_the_head_are_trained_and_nothing_else(kind: str, tmp_path: Pat
 
 
 def test_the_optimizer_is_the_papers(folder: Path, spied: list[Any]) -> None:
-    run_finetune(folder, TASK, FinetuneSettings(method=LoRA(steps=2), test=False))
+    run_finetune(folder, TASK, FinetuneSettings(method=LoRA(recipe="paper", steps=2), test=False))
     [made] = spied
     [group] = made.optimizer.param_groups
     assert type(made.optimizer.optimizer).__name__ == "Adafactor"
@@ -152,9 +121,10 @@ def test_the_optimizer_is_the_papers(folder: Path, spied: list[Any]) -> None:
     lora = made.model.base.active_peft_config
     assert (lora.r, lora.lora_alpha, lora.lora_dropout, lora.bias) == (32, 32, 0.05, "none")
     assert made.model.dropout.p == 0.05
-    defaults = FinetuneSettings()
-    assert (defaults.recipe.total_steps, defaults.recipe.batch_size, defaults.eval_every) == (5000, 1, 500)
-    assert FullFineTuning(from_scratch=True).total_steps == 10_000
+    defaults = FinetuneSettings(method=LoRA(recipe="paper")).for_texts(1000)
+    assert (defaults.recipe.steps, defaults.recipe.batch_size, defaults.recipe.learning_rate) == (5000, 1, 1e-4)
+    assert defaults.eval_every == 500
+    assert FullFineTuning(recipe="paper", from_scratch=True).for_texts(1000).steps == 10_000
 
 
 def test_the_schedule_is_a_cosine_after_a_rise(folder: Path) -> None:
@@ -313,8 +283,8 @@ def test_it_reloads_to_the_same_logits(method: Any, folder: Path, tmp_path: Path
     assert TASK.test is not None
     model = load_model(folder if method == "lora" else tmp_path / "model")
     classifier = load_classifier(model, tmp_path)
-    expected = made.test_logits()
-    collate: Collator = made._test
+    collate: Collator = made._evaluated
+    expected = made.logits(collate)
     inputs = collate(range(len(TASK.test)))
     order = np.argsort(-collate.tokens.lengths, kind="stable")
     with torch.no_grad():
@@ -451,12 +421,13 @@ def test_bfloat16_trains_float32_weights(folder: Path, spied: list[Any]) -> None
     assert {weight.dtype for weight in made.model.parameters() if weight.requires_grad} == {torch.float32}
     assert {weight.dtype for weight in made.model.parameters() if not weight.requires_grad} == {torch.bfloat16}
     assert isinstance(made.model.head, nn.Linear)
-    assert made.test_logits().dtype == np.float64
+    assert made.logits(made._evaluated).dtype == np.float64
 
 
 def test_the_function_and_its_result(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rows = random_task(30, test=10)
-    result = finetune(folder, rows, LoRA(steps=10, batch_size=2), eval_every=5, out=tmp_path / "out")
+    method = LoRA(recipe="paper", steps=10, batch_size=2)
+    result = finetune(folder, rows, method, eval_every=5, out=tmp_path / "out")
     noise = capfd.readouterr()
     assert (noise.out, noise.err) == ("", "")
     again = FinetuneResult.load(tmp_path / "out")

@@ -80,7 +80,7 @@ class Measurement:
         after: The measurements that it continues.
         like: The measurement whose settings it takes over; it has none of its own then.
         on_moments: Whether, instead of texts, it reads the statistics of the score that it continues.
-        training: Of a number of training texts, the settings make most steps, texts a step and texts evaluated meanwhile.
+        training: Most steps, texts a step and texts evaluated meanwhile, from settings and number of training texts.
     """
 
     settings: type[Any]

@@ -150,8 +150,8 @@ class FinetuneSummary(SplitsSummary):
         validation: Of the training texts that were held back, which chose the weights; null where there are none.
         validation_texts: How many they are.
         steps: Steps that were done.
-        kept_step: The step whose weights were kept, of those that were evaluated the one with the least loss on texts
-            held back; the last one where there are none.
+        kept_step: The step whose weights were kept and measured: of those that were evaluated, the most accurate one on
+            texts held back (for real targets that of the least loss); the last one where there are none.
         stopped: Why training ended: `all steps were done` or `no better evaluation`.
     """
 

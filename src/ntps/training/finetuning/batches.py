@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from ntps.forward.batch_plan import plan_batches
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.tasks.task import Split, Task
-from ntps.training.finetuning.held_back import Texts
 from ntps.training.loss import label_tensor
 from ntps.validation.labels import Labels
 
@@ -34,7 +35,7 @@ def text_order(texts: int, draws: int, seed: int) -> list[int]:
     return order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Collator:
     """Makes tensors of some texts of a split, or of a part of it.
 
@@ -52,18 +53,18 @@ class Collator:
     tokens: TokenizedTexts
     pad_id: int
     tokens_per_batch: int
-    part: Texts | None = None
+    part: Int64[NDArray[np.int64], " part"] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @cached_property
-    def rows(self) -> Texts:
+    def rows(self) -> Int64[NDArray[np.int64], " part"]:
         """Where the texts stand in the split."""
         return np.arange(len(self.split)) if self.part is None else self.part
 
     @cached_property
-    def lengths(self) -> Texts:
+    def lengths(self) -> Int64[NDArray[np.int64], " part"]:
         """Tokens of each text."""
         return self.tokens.lengths[self.rows]
 

@@ -33,7 +33,7 @@ from ntps.training.finetuning.batches import Collator, text_order
 from ntps.training.finetuning.checkpoints import last_checkpoint
 from ntps.training.finetuning.classifier import new_classifier
 from ntps.training.finetuning.curves import training_curves
-from ntps.training.finetuning.held_back import Texts, held_back
+from ntps.training.finetuning.held_back import Ids, held_back
 from ntps.training.finetuning.saved import CHECKPOINTS, files_of, refuse_strangers, save_classifier
 from ntps.training.metrics import Metrics, figures_of_logits, majority_accuracy
 from ntps.training.records import FinetuneFile, FinetuneRecord
@@ -114,8 +114,8 @@ def run_finetune(
 
 class _FinetuneRun(RunSession):
     settings: FinetuneSettings
-    trained: Texts
-    held_back: Texts
+    trained: Ids
+    held_back: Ids
     notes: tuple[str, ...] = ()
 
     def finetune(

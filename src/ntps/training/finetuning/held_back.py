@@ -17,12 +17,10 @@ from ntps.validation.labels import Labels
 
 PART, MOST = 5, 1_000
 """One text in so many is held back, until they are about so many."""
-LOSSES = ("eval_mse", "eval_cross_entropy")
-"""What the loss of an evaluation is called in the Trainer's log: for real targets, and for all others."""
-Texts = Int64[NDArray[np.int64], " texts"]
+Ids = NDArray[np.int64]
 
 
-def held_back(labels: Labels, seed: int) -> tuple[Texts, Texts]:
+def held_back(labels: Labels, seed: int) -> tuple[Int64[Ids, " trained"], Int64[Ids, " held"]]:
     """Which training texts are trained on and which are held back, each in ascending order.
 
     Those held back have the same shares of the classes; texts of one group, and texts that are equal, are on one side.
@@ -57,25 +55,28 @@ class Best:
 
     @classmethod
     def of(cls, log: Sequence[Mapping[str, Any]]) -> Best | None:
-        """The evaluation with the least loss, the first one among equals; None where there was none.
+        """The most accurate evaluation, among equally accurate ones that of the least loss, then the first.
+
+        Accuracy goes on rising long after the loss does: a head that is too sure of itself is right more often. For
+        real targets, the loss alone counts. None where there was no evaluation.
 
         Args:
             log: The Trainer's log, which is part of each checkpoint.
+
+        Raises:
+            NumericalError: The loss of an evaluation is not finite.
         """
-        found = [(entry["step"], loss_of(entry)) for entry in log if any(name in entry for name in LOSSES)]
+        found = [entry for entry in log if any(name.startswith("eval_") for name in entry)]
         if not found:
             return None
-        best = min(range(len(found)), key=lambda place: found[place][1])
-        return cls(found[best][0], len(found) - 1 - best)
+        best = min(range(len(found)), key=lambda place: _badness(found[place]))
+        return cls(found[best]["step"], len(found) - 1 - best)
 
 
-def loss_of(entry: Mapping[str, Any]) -> float:
-    """The loss of an evaluation: squared error for real targets, cross entropy for all others.
-
-    Raises:
-        NumericalError: It is not finite.
-    """
-    loss = next((float(entry[name]) for name in LOSSES if name in entry), math.nan)
+def _badness(evaluation: Mapping[str, Any]) -> tuple[float, float]:
+    loss = evaluation.get("eval_cross_entropy", evaluation.get("eval_mse", math.nan))
     if not math.isfinite(loss):
-        raise NumericalError("the loss on texts held back is no finite number: lower `learning_rate`")
-    return loss
+        raise NumericalError(
+            f"the loss on texts held back is no finite number at step {evaluation['step']}: lower `learning_rate`"
+        )
+    return -evaluation.get("eval_accuracy", 0.0), loss

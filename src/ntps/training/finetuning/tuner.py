@@ -6,7 +6,7 @@ Imported where it is used: transformers takes seconds to import.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from ntps.options.finetuning import FinetuneSettings
 from ntps.training.finetuning.batches import Collator
 from ntps.training.finetuning.checkpoints import complete
 from ntps.training.finetuning.classifier import Classifier
-from ntps.training.finetuning.held_back import Best, loss_of
+from ntps.training.finetuning.held_back import Best
 from ntps.training.finetuning.saved import BEST, TRAINED
 from ntps.training.loss import loss_function
 from ntps.training.metrics import figures_of_logits
@@ -127,7 +127,7 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         return (loss, logits) if return_outputs else loss
 
     def logits(self, collate: Collator) -> Float64[Array, "texts outputs"]:
-        """Logits of every text under the weights as they are, in the order of the texts, computed by one process each."""
+        """Logits of every text under the weights as they are, in the order of the texts; one process computes each."""
         step = int(self.state.global_step)
         if self._logits is None or self._logits[:2] != (collate, step):
             self._logits = collate, step, self._computed(collate)
@@ -161,12 +161,11 @@ class Tuner(Trainer):  # type: ignore[misc,unused-ignore]
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         if self._patience is not None:
-            self._keep_or_stop(metrics)
+            self._keep_or_stop()
         return metrics
 
-    def _keep_or_stop(self, metrics: Mapping[str, float]) -> None:
+    def _keep_or_stop(self) -> None:
         """Sets the weights aside where no earlier ones did as well, and ends the training where patience does."""
-        loss_of(metrics)
         best = Best.of(self.state.log_history)
         if best is not None and best.since == 0:
             self._best = {
