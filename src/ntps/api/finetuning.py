@@ -32,7 +32,7 @@ class FinetuneJob(FinetuneOptions, Job):
 
 @takes(FinetuneJob)
 def finetune(options: FinetuneJob) -> FinetuneResult:
-    """Trains a classifier by the paper's recipe, and measures it on the test texts.
+    """Trains a classifier, until it no longer does better on texts held back, and measures it on the test texts.
 
     Returns:
         The result, with ``summary``, ``to_frame()``, ``plot()`` and ``save()``.

@@ -84,12 +84,12 @@ class Recipe:
                 object.__setattr__(self, name, value)
 
     @property
-    def paper_steps(self) -> int:
+    def _paper_steps(self) -> int:
         """Steps of the paper's recipe."""
         return PAPER_STEPS
 
     @property
-    def rate_share(self) -> float:
+    def _rate_share(self) -> float:
         """What part of the standard learning rate suits what is trained."""
         return 1.0
 
@@ -107,7 +107,7 @@ class Recipe:
         if self.steps is not None:
             return self
         if not self.validated:
-            return replace(self, steps=self.paper_steps)
+            return replace(self, steps=self._paper_steps)
         passes = PASSES * math.ceil(texts / self.texts_per_step)
         return replace(self, steps=min(max(passes, FEWEST_STEPS), MOST_STEPS))
 
@@ -117,7 +117,7 @@ class Recipe:
         Args:
             parameters: How many the base transformer has.
         """
-        rate = self.rate_share * min(LARGEST_RATE, RATE / math.cbrt(parameters))
+        rate = self._rate_share * min(LARGEST_RATE, RATE / math.cbrt(parameters))
         return self if self.learning_rate is not None else replace(self, learning_rate=rate)
 
     @property
@@ -211,12 +211,12 @@ class FullFineTuning(Recipe):
     from_scratch: bool = False
 
     @property
-    def paper_steps(self) -> int:
+    def _paper_steps(self) -> int:
         """Steps of the paper's recipe."""
         return PAPER_STEPS_FROM_SCRATCH if self.from_scratch else PAPER_STEPS
 
     @property
-    def rate_share(self) -> float:
+    def _rate_share(self) -> float:
         """What part of the standard learning rate suits what is trained: pretrained weights are easily forgotten."""
         return 1.0 if self.from_scratch else FULL_SHARE
 
