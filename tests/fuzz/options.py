@@ -28,13 +28,15 @@ OF_PASS = {
     "--out": ("/dev/null/x", "{here}/file"),
 }
 OF_FINETUNE = {
-    **{f"--{name}": WHOLE for name in ("steps", "batch-size", "accumulate", "eval-every", "save-every", "rank")},
+    **{f"--{name}": WHOLE for name in ("steps", "batch-size", "patience", "accumulate", "eval-every", "rank")},
+    "--save-every": WHOLE,
     **{f"--{name}": NUMBERS for name in ("learning-rate", "weight-decay", "alpha", "clip-threshold")},
     **{f"--{name}": ("1", "nan", "-0.1", "inf") for name in ("warmup", "lora-dropout", "head-dropout")},
     "--decay-rate": ("5", "nan", "inf"),
     "--start-layer": ("-1", "99", "x"),
     "--method": ("nope",),
     "--precision": ("float7",),
+    "--recipe": ("nope",),
 }
 OF_PROBE = {
     "--kind": ("nope",),
@@ -69,6 +71,7 @@ ALONE = (
     ("words", "{scored}", "--list", "=a"),
     ("words", "{scored}", "--list", "A=ba", "--layer", "9"),
     ("finetune", "{model}", "{task}", "--from-scratch"),
+    ("finetune", "{model}", "{task}", "--recipe", "paper", "--patience", "3"),
     ("finetune", "{model}", "{task}", "--method", "full", "--rank", "3"),
     ("finetune", "{model}", "{task}", "--epsilons", "nan", "1"),
     ("finetune", "{model}", "{task}", "--compare", "/nowhere"),

@@ -20,6 +20,7 @@ from tiny import random_task, save_model, save_rows
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 RECIPE = ["--steps", "30", "--learning-rate", "1e-2", "--eval-every", "10", "--save-every", "5"]
 RECIPE += ["--device", "cpu", "-q"]
+RECIPES = pytest.mark.parametrize("recipe", [["--recipe", "paper"], ["--patience", "3"]])
 STILL = ["--lora-dropout", "0", "--head-dropout", "0"]
 
 
@@ -65,11 +66,12 @@ def read(out: Path) -> tuple[dict[str, torch.Tensor], pd.DataFrame, dict[str, An
 
 
 @pytest.mark.slow
-def test_killed_runs_end_with_the_same_bits(place: Path, tmp_path: Path) -> None:
-    finish(start(place, tmp_path / "whole"))
+@RECIPES
+def test_killed_runs_end_with_the_same_bits(recipe: list[str], place: Path, tmp_path: Path) -> None:
+    finish(start(place, tmp_path / "whole", *recipe))
     out, kills = tmp_path / "out", 0
     for checkpoint in ("checkpoint-5", "checkpoint-20"):
-        process = start(place, out)
+        process = start(place, out, *recipe)
         while process.poll() is None and not (out / "progress" / checkpoint).exists():
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
@@ -77,7 +79,7 @@ def test_killed_runs_end_with_the_same_bits(place: Path, tmp_path: Path) -> None
         kills += process.returncode == -signal.SIGKILL
         assert not (out / "result.json").exists()
     assert kills == 2
-    finish(start(place, out))
+    finish(start(place, out, *recipe))
     (first, curves, result), (second, expected_curves, expected) = read(out), read(tmp_path / "whole")
     assert first.keys() == second.keys()
     for name, tensor in first.items():
@@ -89,14 +91,17 @@ def test_killed_runs_end_with_the_same_bits(place: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_two_processes_do_what_one_does(place: Path, tmp_path: Path) -> None:
-    """Without dropout: the same texts in every step, as many steps, one schedule, every test text once."""
-    assert "30 steps of 4" in finish(start(place, tmp_path / "one", *STILL))
+@RECIPES
+def test_two_processes_do_what_one_does(recipe: list[str], place: Path, tmp_path: Path) -> None:
+    """Without dropout: the same texts in every step, as many steps, one schedule, every text once, the same choice."""
+    still = [*recipe, *STILL]
+    assert "30 steps of 4" in finish(start(place, tmp_path / "one", *still))
     # Only the first one speaks.
-    assert finish(start(place, tmp_path / "two", *STILL, launcher=TORCHRUN)).count("30 steps of 4") == 1
+    assert finish(start(place, tmp_path / "two", *still, launcher=TORCHRUN)).count("30 steps of 4") == 1
     (first, curves, one), (second, other_curves, two) = read(tmp_path / "one"), read(tmp_path / "two")
     assert (one["settings"]["processes"], two["settings"]["processes"]) == (1, 2)
     assert one["settings_hash"] == two["settings_hash"]
+    assert one["summary"]["kept_step"] == two["summary"]["kept_step"]
     exact = ["step", "split", "learning_rate"]
     pd.testing.assert_frame_equal(other_curves[exact], curves[exact], check_exact=True)
     pd.testing.assert_frame_equal(other_curves, curves, rtol=1e-3)

@@ -18,7 +18,9 @@ SMOOTHED = 25
 
 
 def draw_losses(losses: pd.DataFrame, columns: int = 4) -> Figure:
-    """One panel a task: training loss of every model and method as a running mean, losses on test texts as points.
+    """One panel a task: training loss of every model and method as a running mean, losses on other texts as points.
+
+    Those on test texts are larger than those on training texts held back.
 
     Args:
         losses: ``model, task, method, split, step, cross_entropy`` in nats.
@@ -46,7 +48,7 @@ def draw_losses(losses: pd.DataFrame, columns: int = 4) -> Figure:
                     mark.marker,
                     color=mark.colour,
                     markerfacecolor=face,
-                    markersize=4,
+                    markersize=4 if split == "test" else 2,
                 )
         axes.set_ylim(bottom=0)
         axes.set_title(task, fontsize=10, loc="left")

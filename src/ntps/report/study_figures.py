@@ -124,7 +124,7 @@ def figure_s1(results: StudyResults) -> ReportFigure:
     )
     caption = (
         "Cross entropy in nats by step. Lines: training batches, as a running mean over a twenty-fifth of the run; "
-        "points: all test texts (filled: LoRA, open: other methods)."
+        "points: all test texts (filled: LoRA, open: other methods); small points: training texts held back."
     )
     return ReportFigure(name, title, caption, results.losses, draw_losses(results.losses), table=table)
 
