@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ntps.cli import main
@@ -106,4 +108,13 @@ def test_words_of_a_score_are_drawn_in_its_report(
     assert (folder / "report" / "figures" / "figure_1.pdf").is_file()
     assert (folder / "report" / "figures" / "curves.pdf").is_file()
     page = (folder / "report" / "report.html").read_text()
-    assert "words in the planes of U and V" in page and "Scores of the layers" in page
+    assert "words in the planes of U and V" in page and "In sample" in page
+    # What is drawn and listed for new texts is what the result says.
+    result = json.loads((folder / "result.json").read_text())
+    drawn = pd.read_csv(folder / "report" / "figures" / "by_layer.csv")
+    assert drawn["name"].tolist() == ["embed", "final_norm", "all layers"]
+    for row, shown in zip((*result["layers"], result["all_layers"]), drawn.to_dict("records"), strict=True):
+        low, high = row["accuracy_cv_interval"]
+        assert shown["accuracy_cv"] == pytest.approx(row["accuracy_cv"])
+        assert shown["accuracy_cv_half"] == pytest.approx((high - low) / 2)
+    assert page.index("The layers on new texts") < page.index("In sample")

@@ -9,8 +9,8 @@ from pathlib import Path
 from ntps.display.sentences import plain_words
 from ntps.errors import InputError
 from ntps.jobs.unused_rows import unused_rows
-from ntps.plots.score_curves import draw_score
 from ntps.report.finding import finding
+from ntps.report.score_parts import score_figures, score_tables
 from ntps.report.study_figures import ReportFigure, figure_2, figure_3, figure_s1, figures_1, surfaces
 from ntps.report.study_tables import costs, failures, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable
@@ -119,40 +119,16 @@ def _unused(results: StudyResults) -> list[str]:
 
 
 def _single(folder: Path, results: StudyResults) -> StudyReport:
-    """The report of one score: its layers and its curves."""
+    """The report of one score."""
     record = ScoreRecord.read(folder)
-    value = "retained_centered"
-    curves = ReportFigure(
-        "curves",
-        "What the first k next-token directions keep of the probe's R²",
-        "Left: every layer and k; right: one curve a layer.",
-        record.curves,
-        None if record.curves.empty else draw_score(record, value, None),
-        "no text has two tokens" if record.curves.empty else "",
-    )
-    layers = ReportTable(
-        "layers",
-        "Scores of the layers",
-        "R² of the least-squares probe in sample, adjusted and held out; its held-out accuracy. area: share of that R² "
-        "kept by next-token directions. NTPS at the k where they carry 95 % of their objective.",
-        (
-            Column("layer", "layer", "count"),
-            Column("name", "name"),
-            Column("r2", "R²", "decimal"),
-            Column("r2_adjusted", "adjusted", "decimal"),
-            Column("r2_test", "test", "decimal"),
-            Column("accuracy_test", "accuracy (%)", "percent"),
-            Column("area", "area", "decimal"),
-            Column("chance_area", "chance", "decimal"),
-            Column("ntps_share95", "NTPS", "decimal"),
-            Column("k_share95", "k", "count"),
-        ),
-        results.layers,
-    )
-    words = [figure for figure in figures_1(results) if figure.figure is not None]
     result, warned = record.result, record.result.warnings
     unused = [f"{sentence}." for sentence in unused_rows(result.task) if sentence not in warned]
-    warnings = [f"Warning: {warning}." for warning in warned]
-    title = f"{result.model.id} on {result.task.id}"
-    found = (*plain_words(result), *unused, *warnings)
-    return StudyReport(f"NTPS of {title}", found, (curves, *words), (layers,), failures(results))
+    found = (*plain_words(result), *unused, *(f"Warning: {warning}." for warning in warned))
+    words = [figure for figure in figures_1(results) if figure.figure is not None]
+    return StudyReport(
+        f"NTPS of {result.model.id} on {result.task.id}",
+        found,
+        (*score_figures(record), *words),
+        score_tables(result),
+        failures(results),
+    )

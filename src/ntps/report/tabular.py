@@ -99,7 +99,7 @@ def p_text(value: float) -> str:
 
 def missing(value: object) -> bool:
     """Whether there is no value."""
-    return value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def _one_line(cell: str) -> str:
