@@ -1,4 +1,4 @@
-"""Runs a command and writes its exit status, seconds and peak memory to a JSON file.
+"""Runs a command and writes its exit status, seconds, those of processors and peak memory to a JSON file.
 
     python benchmarks/measured.py FILE COMMAND...
 
@@ -16,6 +16,7 @@ from pathlib import Path
 start = time.perf_counter()
 status = subprocess.run(sys.argv[2:], check=False).returncode
 seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-unit = 1 if sys.platform == "darwin" else 1024
-Path(sys.argv[1]).write_text(json.dumps({"status": status, "seconds": seconds, "peak_bytes": peak * unit}))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+found = {"status": status, "seconds": seconds, "processor_seconds": used.ru_utime + used.ru_stime, "peak_bytes": peak}
+Path(sys.argv[1]).write_text(json.dumps(found))

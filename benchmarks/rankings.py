@@ -5,10 +5,10 @@
 
 A twin has the architecture and the tokenizer of a model, and random weights. On each task all models are ranked by
 `ntps rank`, with and without `--rivals`, and by transformer-ranker's H-score and LogME, each as a process of its own on
-the same file of texts. The reference is the test accuracy of a tuned probe: scikit-learn's logistic regression on
-standardized mean tokens, its C by cross-validation, at the layer where a ridge classifier of scikit-learn is best in
-cross-validation on the training texts; the test texts are up to twice as many. FILE has a row a task, and tasks that
-are there are not computed again. Printed is Kendall's τ (b) of each order with the reference.
+the same file of texts. The reference is the test accuracy of a tuned probe, by transformers and scikit-learn alone:
+logistic regression on standardized mean tokens, its C by cross-validation, at the layer where a ridge classifier is
+best in cross-validation on the training texts; the test texts are up to twice as many. FILE has a row a task, and tasks
+that are there are not computed again. Printed is Kendall's τ (b) of each order with the reference.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 import ntps
 from against_transformer_ranker import ENVIRONMENT, HERE, measure
-from common import machine, write_texts
-from layer_rule import side
+from common import Array, machine, write_texts
 from ntps import theory
 from ntps.validation.rivals import RIVALS
 
@@ -51,17 +50,31 @@ def twin(model: Path, folder: Path) -> Path:
     return folder
 
 
-def tuned(model: Path, task: ntps.Task, folder: Path) -> float:
+def pooled(model: Path, texts: Sequence[str]) -> Array:
+    """Mean tokens of every layer, by transformers alone."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    tokenizer.padding_side = "right"
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    network: Any = AutoModel.from_pretrained(model).float().eval()
+    found = []
+    for begin in range(0, len(texts), 32):
+        batch = tokenizer(texts[begin : begin + 32], return_tensors="pt", padding=True, truncation=True, max_length=512)
+        with torch.inference_mode():
+            states = torch.stack(network(**batch, output_hidden_states=True).hidden_states)
+        mask = batch["attention_mask"][None, :, :, None]
+        found.append(((states * mask).sum(dim=2) / mask.sum(dim=2)).double().numpy())
+    return np.concatenate(found, axis=1)
+
+
+def tuned(model: Path, task: ntps.Task) -> float:
     """Test accuracy of a tuned probe at the layer that cross-validation chooses."""
-    ntps.score(str(model), task, cv_texts=0, keep_pooled=True, moments="drop", out=folder)
-    (train, classes), (test, truth) = side(folder, "train"), side(folder, "test")
-    penalties = theory.PENALTIES * next(iter(train.values())).shape[1]
-    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=penalties))
-    found = {layer: cross_val_score(ridge, rows, classes, cv=5).mean() for layer, rows in train.items()}
-    layer = max(found, key=found.__getitem__)
+    assert task.test is not None
+    train, test = (pooled(model, list(split.texts)) for split in (task.train, task.test))
+    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=theory.PENALTIES * train.shape[-1]))
+    layer = np.argmax([cross_val_score(ridge, rows, task.train.labels, cv=5).mean() for rows in train])
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     search = GridSearchCV(probe, {"logisticregression__C": np.logspace(-4, 1, 6)}, cv=3)
-    return float(search.fit(train[layer], classes).score(test[layer], truth))
+    return float(search.fit(train[layer], task.train.labels).score(test[layer], task.test.labels))
 
 
 def ours(output: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -99,13 +112,13 @@ def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, 
             run = measure(command, folder)
             if run["status"]:
                 raise RuntimeError(f"{who}: {run['errors'][-2000:]}")
-            costs[who] = {"seconds": run["seconds"], "peak_gb": run["peak_bytes"] / 1e9}
+            costs[who] = {name: run[name] for name in ("seconds", "processor_seconds", "peak_bytes")}
             if "ntps" in who:
                 orders |= ours(run["output"], folder)
             else:
                 scores = json.loads(run["output"].splitlines()[-1])
                 orders[who] = {Path(model).name: value for model, value in scores.items()}
-        reference = {model.name: tuned(model, task, folder / f"tuned-{model.name}") for model in models}
+        reference = {model.name: tuned(model, task) for model in models}
     return {"task": task_name, "texts": len(task.train), "reference": reference, "orders": orders, "costs": costs}
 
 
