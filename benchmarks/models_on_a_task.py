@@ -1,22 +1,36 @@
 """What ``ntps score`` takes for models of several families and sizes on one task, phase by phase.
 
-    python benchmarks/models_on_a_task.py [SHAPE...] [--texts 5952] [--device cuda] [--dtype float32]
+    python benchmarks/models_on_a_task.py [SHAPE...] [--public-list] [--texts 5952] [--device cuda] [--dtype float32]
 
-The models have random weights and the shapes of known ones, their real vocabularies too. The texts have 3 to 8 words,
-about as many tokens as TREC's questions, and are in six classes. Seconds are those that ``ntps score`` reports:
-tokenization, forward passes with the check of batching, statistics, and the closed forms of all layers. A score of the
-last layer alone warms up. On CUDA, peak memory is that of all tensors, weights among them.
+The models have random weights and the shapes of known ones, their vocabularies too. With --public-list, they are those
+of the 17 models of transformer-ranker's list "base": each shape is measured once and counted as often as models have it.
+The texts have 3 to 8 words, about as many tokens as TREC's questions, and are in six classes. Seconds are those that
+`ntps score` reports: tokenization, forward passes with the check of batching, statistics, and the closed forms of all
+layers; beside them stand those of all processor cores together. A score of the last layer alone warms up. On CUDA, peak
+memory is that of all tensors, weights among them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from transformers import BertConfig, GPTNeoXConfig, LlamaConfig, PreTrainedConfig, Qwen2Config
+from transformers import (
+    BertConfig,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MPNetConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    RobertaConfig,
+)
 
 from common import random_weights, show
 from ntps import Task, load_task, score, task_from_lists
@@ -59,6 +73,30 @@ def shapes() -> dict[str, PreTrainedConfig]:
     }
 
 
+def public_list() -> dict[str, tuple[PreTrainedConfig, int]]:
+    """Configurations by name, with the number of models of the list that have this shape."""
+    relative: dict[str, Any] = {"relative_attention": True, "position_buckets": 256, "pos_att_type": ["p2c", "c2p"]}
+    relative |= {"norm_rel_ebd": "layer_norm", "share_att_key": True, "position_biased_input": False}
+    small: dict[str, int] = {"hidden_size": 256, "embedding_size": 128, "intermediate_size": 1024}
+    return {
+        "bert-base": (BertConfig(), 4),
+        "twhin-bert-base": (BertConfig(vocab_size=250_002), 1),
+        "distilbert-base": (DistilBertConfig(), 1),
+        "distilroberta-base": (RobertaConfig(num_hidden_layers=6, max_position_embeddings=514), 1),
+        "roberta-base": (RobertaConfig(max_position_embeddings=514), 1),
+        "xlm-roberta-base": (RobertaConfig(vocab_size=250_002, max_position_embeddings=514), 1),
+        "electra-small": (ElectraConfig(num_attention_heads=4, **small), 1),
+        "electra-base": (
+            ElectraConfig(hidden_size=768, embedding_size=768, intermediate_size=3072, num_attention_heads=12),
+            2,
+        ),
+        "deberta-v3-base": (DebertaV2Config(hidden_size=768, vocab_size=128_100, **relative), 2),
+        "mdeberta-v3-base": (DebertaV2Config(hidden_size=768, vocab_size=251_000, **relative), 1),
+        "minilm-l12": (BertConfig(hidden_size=384, intermediate_size=1536), 1),
+        "mpnet-base": (MPNetConfig(max_position_embeddings=514), 1),
+    }
+
+
 def short_texts(count: int) -> Task:
     """Texts of words of the embedded task, in six classes by chance."""
     random = np.random.default_rng(0)
@@ -73,6 +111,7 @@ def seconds_of(config: PreTrainedConfig, task: Task, device: torch.device, dtype
     score(model, task, layers="-1")
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    start = time.process_time()
     result = score(model, task).to_dict()
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     return {
@@ -81,6 +120,7 @@ def seconds_of(config: PreTrainedConfig, task: Task, device: torch.device, dtype
         "blocks": model.num_layers,
         "tokens": result["task"]["tokens"],
         "seconds": result["timing"],
+        "processor_seconds": time.process_time() - start,
         "peak_bytes": peak,
         "warnings": len(result["warnings"]),
     }
@@ -91,11 +131,19 @@ def main(
     texts: int = 5952,
     device: str = "cpu",
     dtype: str = "float32",
+    public: Annotated[bool, typer.Option("--public-list", help="The shapes of transformer-ranker's list.")] = False,
 ) -> None:
     """Score with every model."""
-    place, task, known = torch.device(device), short_texts(texts), shapes()
+    place, task, listed = torch.device(device), short_texts(texts), public_list()
+    known = {name: config for name, (config, _) in listed.items()} if public else shapes()
     found = {name: seconds_of(known[name], task, place, dtype) for name in names or known}
-    show({"texts": texts, "dtype": dtype, "models": found}, place)
+    whole: dict[str, Any] = {"texts": texts, "dtype": dtype, "models": found}
+    if public:
+        whole["counted"] = sum(listed[name][1] for name in found)
+        totals = {name: (each["seconds"]["total"], each["processor_seconds"]) for name, each in found.items()}
+        whole["seconds"] = sum(listed[name][1] * wall for name, (wall, _) in totals.items())
+        whole["processor_seconds"] = sum(listed[name][1] * used for name, (_, used) in totals.items())
+    show(whole, place)
 
 
 if __name__ == "__main__":
