@@ -3,11 +3,11 @@
     python benchmarks/models_on_a_task.py [SHAPE...] [--public-list] [--texts 5952] [--device cuda] [--dtype float32]
 
 The models have random weights and the shapes of known ones, their vocabularies too. With --public-list, they are those
-of the 17 models of transformer-ranker's list "base": each shape is measured once and counted as often as models have it.
-The texts have 3 to 8 words, about as many tokens as TREC's questions, and are in six classes. Seconds are those that
-`ntps score` reports: tokenization, forward passes with the check of batching, statistics, and the closed forms of all
-layers; beside them stand those of all processor cores together. A score of the last layer alone warms up. On CUDA, peak
-memory is that of all tensors, weights among them.
+of the 17 models of transformer-ranker's list "base": each shape is measured once, and counted as often as models have
+it. The texts have 3 to 8 words, about as many tokens as TREC's questions, and are in six classes. Seconds are those
+that `ntps score` reports: tokenization, forward passes with the check of batching, statistics, and the closed forms of
+all layers; beside them stand those of all processor cores together. A score of the last layer alone warms up. On CUDA,
+peak memory is that of all tensors, weights among them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def public_list() -> dict[str, tuple[PreTrainedConfig, int]]:
     """Configurations by name, with the number of models of the list that have this shape."""
     relative: dict[str, Any] = {"relative_attention": True, "position_buckets": 256, "pos_att_type": ["p2c", "c2p"]}
     relative |= {"norm_rel_ebd": "layer_norm", "share_att_key": True, "position_biased_input": False}
-    small: dict[str, int] = {"hidden_size": 256, "embedding_size": 128, "intermediate_size": 1024}
+    small: dict[str, Any] = {"hidden_size": 256, "embedding_size": 128, "intermediate_size": 1024}
     return {
         "bert-base": (BertConfig(), 4),
         "twhin-bert-base": (BertConfig(vocab_size=250_002), 1),

@@ -4,7 +4,7 @@
     python benchmarks/rankings.py TASK... --model FOLDER... [--twin FOLDER...] [--limit 500] --out FILE
 
 A twin has the architecture and the tokenizer of a model, and random weights. On each task all models are ranked by
-`ntps rank`, with and without `--rivals`, and by transformer-ranker's H-score and LogME, each as a process of its own on
+`ntps rank --rivals` and by transformer-ranker's H-score and LogME, each as a process of its own on
 the same file of texts. The reference is the test accuracy of a tuned probe, by transformers and scikit-learn alone:
 logistic regression on standardized mean tokens, its C by cross-validation, at the layer where a ridge classifier is
 best in cross-validation on the training texts; the test texts are up to twice as many. FILE has a row a task, and tasks
@@ -77,15 +77,15 @@ def tuned(model: Path, task: ntps.Task) -> float:
     return float(search.fit(train[layer], task.train.labels).score(test[layer], task.test.labels))
 
 
-def ours(output: str, folder: Path) -> dict[str, dict[str, float]]:
+def ours(output: str) -> dict[str, dict[str, float]]:
     """The figures of each model, by name of the figure; rivals at the layer where each of them is highest."""
     found: dict[str, dict[str, float]] = {}
     for row in json.loads(output)["models"]:
         model = row["model"]
         found.setdefault("accuracy_cv of the chosen layer", {})[model] = row["value"]
         found.setdefault("accuracy_cv of all layers", {})[model] = row["all_layers"]
-        score = json.loads((folder / row["folder"] / "result.json").read_text())
-        for name in RIVALS if score["layers"][0].get("rivals") else ():
+        score = json.loads(Path(row["folder"], "result.json").read_text())
+        for name in RIVALS:
             values = [layer["rivals"][name] for layer in score["layers"]]
             found.setdefault(name, {})[model] = max((each for each in values if each is not None), default=-np.inf)
     return found
@@ -101,7 +101,6 @@ def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, 
         rank: list[str | Path] = [sys.executable, "-m", "ntps", "rank", texts, *models, "--no-test", "--json", "-q"]
         worker: list[str | Path] = [python, HERE / "transformer_ranker_worker.py", texts]
         commands: Mapping[str, Sequence[str | Path]] = {
-            "ntps rank": [*rank, "--out", folder / "rank"],
             "ntps rank --rivals": [*rank, "--out", folder / "rivals", "--rivals"],
             **{
                 f"transformer-ranker {each}": [*worker, each, "layermean", "32", *models]
@@ -114,7 +113,7 @@ def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, 
                 raise RuntimeError(f"{who}: {run['errors'][-2000:]}")
             costs[who] = {name: run[name] for name in ("seconds", "processor_seconds", "peak_bytes")}
             if "ntps" in who:
-                orders |= ours(run["output"], folder)
+                orders |= ours(run["output"])
             else:
                 scores = json.loads(run["output"].splitlines()[-1])
                 orders[who] = {Path(model).name: value for model, value in scores.items()}
