@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ntps.cli import main
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
@@ -36,6 +38,27 @@ def test_the_quick_start_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
     for block in blocks:
         exec(block, {})
     assert (tmp_path / "curves.png").is_file() and (tmp_path / "result" / "result.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_ranking_of_the_readme_runs_and_looks_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On fewer texts; figures are those of one machine, titles and explanations are not."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```sh\n(ntps finetune [^`]+)```\n\n```text\n([^`]+)```", page)
+    assert found is not None
+    for command in found[1].splitlines():
+        fewer = re.sub(r" --limit \d+", "", command) + " --limit 60 --no-test"
+        monkeypatch.setattr("sys.argv", fewer.removesuffix("" if "rank" in command else " --no-test").split())
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    shown = " ".join(found[2].split())
+    assert shown.partition(" ─")[0] in said
+    assert re.findall(r"accuracy %: of .+? together at 95 %\.", shown)[0] in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
