@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from ntps.errors import InputError
+from ntps.forward.batch_plan import Batch
+from ntps.forward.out_of_memory import OutOfMemory
 from ntps.forward.tangents import Sketch, TangentPass, TangentTexts
 from ntps.jobs.session import RunSession
 from ntps.models.adapters.lora import lora_projections
@@ -81,6 +83,25 @@ def test_batches_and_order_do_not_matter(models: dict[str, LanguageModel]) -> No
     parts = replace(tangents, work=replace(tangents.work, tokens_per_batch=1)).run(largest=1)
     np.testing.assert_allclose(parts.tangents, whole.tangents, atol=1e-5 * np.abs(whole.tangents).max())
     assert np.array_equal(whole.tangents, tangents.run().tangents)
+
+
+def test_what_does_not_fit_the_memory_is_cut(models: dict[str, LanguageModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    tangents = pass_of(models["llama"], width=64)
+    whole, most, told = tangents.run(), 2, list[int]()
+    run_batch = TangentPass._run_batch
+
+    def small(self: TangentPass, batch: Batch, watched: torch.Tensor) -> object:
+        if len(batch) > most:
+            raise OutOfMemory(len(batch), len(batch) * int(self.work.tokens.lengths[batch].max()))
+        return run_batch(self, batch, watched)
+
+    monkeypatch.setattr(TangentPass, "_run_batch", small)
+    tangents = replace(tangents, work=replace(tangents.work, progress=told.append))
+    np.testing.assert_allclose(tangents.run().tangents, whole.tangents, atol=1e-5 * np.abs(whole.tangents).max())
+    assert sum(told) == tangents.work.tokens.lengths.sum()
+    most = 0
+    with pytest.raises(OutOfMemory, match="`max_length`"):
+        tangents.run()
 
 
 def test_the_error_of_a_sketch_falls_with_the_root_of_its_width() -> None:

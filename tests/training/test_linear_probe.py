@@ -192,7 +192,7 @@ def test_real_targets(model: LanguageModel, kind: Any) -> None:
 
 def test_logistic_refuses_real_targets(model: LanguageModel) -> None:
     task = task_from_lists(random_texts(20), np.linspace(0.1, 1, 20))
-    with pytest.raises(InputError, match=r"real targets.*ridge, ols or adamw"):
+    with pytest.raises(InputError, match=r"real targets.*ridge, ols, adamw or tangent"):
         run_probe(model, task, ProbeSettings(kind="logistic"))
 
 
@@ -370,7 +370,7 @@ def given(name: str) -> Any:
         (lambda: ProbeSettings(pooling=given("median")), "`pooling` must be one of"),
         (
             lambda: ProbeSettings(kind=given("lasso")),
-            r"`kind` must be one of RidgeProbe\(\), .*, or of ridge, ols, logistic, adamw, not 'lasso'",
+            r"`kind` must be one of RidgeProbe\(\), .*, or of ridge, ols, logistic, adamw, tangent, not 'lasso'",
         ),
         (
             lambda: method_of("kind", "logistic", PROBES, {"intercept": False}),

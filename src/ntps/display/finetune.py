@@ -16,6 +16,7 @@ NAMES = {
     "ols": "least-squares probe",
     "logistic": "logistic probe",
     "adamw": "AdamW probe",
+    "tangent": "tangent probe",
     "lora": "LoRA",
     "full": "full fine-tuning",
     "scratch": "from scratch",

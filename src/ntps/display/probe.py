@@ -13,7 +13,13 @@ from ntps.display.tables import TITLES, marked, plain_table, three_decimals, wit
 if TYPE_CHECKING:
     from ntps.training.records import FinetuneFile, ProbeFile
 
-KINDS = {"ridge": "Ridge regression", "ols": "Least squares", "logistic": "Logistic regression", "adamw": "AdamW"}
+KINDS = {
+    "ridge": "Ridge regression",
+    "ols": "Least squares",
+    "logistic": "Logistic regression",
+    "adamw": "AdamW",
+    "tangent": "Ridge regression with tangent features",
+}
 
 
 COLUMNS = {
@@ -39,7 +45,8 @@ def probe_table(result: ProbeFile, split: str | None = None) -> Table:
     titles, meanings = [f"{COLUMNS[name][0]}\n{shown}" for name in names], [": ".join(COLUMNS[name]) for name in names]
     if criterion is not None:
         titles.insert(0, f"{TITLES[criterion]}\nleft out")
-        meanings.insert(0, f"left out: {FIGURES[criterion]} of a ridge probe on training texts left out")
+        whose = "the" if result.settings.kind == "tangent" else "a ridge"
+        meanings.insert(0, f"left out: {FIGURES[criterion]} of {whose} probe on training texts left out")
     if several := together is not None and len(result.layers) > 1:
         meanings.append("all layers: a ridge probe of all together")
     table = plain_table(titles, f"{'; '.join(meanings)}. ±: at 95 %.")
@@ -69,7 +76,7 @@ def probe_words(result: ProbeFile) -> list[str]:
     frequent = "label set" if result.task.target_kind == "multilabel" else "class"
     than = "" if majority is None else f"; the most frequent {frequent} alone gives {percent(majority)}"
     probe, figure = f"{KINDS[result.settings.kind]}, layer {summary.layer} ({summary.name})", main_figure(result)
-    if result.settings.kind == "ridge" and summary.criterion is not None and summary.main == "train":
+    if result.settings.kind in ("ridge", "tangent") and summary.criterion is not None and summary.main == "train":
         (row,) = (row for row in result.layers if row.layer == summary.layer)
         value, ends = (getattr(row, f"{summary.criterion}_cv{end}") for end in ("", "_interval"))
         figure = f"{FIGURES[summary.criterion]} {with_interval(value, ends)} on training texts left out"

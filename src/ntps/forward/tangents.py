@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ntps.errors import NumericalError
 from ntps.forward.batch_plan import Batch, cut
-from ntps.forward.out_of_memory import explained_memory
+from ntps.forward.out_of_memory import OutOfMemory, explained_memory, retry_smaller
 from ntps.forward.stream import Pass
 from ntps.models.adapters.lora import lora_projections
 from ntps.models.precision import ieee_float32
@@ -147,18 +147,27 @@ class TangentPass:
             NumericalError: A derivative is not finite; names text and dtype.
             OutOfMemory: Not even one text fits.
         """
-        work, count = self.work, len(self.work.tokens)
-        pooled = np.empty((count, work.model.hidden_size))
+        with _frozen(self.work.model.base), ieee_float32():
+            return retry_smaller(self._run, largest, lambda _tokens: None)
+
+    def _run(self, largest: int | None) -> TangentTexts:
+        work, done = self.work, 0
+        pooled = np.empty((len(work.tokens), work.model.hidden_size))
         tangents: NDArray[np.float32] | None = None
         watched = torch.as_tensor(self.watched, dtype=torch.float32)
-        with _frozen(work.model.base), ieee_float32():
-            for batch in work.batches:
+        for batch in work.batches:
+            try:
                 for part in cut(batch, work.tokens.lengths, largest):
                     states, found = self._run_batch(part, watched)
                     if tangents is None:
-                        tangents = np.empty((count, found.shape[1]), np.float32)
+                        tangents = np.empty((len(pooled), found.shape[1]), np.float32)
                     pooled[part], tangents[part] = states, found
-                work.progress(int(work.tokens.lengths[batch].sum()))
+            except OutOfMemory:
+                work.progress(-done)
+                raise
+            tokens = int(work.tokens.lengths[batch].sum())
+            done += tokens
+            work.progress(tokens)
         assert tangents is not None
         return TangentTexts(pooled, tangents)
 

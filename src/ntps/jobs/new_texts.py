@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ntps.jobs.blocks import LayerBlock
 from ntps.json_files import Block, Figure, Items
 from ntps.moments.kernels import resolution_of
-from ntps.validation.choice import LayerChoice
+from ntps.validation.choice import LayerChoice, choose_layer
 from ntps.validation.cross_validation import CrossValidation, Read, cross_validate
 from ntps.validation.held_out import HeldOut
-from ntps.validation.judged import CRITERION, Estimate, baseline, estimates
+from ntps.validation.judged import CRITERION, Estimate, Judged, baseline, estimates
 from ntps.validation.labels import Labels, seeded_sample
 from ntps.validation.layer_fit import RidgeFit
 from ntps.validation.left_out_texts import LeftOutTexts
@@ -216,6 +216,30 @@ def validated(
         len(probes.labels),
         baseline(probes.labels),
         probes.left_out,
+    )
+
+
+def validated_alone(
+    layer: int, fit: RidgeFit, labels: Labels, tested: Judged | None, test_labels: Labels | None
+) -> Validated:
+    """The same for one probe of another kind than those of layers.
+
+    Args:
+        layer: The layer that it stands for.
+        fit: The probe.
+        labels: Labels of the texts that it was fitted to.
+        tested: How right it is on the test texts, if there are any.
+        test_labels: Their labels.
+    """
+    found = entries(estimates(fit.judged, labels, refitted=True), "cv") | _penalty(fit)
+    if tested is not None and test_labels is not None:
+        found |= entries(estimates(tested, test_labels, refitted=False), "test")
+    return Validated(
+        {layer: found},
+        choice=choose_layer([layer], [fit.judged], labels),
+        criterion=CRITERION[labels.kind],
+        texts=len(labels),
+        baseline=baseline(labels),
     )
 
 

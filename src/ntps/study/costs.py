@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from ntps.errors import InputError
+from ntps.forward.tangents import DIRECTIONS
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import EMBEDDED, known_model
 from ntps.options.finetuning import FinetuneSettings
+from ntps.options.probing import ProbeSettings, TangentProbe
 from ntps.options.recipes import FullFineTuning
 from ntps.options.scoring import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS
@@ -96,6 +98,9 @@ def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cos
     seen = texts.tokens_per_text * passed
     trained = steps * batch * texts.tokens_per_text
     width, layers = size.hidden_size, size.num_layers + 1
+    if isinstance(run.settings, ProbeSettings) and isinstance(run.settings.probe, TangentProbe):
+        # A way back without gradients of weights costs about what the way there does.
+        seen *= 1 + DIRECTIONS
     # Two operations a parameter and token forwards, four more backwards.
     operations = 2.0 * size.parameters * (seen + 3 * trained)
     weights = size.parameters * BYTES[run.model.dtype]

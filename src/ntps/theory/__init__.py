@@ -64,6 +64,7 @@ from ntps.theory.ridge import (
     decompose_kernel,
     ridge_probe,
     standardize,
+    unstandardized,
 )
 from ntps.theory.subspaces import (
     Subspace,
@@ -145,5 +146,6 @@ __all__ = [
     "subspace_basis",
     "theorem2_constants",
     "tied",
+    "unstandardized",
     "variance_explained",
 ]

@@ -12,7 +12,7 @@ from ntps.jobs.blocks import LayerBlock, SettingsBlock
 from ntps.jobs.new_texts import AllLayers, ChosenLayer, Interval, NewTexts
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
-from ntps.training.probes.saved import SavedProbe
+from ntps.training.probes.saved import SavedProbe, SavedTangentProbe
 
 
 class FiguresBlock(Block):
@@ -63,6 +63,8 @@ class SplitsSummary(BySplit):
 class ProbeRow(BySplit, NewTexts, LayerBlock):
     """The probe of one layer; figures outside ``train`` and ``test`` are those of a ridge probe of the same texts.
 
+    For ``tangent`` they are its own.
+
     Attributes:
         rank: For ``ols``.
         condition: Likewise.
@@ -85,7 +87,7 @@ class ProbeSettingsBlock(SettingsBlock):
     """The options of a probe, with the numbers of its kind.
 
     Attributes:
-        kind: ``ridge``, ``ols``, ``logistic`` or ``adamw``.
+        kind: ``ridge``, ``ols``, ``logistic``, ``adamw`` or ``tangent``.
     """
 
     kind: str
@@ -114,13 +116,13 @@ class ProbeRecord(Record):
     """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms.
 
     Attributes:
-        weights: The ridge probes themselves, for the kind ``ridge``.
+        weights: The probes themselves, for the kinds ``ridge`` and ``tangent``.
     """
 
     kind = "probe"
     file = ProbeFile
     result: ProbeFile
-    weights: SavedProbe | None = None
+    weights: SavedProbe | SavedTangentProbe | None = None
 
     def write(self, folder: Path) -> None:
         """Writes the weights, if there are any, before the files that every record has."""
@@ -138,9 +140,12 @@ class ProbeRecord(Record):
             InputError: The folder holds no readable result of this kind.
         """
         record = super().read(folder)
-        if record.result.settings.kind != "ridge":
-            return record
-        return replace(record, weights=SavedProbe.read(folder / PROBE))
+        match record.result.settings.kind:
+            case "ridge":
+                return replace(record, weights=SavedProbe.read(folder / PROBE))
+            case "tangent":
+                return replace(record, weights=SavedTangentProbe.read(folder / PROBE))
+        return record
 
 
 class FinetuneSummary(SplitsSummary):

@@ -23,16 +23,16 @@ Tangents = Float32[NDArray[np.float32], "texts width"]
 
 
 @dataclass(frozen=True)
-class TangentFit(RidgeFit):
-    """The ridge of both, with the penalty whose loss on texts left out is least.
+class TangentRidge:
+    """Weights of the ridge of both.
 
     Attributes:
-        standardization: Of the pooled texts.
-        probe: Of standardized pooled texts and tangent features of unit length, side by side.
+        states: For pooled texts as they are, with the intercept.
+        coefficients: For tangent features of unit length.
     """
 
-    standardization: Standardization
-    probe: LinearProbe
+    states: LinearProbe
+    coefficients: Float64[Array, "width outputs"]
 
     def predict(self, pooled: Pooled, tangents: Tangents) -> Float64[Array, "texts outputs"]:
         """Predictions for texts.
@@ -41,7 +41,25 @@ class TangentFit(RidgeFit):
             pooled: Their pooled states of the last layer.
             tangents: Their tangent features.
         """
-        return self.probe.predict(_side_by_side(self.standardization, pooled, tangents))
+        states = self.states.predict(np.asarray(pooled, dtype=np.float64))
+        return np.asarray(states + _of_unit_length(tangents) @ self.coefficients)
+
+
+@dataclass(frozen=True)
+class TangentFit(RidgeFit):
+    """The ridge of both, with the penalty whose loss on texts left out is least.
+
+    Attributes:
+        standardization: Of the pooled texts.
+        ridge: The fit to all texts.
+    """
+
+    standardization: Standardization
+    ridge: TangentRidge
+
+    def predict(self, pooled: Pooled, tangents: Tangents) -> Float64[Array, "texts outputs"]:
+        """Predictions for texts; as for :meth:`TangentRidge.predict`."""
+        return self.ridge.predict(pooled, tangents)
 
 
 def fit_tangents(pooled: Pooled, tangents: Tangents, labels: Labels, resolution: float) -> TangentFit:
@@ -57,21 +75,22 @@ def fit_tangents(pooled: Pooled, tangents: Tangents, labels: Labels, resolution:
         resolution: Relative rounding of the hidden states that were pooled.
     """
     standardization = theory.standardize(pooled, resolution)
-    features = _side_by_side(standardization, pooled, tangents)
+    # What features are divided by, weights are too.
+    scales = np.repeat((max(standardization.varying, 1) ** -0.5, GAMMA**0.5), (pooled.shape[1], tangents.shape[1]))
+    features = np.concatenate((standardization.apply(pooled), _of_unit_length(tangents)), axis=1)
+    features *= scales
     mean = features.mean(axis=0)
     features -= mean
     decomposition = theory.decompose_features(features)
     fit = fit_ridge(decomposition, labels)
     weights = features.T @ decomposition.duals(labels.targets, fit.left_out.penalty)
-    probe = LinearProbe(weights, labels.targets.mean(axis=0) - mean @ weights)
-    return TangentFit(**vars(fit), standardization=standardization, probe=probe)
+    intercept = labels.targets.mean(axis=0) - mean @ weights
+    of_states, of_tangents = np.split(scales[:, None] * weights, [pooled.shape[1]])
+    ridge = TangentRidge(theory.unstandardized(standardization, of_states, intercept), of_tangents)
+    return TangentFit(**vars(fit), standardization=standardization, ridge=ridge)
 
 
-def _side_by_side(
-    standardization: Standardization, pooled: Pooled, tangents: Tangents
-) -> Float64[Array, "texts features"]:
-    states = standardization.apply(pooled) / np.sqrt(max(standardization.varying, 1))
+def _of_unit_length(tangents: Tangents) -> Float64[Array, "texts width"]:
+    """Tangent features over their norms; zeros where no weight moves a text."""
     lengths = np.linalg.norm(tangents.astype(np.float64), axis=1, keepdims=True)
-    # A text that no weight moves stands where the others are on average.
-    units = np.divide(tangents, lengths, out=np.zeros(tangents.shape), where=lengths > 0)
-    return np.concatenate((states, np.sqrt(GAMMA) * units), axis=1)
+    return np.asarray(np.divide(tangents, lengths, out=np.zeros(tangents.shape), where=lengths > 0))

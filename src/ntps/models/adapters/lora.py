@@ -44,7 +44,7 @@ def add_lora(model: LanguageModel, *, rank: int, alpha: float, dropout: float, s
 
     if not 0 <= start_layer < model.num_layers:
         raise InputError(f"`start_layer` must be 0 to {model.num_layers - 1} for {model.id}, not {start_layer}")
-    targets = _targets(model)
+    targets = _targets(model, "use `method` full")
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do
@@ -77,18 +77,18 @@ def lora_projections(model: LanguageModel) -> list[nn.Module]:
     Raises:
         InputError: They have unknown names.
     """
-    targets = _targets(model)
+    targets = _targets(model, "choose another model")
     return [module for name, module in model.base.named_modules() if name.rpartition(".")[2] in targets]
 
 
-def _targets(model: LanguageModel) -> tuple[str, ...]:
+def _targets(model: LanguageModel, remedy: str) -> tuple[str, ...]:
     names = {name.rpartition(".")[2] for name, _module in model.blocks.named_modules()}
     for targets in TARGETS:
         if names >= set(targets):
             return targets
     raise InputError(
         f"the query, key and value projections of {model.id} ({model.architecture}) have unknown names: LoRA knows "
-        f"{'; '.join(', '.join(targets) for targets in TARGETS)}; use `method` full"
+        f"{'; '.join(', '.join(targets) for targets in TARGETS)}; {remedy}"
     )
 
 

@@ -45,6 +45,13 @@ class TokenizedTexts:
         digest.update(self.offsets.data)
         return digest.hexdigest()
 
+    def take(self, texts: NDArray[np.int64]) -> TokenizedTexts:
+        """Those of some texts."""
+        if len(texts) == len(self):
+            return self
+        ids = np.concatenate([self.ids[self.offsets[text] : self.offsets[text + 1]] for text in texts])
+        return TokenizedTexts(ids, np.concatenate(([0], np.cumsum(self.lengths[texts]))), self.truncated)
+
     def padded(self, texts: NDArray[np.int64], pad_id: int) -> NDArray[np.int64]:
         """Token ids of some texts, padded on the right to the longest: ``(B, T)``."""
         lengths = self.lengths[texts]

@@ -16,12 +16,14 @@ from ntps.jobs.new_texts import FALLBACK, AllLayers, NewTexts, Validated, cross_
 from ntps.jobs.progress import Reporter
 from ntps.jobs.session import group_warnings
 from ntps.options.passes import CV_TEXTS
-from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, ProbeSettings, RidgeProbe
+from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, ProbeSettings, RidgeProbe, TangentProbe
 from ntps.theory import few_texts
 from ntps.training.metrics import figures_of_values, majority_accuracy
 from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
 from ntps.training.records import ProbeRow, ProbeSummary
 from ntps.validation.cross_validation import CrossValidation
+from ntps.validation.labels import Labels
+from ntps.validation.tangents import TangentFit
 
 ONLY = "the only layer that was probed"
 
@@ -37,6 +39,7 @@ class ComparedProbes:
         curves: Rows of ``curves.parquet``.
         warnings: What a reader must know.
         ridge: The ridge probes themselves.
+        tangents: The tangent probe itself.
     """
 
     rows: tuple[ProbeRow, ...]
@@ -45,6 +48,7 @@ class ComparedProbes:
     curves: pd.DataFrame
     warnings: tuple[str, ...]
     ridge: CrossValidation | None
+    tangents: TangentFit | None = None
 
 
 def compare_layers(
@@ -63,17 +67,14 @@ def compare_layers(
     """
     some = next(iter(pooled.values()))
     is_ridge = isinstance(settings.probe, RidgeProbe)
+    if is_ridge:
+        require_texts(some.labels.units)
     ridge = _ridge_probes(pooled, reporter) if is_ridge or len(pooled) > 1 else None
-    if is_ridge and ridge is None:
-        raise InputError(
-            "a ridge probe needs two training texts that are neither equal nor of one group: give more texts, or "
-            "another `kind`"
-        )
     fitted, notes = _fit_layers(pooled, settings, ridge, reporter)
     tested = {layer: each.test for layer, each in pooled.items() if each.test is not None}
     held_out = None if ridge is None or some.test_labels is None else ridge.predict(tested, some.test_labels)
     found = validated(ridge, names, held_out)
-    rows = tuple(_row(layer, names[layer], each, found, is_ridge) for layer, each in fitted.items())
+    rows = tuple(layer_row(layer, names[layer], each, found, test=is_ridge) for layer, each in fitted.items())
     curve = [{"layer": layer, **row} for layer, each in fitted.items() for row in each.curve]
     if is_ridge and len(some.train) > CV_TEXTS:
         notes.append(f"the ridge probe was fitted to a seeded sample of {CV_TEXTS:,} of {len(some.train):,} texts")
@@ -81,7 +82,7 @@ def compare_layers(
     return ComparedProbes(
         rows,
         found.together,
-        _summary(rows, found, some),
+        summarize(rows, found, some.labels, some.test_labels),
         pd.DataFrame(curve, columns=CURVES).astype(dict.fromkeys(CURVES[4:], "float64")),
         (
             *group_warnings(few),
@@ -116,6 +117,8 @@ def _fit_layers(
         case AdamWProbe() as adamw:
             advance = reporter.start("probes", adamw.epochs * len(pooled), "epochs")
             return {layer: probe_adamw(splits, adamw, settings.seed, advance) for layer, splits in pooled.items()}, []
+        case TangentProbe():
+            raise AssertionError("tangents are of the last layer alone")
         case LogisticProbe() as logistic:
             advance = reporter.start("probes", len(pooled), "layers")
             # One thread a layer, and none within: small products gain nothing from more, and results then depend on
@@ -139,23 +142,55 @@ def _few_texts(splits: PooledSplits) -> Iterator[str]:
         yield f"{texts} training texts are few for {splits.rank} dimensions: trust figures of test texts only"
 
 
-def _row(layer: int, name: str, fitted: ProbeFit, found: Validated, is_ridge: bool) -> ProbeRow:
+def require_texts(units: int) -> None:
+    """Refuses a probe whose figures are of texts left out.
+
+    Args:
+        units: How many training texts or groups stand for themselves.
+
+    Raises:
+        InputError: None can be left out.
+    """
+    if units < 2:
+        raise InputError(
+            "a ridge probe needs two training texts that are neither equal nor of one group: give more texts, or "
+            "another `kind`"
+        )
+
+
+def layer_row(layer: int, name: str, fitted: ProbeFit, found: Validated, *, test: bool) -> ProbeRow:
+    """The entry of one layer.
+
+    Args:
+        layer: Its index.
+        name: Its name.
+        fitted: The probe that was asked for.
+        found: What holds for new texts.
+        test: Whether that is of the same probe: what another one reaches on test texts must not be mistaken for it.
+    """
     figures = {"train": asdict(fitted.train), "test": None if fitted.test is None else asdict(fitted.test)}
-    # What another kind of probe reaches on test texts must not be mistaken for what the ridge probe does.
-    ridge = NewTexts.model_validate(found.layers.get(layer, {})).given(NewTexts, test=is_ridge)
+    ridge = NewTexts.model_validate(found.layers.get(layer, {})).given(NewTexts, test=test)
     content = {"layer": layer, "name": name, **ridge, **figures, **fitted.details, "warnings": fitted.warnings}
     return ProbeRow.model_validate(content)
 
 
-def _summary(rows: Sequence[ProbeRow], found: Validated, splits: PooledSplits) -> ProbeSummary:
-    last, labels, test = rows[-1], splits.labels, splits.test_labels
+def summarize(rows: Sequence[ProbeRow], found: Validated, labels: Labels, test_labels: Labels | None) -> ProbeSummary:
+    """The chosen layer.
+
+    Args:
+        rows: Of all layers.
+        found: What holds for new texts.
+        labels: Labels of the training texts.
+        test_labels: Labels of the test texts, if there are any.
+    """
+    last = rows[-1]
     chosen = found.chosen({row.layer: row.name for row in rows})
     rule = ONLY if len(rows) == 1 else FALLBACK
     where = {"layer": last.layer, "name": last.name, "rule": rule, **chosen}
     (row,) = (row for row in rows if row.layer == where["layer"])
     majority = {
         "train": majority_accuracy(labels, labels),
-        "test": None if test is None else majority_accuracy(labels, test),
+        "test": None if test_labels is None else majority_accuracy(labels, test_labels),
     }
     content = {**where, "train": row.train, "test": row.test, "majority_accuracy": majority}
     return ProbeSummary.model_validate(content)

@@ -17,11 +17,12 @@ from ntps.jobs.unused_rows import unused_rows
 from ntps.models.adapters.adapter import require_package
 from ntps.models.model import LanguageModel
 from ntps.moments.kernels import resolution_of
-from ntps.options.probing import LogisticProbe, ProbeSettings, RidgeProbe
+from ntps.options.probing import LogisticProbe, ProbeSettings, RidgeProbe, TangentProbe
 from ntps.tasks.task import TargetKind, Task
 from ntps.training.probes.compared import ComparedProbes, compare_layers
 from ntps.training.probes.fitted import PooledSplits
-from ntps.training.probes.saved import SavedProbe
+from ntps.training.probes.saved import SavedProbe, SavedTangentProbe
+from ntps.training.probes.tangent import probe_tangents
 from ntps.training.records import ProbeFile, ProbeRecord
 from ntps.validation.labels import Labels
 
@@ -56,9 +57,12 @@ def run_probe(
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
         return ProbeRecord.read(out)
-    pooled = _pool(ready)
-    with ready.clock.phase("training"):
-        found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
+    if isinstance(settings.probe, TangentProbe):
+        found = probe_tangents(ready, settings.seed)
+    else:
+        pooled = _pool(ready)
+        with ready.clock.phase("training"):
+            found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
     record = probe_record(found, ready.provenance(), ready.clock, settings, ready.warnings())
     if out is not None:
         clear_folder(out, run)
@@ -85,8 +89,11 @@ def probe_record(
         "summary": found.summary,
         "warnings": [*unused_rows(provenance.task, unusable=True), *warnings, *found.warnings],
     }
-    result, weights = ProbeFile.model_validate(content), None
-    if found.ridge is not None and isinstance(settings.probe, RidgeProbe):
+    result = ProbeFile.model_validate(content)
+    weights: SavedProbe | SavedTangentProbe | None = None
+    if found.tangents is not None:
+        weights = SavedTangentProbe.of(found.tangents, settings.seed, provenance)
+    elif found.ridge is not None and isinstance(settings.probe, RidgeProbe):
         weights = SavedProbe.of(found.ridge, result.summary.layer, provenance)
     return ProbeRecord(result, found.curves, weights)
 
@@ -98,7 +105,9 @@ def require_fitting(settings: ProbeSettings, kind: TargetKind, task: str) -> Non
         InputError: So it is.
     """
     if kind == "regression" and isinstance(settings.probe, LogisticProbe):
-        raise InputError(f"a logistic probe needs classes, and {task} has real targets: use `kind` ridge, ols or adamw")
+        raise InputError(
+            f"a logistic probe needs classes, and {task} has real targets: use `kind` ridge, ols, adamw or tangent"
+        )
     for package in settings.probe.packages:
         require_package(package, f"`kind` {settings.probe.name}")
 

@@ -50,8 +50,10 @@ def reprobe_run(
         The record that a probe of the model would have left, but for times and the block ``rescored``.
 
     Raises:
-        InputError: Pooled texts are missing or damaged, or the task has other texts.
+        InputError: Pooled texts are missing or damaged, the task has other texts, or the kind needs the model.
     """
+    if ProbeSettings(kind=kind).probe.name == "tangent":
+        raise InputError(f"`kind` tangent needs the model: name it, and the task, instead of {folder}")
     clock = Clock(("training",))
     kept = KeptTexts.open(folder, task, test)
     then, model, block = kept.index.settings, kept.index.model, kept.block

@@ -1,9 +1,10 @@
-"""Ridge probes on disk: one safetensors file that says for which model, and which labels, its weights are."""
+"""Ridge and tangent probes on disk: a safetensors file that says for which model and which labels its weights are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from safetensors.numpy import save_file
 
 from ntps.errors import InputError
 from ntps.files import SCHEMA, write_whole
+from ntps.forward.tangents import DIRECTIONS, RANK, WIDTH
 from ntps.jobs.record import Provenance
 from ntps.theory import LayersProbe, LinearProbe
 from ntps.training.metrics import Array
 from ntps.validation.cross_validation import CrossValidation
+from ntps.validation.tangents import TangentFit, TangentRidge
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,13 @@ class SavedProbe:
             layer: The chosen layer.
             provenance: What they were fitted to.
         """
-        whole = provenance.to_dict()
-        kept = {
-            "model": ("id", "revision", "tokenizer", "weights"),
-            "task": ("id", "target_kind", "label_names"),
-            "settings": ("pooling", "max_length", "dtype", "attention_mask"),
-        }
-        blocks = {block: {name: whole[block][name] for name in names} for block, names in kept.items()}
-        about = {"schema": SCHEMA, "settings_hash": provenance.settings_hash, **blocks}
-        return cls(layer, ridge.fits[layer].probe, ridge.together.layers, ridge.together.probe, about)
+        return cls(
+            layer,
+            ridge.fits[layer].probe,
+            ridge.together.layers,
+            ridge.together.probe,
+            _belongs_to(provenance),
+        )
 
     def write(self, path: Path) -> None:
         """Writes the file, whole or not at all.
@@ -73,10 +74,7 @@ class SavedProbe:
         }
         for layer, coefficients in zip(self.layers, self.together.coefficients, strict=True):
             tensors[f"all_layers.coefficients.{layer}"] = coefficients
-        about = {**self.about, "layer": self.layer, "layers": self.layers}
-        contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-        metadata = {"ntps": json.dumps(about, ensure_ascii=False)}
-        write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata=metadata))
+        _write(path, tensors, {**self.about, "layer": self.layer, "layers": self.layers})
 
     @classmethod
     def read(cls, path: Path) -> SavedProbe:
@@ -85,16 +83,11 @@ class SavedProbe:
         Raises:
             InputError: The file cannot be read, or holds something else.
         """
-        try:
-            with safe_open(path, framework="numpy") as file:
-                about = json.loads(file.metadata()["ntps"])
-                layer, layers = about.pop("layer"), tuple(about.pop("layers"))
-                get = file.get_tensor
-                chosen = LinearProbe(get("chosen.coefficients"), get("chosen.intercept"))
-                coefficients = tuple(get(f"all_layers.coefficients.{each}") for each in layers)
-                together = LayersProbe(coefficients, get("all_layers.intercept"), get("all_layers.shares"))
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"cannot read a probe from {path}: {error}; make the run again") from error
+        with _opened(path) as (get, about):
+            layer, layers = about.pop("layer"), tuple(about.pop("layers"))
+            chosen = LinearProbe(get("chosen.coefficients"), get("chosen.intercept"))
+            coefficients = tuple(get(f"all_layers.coefficients.{each}") for each in layers)
+            together = LayersProbe(coefficients, get("all_layers.intercept"), get("all_layers.shares"))
         return cls(layer, chosen, layers, together, about)
 
     def predict(self, pooled: Mapping[int, Float64[Array, "texts dims"]]) -> Float64[Array, "texts outputs"]:
@@ -104,3 +97,68 @@ class SavedProbe:
             pooled: Pooled texts by layer.
         """
         return self.together.predict(pooled[layer] for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class SavedTangentProbe:
+    """The tangent probe.
+
+    Attributes:
+        ridge: Its weights.
+        about: What it belongs to, as for :class:`SavedProbe`; ``tangents`` holds what else a
+            :class:`~ntps.forward.tangents.TangentPass` must be given to compute its features.
+    """
+
+    ridge: TangentRidge
+    about: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, fit: TangentFit, seed: int, provenance: Provenance) -> SavedTangentProbe:
+        """The probe that was fitted to all training texts.
+
+        Args:
+            fit: The probe.
+            seed: Of its features.
+            provenance: What it was fitted to.
+        """
+        tangents = {"width": WIDTH, "rank": RANK, "directions": DIRECTIONS, "seed": seed}
+        return cls(fit.ridge, {**_belongs_to(provenance), "tangents": tangents})
+
+    def write(self, path: Path) -> None:
+        """Writes the file, whole or not at all; errors as for :class:`SavedProbe`."""
+        states, coefficients = self.ridge.states, self.ridge.coefficients
+        tensors = {"coefficients": states.coefficients, "intercept": states.intercept, "tangents": coefficients}
+        _write(path, tensors, self.about)
+
+    @classmethod
+    def read(cls, path: Path) -> SavedTangentProbe:
+        """Reads what :meth:`write` wrote; errors as for :class:`SavedProbe`."""
+        with _opened(path) as (get, about):
+            return cls(TangentRidge(LinearProbe(get("coefficients"), get("intercept")), get("tangents")), about)
+
+
+def _belongs_to(provenance: Provenance) -> dict[str, Any]:
+    whole = provenance.to_dict()
+    kept = {
+        "model": ("id", "revision", "tokenizer", "weights"),
+        "task": ("id", "target_kind", "label_names"),
+        "settings": ("pooling", "max_length", "dtype", "attention_mask"),
+    }
+    blocks = {block: {name: whole[block][name] for name in names} for block, names in kept.items()}
+    return {"schema": SCHEMA, "settings_hash": provenance.settings_hash, **blocks}
+
+
+def _write(path: Path, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    metadata = {"ntps": json.dumps(about, ensure_ascii=False)}
+    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata=metadata))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Callable[[str], Array], dict[str, Any]]]:
+    """Reads tensors by name, and what they belong to."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file.get_tensor, json.loads(file.metadata()["ntps"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read a probe from {path}: {error}; make the run again") from error
