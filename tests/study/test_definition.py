@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ntps.errors import InputError
 from ntps.options.scoring import ScoreSettings
 from ntps.study.definition import load_study, parse_study, ranking_study
+from ntps.study.measurements import MEASUREMENTS
 from ntps.study.names import STUDIES
 from ntps.study.plan import plan_runs
 from ntps.study.specs import ModelSpec, TaskSpec
@@ -234,6 +235,14 @@ def test_anchors_and_merges_may_repeat_a_key() -> None:
 def test_the_studies_that_come_along_are_sound(name: str) -> None:
     study = load_study(name, ["demo"] if name == "small" else [])
     assert study.name == name and study.models and study.tasks and study.measurements
+    assert {study.measurements[method].recipe.recipe for method in ("lora", "scratch")} == {"paper"}
+
+
+def test_the_plan_counts_what_a_recipe_does_at_most() -> None:
+    """Steps, texts a step, and texts held back, a fifth of a thousand, that are evaluated twenty times."""
+    settings = parse_study(define(measurements={"lora": None, "scratch": {"recipe": "paper"}}), "g").measurements
+    counted = {name: MEASUREMENTS[name].training(settings[name], 1000) for name in settings}
+    assert counted == {"lora": (1000, 16, 20 * 200), "scratch": (10_000, 1, 0)}
 
 
 def test_a_study_without_a_model_asks_for_one() -> None:
