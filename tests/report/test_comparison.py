@@ -47,7 +47,7 @@ def test_the_line(results: Path) -> None:
 def test_alone(results: Path) -> None:
     scratch = FinetuneResult.load(results / "scratch")
     assert "gain" not in comparison(scratch.record.result, [])
-    assert finetune_words(scratch.record.result).startswith("From scratch, 3 steps of 1, ")
+    assert finetune_words(scratch.record.result).startswith("From scratch, 3 steps of 16, ")
 
 
 def test_what_cannot_be_compared(results: Path) -> None:
