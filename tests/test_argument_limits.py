@@ -153,7 +153,7 @@ def test_numbers_of_numpy_are_numbers_of_methods_too() -> None:
     ("options", "message"),
     [
         ({"limit": 0}, "^`limit` must be at least 1, not 0$"),
-        ({"kind": ["ols"]}, r"^`kind` must be one of RidgeProbe\(\)"),
+        ({"kind": ["ols"]}, r"^`kind` must be one of LeastSquares\(\)"),
         ({"limit": 30.5}, "^`limit` must be a whole number, not 30.5$"),
         ({"limit": "30"}, "^`limit` must be at least 1, not 30$"),
         ({"seed": None}, "must be a whole number, not None"),

@@ -370,7 +370,7 @@ def given(name: str) -> Any:
         (lambda: ProbeSettings(pooling=given("median")), "`pooling` must be one of"),
         (
             lambda: ProbeSettings(kind=given("lasso")),
-            r"`kind` must be one of RidgeProbe\(\), .*, or of ridge, ols, logistic, adamw, tangent, not 'lasso'",
+            r"`kind` must be one of LeastSquares\(\), .*, or of ridge, ols, logistic, adamw, tangent, not 'lasso'",
         ),
         (
             lambda: method_of("kind", "logistic", PROBES, {"intercept": False}),

@@ -89,7 +89,7 @@ class Sketch:
 
     def _drawn(self, part: int, entries: int, device: torch.device) -> tuple[Int8[Tensor, " entries"], list[int]]:
         assert self.width is not None
-        random = np.random.default_rng([self.seed, part])
+        random = np.random.default_rng([self.seed, 2, part])
         signs = random.integers(2, size=entries, dtype=np.int8) * 2 - 1
         turns = random.integers(self.width, size=-(-entries // self.width)).tolist()
         return torch.as_tensor(signs, device=device), turns

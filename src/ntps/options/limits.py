@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -30,7 +31,8 @@ def check_names(option: str, value: object, example: str) -> None:
 def check_method(option: str, method: object, known: Mapping[Any, type]) -> None:
     """Refuses what is neither an object of a known class nor the name of one."""
     if type(method) not in known.values() and not (isinstance(method, str) and method in known):
-        objects = ", ".join(f"{each.__name__}()" for each in known.values())
+        # Of a kind without options, the name says all.
+        objects = ", ".join(f"{each.__name__}()" for each in known.values() if fields(each))
         raise InputError(f"`{option}` must be one of {objects}, or of {', '.join(known)}, not {method!r}")
 
 
