@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 FUZZ_SEED ?= 0
 REAL_MODELS ?= ../real-models
+INVENTORIES ?=
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow fuzz kills lint types wheel train-demo-model collect-docstrings \
+.PHONY: demo test test-slow fuzz kills lint types docs wheel train-demo-model collect-docstrings \
 	transformer-ranker-env real-models clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
@@ -38,6 +39,14 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
+## The site, in site/: warnings are errors, notebooks run, every link within it leads somewhere; about a minute. It needs no
+## network, and makes no links to other libraries; INVENTORIES=online fetches their inventories, INVENTORIES=FOLDER reads
+## python.inv, numpy.inv, … there.
+docs: $(VENV)/.installed-docs
+	rm -rf site
+	NTPS_INVENTORIES=$(INVENTORIES) $(BIN)/sphinx-build -q -W --keep-going -c docs -d site/.doctrees . site
+	$(BIN)/python scripts/check_site.py site
+
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --outdir dist .
 
@@ -60,7 +69,7 @@ real-models: $(VENV)/.installed-dev
 	$(BIN)/python scripts/prepare_real_models.py --out $(REAL_MODELS)
 
 clean:
-	rm -rf $(VENV) .venv-transformer-ranker dist demo-result .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-transformer-ranker dist site demo-result .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -72,3 +81,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	touch $@
