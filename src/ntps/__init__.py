@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ntps.moments.layer_score import LayerScore, score_moments
     from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, RidgeProbe
     from ntps.options.recipes import FullFineTuning, LoRA
+    from ntps.prediction.loading import load_probe
+    from ntps.prediction.predictor import Predictor
     from ntps.tasks.from_lists import task_from_lists
     from ntps.tasks.load import load_task
     from ntps.tasks.task import Task
@@ -45,6 +47,7 @@ else:
             "LoRA": "ntps.options.recipes",
             "LogisticProbe": "ntps.options.probing",
             "Moments": "ntps.moments.accumulator",
+            "Predictor": "ntps.prediction.predictor",
             "ProbeResult": "ntps.api.results",
             "RidgeProbe": "ntps.options.probing",
             "RankResult": "ntps.api.results",
@@ -53,6 +56,7 @@ else:
             "__version__": "ntps.version",
             "finetune": "ntps.api.finetuning",
             "load_model": "ntps.models.load",
+            "load_probe": "ntps.prediction.loading",
             "load_task": "ntps.tasks.load",
             "merge": "ntps.api.merging",
             "probe": "ntps.api.probing",
@@ -80,6 +84,7 @@ __all__ = [
     "Moments",
     "NtpsError",
     "NumericalError",
+    "Predictor",
     "ProbeResult",
     "RankResult",
     "RidgeProbe",
@@ -87,6 +92,7 @@ __all__ = [
     "Task",
     "finetune",
     "load_model",
+    "load_probe",
     "load_task",
     "merge",
     "probe",

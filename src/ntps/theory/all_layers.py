@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from ntps.theory.factor import Array, rounding
+from ntps.theory.probe import LinearProbe
 from ntps.theory.ridge import Ids, Standardization, unstandardized
 
 KERNEL_TEXTS = 4000
@@ -31,6 +32,13 @@ class LayersProbe:
     coefficients: tuple[Float64[Array, "_ outputs"], ...]
     intercept: Float64[Array, " outputs"]
     shares: Float64[Array, " layers"]
+
+    @property
+    def parts(self) -> tuple[LinearProbe, ...]:
+        """What each layer adds to the prediction; the first one brings the intercept."""
+        nothing = 0.0 * self.intercept
+        intercepts = [self.intercept, *(nothing for _ in self.coefficients[1:])]
+        return tuple(map(LinearProbe, self.coefficients, intercepts))
 
     def predict(self, layers: Iterable[Float64[Array, "texts _"]]) -> Float64[Array, "texts outputs"]:
         """Predictions for pooled texts of each layer."""

@@ -31,10 +31,7 @@ class AllLayersFit(RidgeFit):
     @property
     def parts(self) -> dict[int, LinearProbe]:
         """What each layer adds to the prediction; the first one brings the intercept."""
-        nothing = 0.0 * self.probe.intercept
-        intercepts = [self.probe.intercept, *(nothing for _ in self.layers[1:])]
-        pairs = zip(self.layers, self.probe.coefficients, intercepts, strict=True)
-        return {layer: LinearProbe(coefficients, intercept) for layer, coefficients, intercept in pairs}
+        return dict(zip(self.layers, self.probe.parts, strict=True))
 
 
 def fit_all_layers(

@@ -12,6 +12,7 @@ from ntps import theory
 from ntps.theory import LeftOut, LinearProbe, RidgeDecomposition, Standardization
 from ntps.validation.judged import Judged, judge
 from ntps.validation.labels import Labels
+from ntps.validation.probabilities import fit_inverse_temperature
 
 Pooled = Float32[NDArray[np.float32], "texts dims"] | Float64[NDArray[np.float64], "texts dims"]
 """Pooled texts of one layer."""
@@ -25,11 +26,13 @@ class RidgeFit:
         left_out: The penalty, and the loss of each text left out.
         judged: What folds left out whole say.
         texts: How many it was fitted to.
+        inverse_temperature: What makes probabilities of its predictions, from the same folds; None for numbers.
     """
 
     left_out: LeftOut
     judged: Judged
     texts: int
+    inverse_temperature: float | None
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,9 @@ def fit_ridge(decomposition: RidgeDecomposition, labels: Labels) -> RidgeFit:
     """
     left_out = theory.choose_penalty(decomposition, labels.targets, labels.parts)
     predictions = [decomposition.left_out(labels.targets, left_out.penalty, folds) for folds in labels.folds]
-    return RidgeFit(left_out, judge(predictions, labels, left_out.loss, left_out.baseline), len(labels))
+    return RidgeFit(
+        left_out,
+        judge(predictions, labels, left_out.loss, left_out.baseline),
+        len(labels),
+        fit_inverse_temperature(predictions, labels),
+    )

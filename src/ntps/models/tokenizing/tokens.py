@@ -66,6 +66,7 @@ def tokenize(
     texts: Sequence[str],
     max_length: int | None = None,
     progress: Callable[[int], None] = lambda _done: None,
+    at: Callable[[int], str] = "text {}".format,
 ) -> TokenizedTexts:
     """Tokenizes texts with the model's special tokens, and cuts them to its context.
 
@@ -74,6 +75,7 @@ def tokenize(
         texts: The texts.
         max_length: A lower limit than the model's context.
         progress: Told how many texts have just been done.
+        at: What errors call a text, from its index.
 
     Raises:
         InputError: The limit exceeds the context or leaves no token, or a text has no token at all.
@@ -84,7 +86,7 @@ def tokenize(
         if not chunk.lengths.all():
             index = len(lengths) + int((chunk.lengths == 0).argmax())
             raise InputError(
-                f"text {index} has no tokens under the tokenizer of {model.id}: {texts[index]!r}; remove it, or use "
+                f"{at(index)} has no tokens under the tokenizer of {model.id}: {texts[index]!r}; remove it, or use "
                 "another tokenizer"
             )
         ids.frombytes(chunk.ids.tobytes())

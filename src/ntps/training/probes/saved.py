@@ -33,6 +33,8 @@ class SavedProbe:
         chosen: Its probe.
         layers: The layers of the other one, ascending.
         together: The probe of all of them.
+        inverse_temperatures: What makes probabilities of the predictions of both; see
+            :func:`~ntps.validation.probabilities.fit_inverse_temperature`. None for numbers, and in older files.
         about: What they belong to, in JSON types: ``schema, settings_hash``, and some of the blocks ``model``, ``task``
             and ``settings`` of the result.
     """
@@ -41,6 +43,7 @@ class SavedProbe:
     chosen: LinearProbe
     layers: tuple[int, ...]
     together: LayersProbe
+    inverse_temperatures: tuple[float | None, float | None]
     about: Mapping[str, Any]
 
     @classmethod
@@ -57,6 +60,7 @@ class SavedProbe:
             ridge.fits[layer].probe,
             ridge.together.layers,
             ridge.together.probe,
+            (ridge.fits[layer].inverse_temperature, ridge.together.inverse_temperature),
             _belongs_to(provenance),
         )
 
@@ -74,7 +78,8 @@ class SavedProbe:
         }
         for layer, coefficients in zip(self.layers, self.together.coefficients, strict=True):
             tensors[f"all_layers.coefficients.{layer}"] = coefficients
-        _write(path, tensors, {**self.about, "layer": self.layer, "layers": self.layers})
+        own = {"layer": self.layer, "layers": self.layers, "inverse_temperatures": self.inverse_temperatures}
+        _write(path, tensors, {**self.about, **own})
 
     @classmethod
     def read(cls, path: Path) -> SavedProbe:
@@ -85,10 +90,17 @@ class SavedProbe:
         """
         with _opened(path) as (get, about):
             layer, layers = about.pop("layer"), tuple(about.pop("layers"))
+            of_chosen, of_together = about.pop("inverse_temperatures", (None, None))
             chosen = LinearProbe(get("chosen.coefficients"), get("chosen.intercept"))
             coefficients = tuple(get(f"all_layers.coefficients.{each}") for each in layers)
             together = LayersProbe(coefficients, get("all_layers.intercept"), get("all_layers.shares"))
-        return cls(layer, chosen, layers, together, about)
+        return cls(layer, chosen, layers, together, (of_chosen, of_together), about)
+
+    def parts(self, *, all_layers: bool) -> dict[int, LinearProbe]:
+        """What each layer adds to the prediction of one of the two probes, which is their sum."""
+        if all_layers:
+            return dict(zip(self.layers, self.together.parts, strict=True))
+        return {self.layer: self.chosen}
 
     def predict(self, pooled: Mapping[int, Float64[Array, "texts dims"]]) -> Float64[Array, "texts outputs"]:
         """What the probe of all layers predicts.
@@ -105,11 +117,13 @@ class SavedTangentProbe:
 
     Attributes:
         ridge: Its weights.
+        inverse_temperature: As for :class:`SavedProbe`.
         about: What it belongs to, as for :class:`SavedProbe`; ``tangents`` holds what else a
             :class:`~ntps.forward.tangents.TangentPass` must be given to compute its features.
     """
 
     ridge: TangentRidge
+    inverse_temperature: float | None
     about: Mapping[str, Any]
 
     @classmethod
@@ -122,19 +136,32 @@ class SavedTangentProbe:
             provenance: What it was fitted to.
         """
         tangents = {"width": WIDTH, "rank": RANK, "directions": DIRECTIONS, "seed": seed}
-        return cls(fit.ridge, {**_belongs_to(provenance), "tangents": tangents})
+        return cls(fit.ridge, fit.inverse_temperature, {**_belongs_to(provenance), "tangents": tangents})
 
     def write(self, path: Path) -> None:
         """Writes the file, whole or not at all; errors as for :class:`SavedProbe`."""
         states, coefficients = self.ridge.states, self.ridge.coefficients
         tensors = {"coefficients": states.coefficients, "intercept": states.intercept, "tangents": coefficients}
-        _write(path, tensors, self.about)
+        _write(path, tensors, {**self.about, "inverse_temperature": self.inverse_temperature})
 
     @classmethod
     def read(cls, path: Path) -> SavedTangentProbe:
         """Reads what :meth:`write` wrote; errors as for :class:`SavedProbe`."""
         with _opened(path) as (get, about):
-            return cls(TangentRidge(LinearProbe(get("coefficients"), get("intercept")), get("tangents")), about)
+            inverse_temperature = about.pop("inverse_temperature", None)
+            ridge = TangentRidge(LinearProbe(get("coefficients"), get("intercept")), get("tangents"))
+        return cls(ridge, inverse_temperature, about)
+
+
+def read_probe(path: Path) -> SavedProbe | SavedTangentProbe:
+    """Reads a probe of either kind.
+
+    Raises:
+        InputError: The file cannot be read, or holds something else.
+    """
+    with _opened(path) as (_get, about):
+        kind = SavedTangentProbe if "tangents" in about else SavedProbe
+    return kind.read(path)
 
 
 def _belongs_to(provenance: Provenance) -> dict[str, Any]:
@@ -145,6 +172,7 @@ def _belongs_to(provenance: Provenance) -> dict[str, Any]:
         "settings": ("pooling", "max_length", "dtype", "attention_mask"),
     }
     blocks = {block: {name: whole[block][name] for name in names} for block, names in kept.items()}
+    blocks["task"]["text_columns"] = (whole["task"]["selection"] or {}).get("text_columns", [])
     return {"schema": SCHEMA, "settings_hash": provenance.settings_hash, **blocks}
 
 

@@ -1,0 +1,89 @@
+"""What a saved probe or classifier says of itself: the model, the labels and the settings that it belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ntps.errors import InputError
+from ntps.json_files import Block, Items
+from ntps.models.load import load_model
+from ntps.models.model import LanguageModel
+from ntps.options.passes import Pooling
+from ntps.options.shared import ModelOptions
+from ntps.tasks.task import TargetKind
+
+
+class OfModel(Block):
+    """The model; an older classifier does not name its tokenizer."""
+
+    id: str
+    revision: str | None
+    weights: str
+    tokenizer: str | None = None
+
+
+class OfTask(Block):
+    """The labels; older files do not name the columns of the texts."""
+
+    target_kind: TargetKind
+    label_names: Items[str]
+    text_columns: Items[str] = ()
+
+
+class OfSettings(Block):
+    """How texts became vectors."""
+
+    pooling: Pooling
+    max_length: int | None
+    dtype: str
+    attention_mask: str | None
+
+    @property
+    def masked(self) -> bool:
+        """Whether the model gets a mask: a pass whose parts differed in that may have needed one."""
+        return self.attention_mask != "omitted"
+
+
+class Origin(Block):
+    """All of it."""
+
+    model: OfModel
+    task: OfTask
+    settings: OfSettings
+
+    def load(self, model: str | Path | LanguageModel | None, options: ModelOptions) -> LanguageModel:
+        """The model as it was used, whose weights are not looked at yet.
+
+        Args:
+            model: Where it is now, or the model itself; by default where it was.
+            options: How it is loaded.
+
+        Raises:
+            InputError: It cannot be loaded, or is there in another dtype.
+        """
+        dtype, own, known = self.settings.dtype, self.model.id, self.model.tokenizer
+        if isinstance(model, LanguageModel):
+            given = str(model.dtype).removeprefix("torch.")
+            if given != dtype:
+                raise InputError(f"`model` was loaded in {given}, but what predicts was made in {dtype}: load it so")
+            return model
+        return load_model(
+            model or (f"{own}@{self.model.revision}" if self.model.revision else own),
+            dtype=dtype,
+            device=options.device,
+            # A model's own tokenizer is where the model is.
+            tokenizer=options.tokenizer or (None if known == own else known),
+            trust_remote_code=options.trust_remote_code,
+        )
+
+    def require_weights(self, model: LanguageModel, path: Path) -> None:
+        """Makes sure that a model is the one that was probed, wherever it lies.
+
+        Raises:
+            InputError: Its weights are others.
+        """
+        if model.weights() != self.model.weights:
+            raise InputError(
+                f"{path} belongs to another model than {model.id}: it was made of {self.model.id}, whose weights "
+                "differ; name that one with `model`"
+            )
