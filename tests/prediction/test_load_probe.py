@@ -88,8 +88,9 @@ def test_label_sets_and_numbers(model: LanguageModel, tmp_path: Path) -> None:
     texts = random_texts(90)
     sets = [[name for name in "aeo" if name in text] for text in texts]
     numbers = [float(len(text)) + 0.5 for text in texts]
-    held_out = [sets[60:], numbers[60:]]
-    for name, labels, held in zip(("sets", "numbers"), (sets, numbers), held_out, strict=True):
+    given: dict[str, list[Any]] = {"sets": sets, "numbers": numbers}
+    for name, labels in given.items():
+        held = labels[60:]
         task = task_from_lists(texts[:60], labels[:60], test_texts=texts[60:], test_labels=held)
         result = probe(model, task, out=tmp_path / name)
         loaded = load_probe(tmp_path / name, model)

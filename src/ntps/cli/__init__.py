@@ -12,14 +12,14 @@ from typer.core import TyperCommand, TyperOption
 
 from ntps.cli.console import err, flags_of, out, say
 from ntps.cli.finetune import finetune
-from ntps.cli.merge import merge
+from ntps.cli.finished import merge, words
 from ntps.cli.models import doctor, models, tasks
 from ntps.cli.paper import paper
+from ntps.cli.predict import predict
 from ntps.cli.probe import probe
 from ntps.cli.report import report
 from ntps.cli.score import score
 from ntps.cli.study import rank, study
-from ntps.cli.words import words
 from ntps.distributed.launch import process_rank
 from ntps.errors import InputError, NtpsError
 
@@ -50,7 +50,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, probe, finetune, words, merge, rank, study, report, tasks, models, paper, doctor):
+for command in (score, probe, predict, finetune, words, merge, rank, study, report, tasks, models, paper, doctor):
     app.command(cls=Command)(command)
 
 

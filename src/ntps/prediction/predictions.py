@@ -39,7 +39,7 @@ class Predictions:
         if self.kind == "classes":
             return np.array(self.label_names)[self.outputs.argmax(axis=1)]
         if self.kind == "multilabel":
-            return self.outputs >= 0
+            return np.asarray(self.outputs >= 0)
         return self.outputs[:, 0] if self.outputs.shape[1] == 1 else self.outputs
 
     @property

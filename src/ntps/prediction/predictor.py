@@ -94,19 +94,19 @@ class Predictor:
         """
         return self.predictions(texts).probabilities
 
-    def predictions(self, texts: Sequence[str], at: Callable[[int], str] = "text {}".format) -> Predictions:
+    def predictions(self, texts: Sequence[str], at: Callable[[int], str] | None = None) -> Predictions:
         """Everything that is predicted, from one forward pass.
 
         Args:
             texts: The texts.
-            at: What errors call a text, from its index.
+            at: What errors call a text, from its index; ``text 0`` and so on by default.
 
         Raises:
             InputError: A text is empty or no text.
         """
         if isinstance(texts, str):
             raise InputError("one text was given where a list of texts is needed: put it into brackets")
-        texts = list(texts)
+        at, texts = at or "text {}".format, list(texts)
         for index, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
                 raise InputError(f"{at(index)} is {text!r:.40}: give a text that is not empty, or leave it out")

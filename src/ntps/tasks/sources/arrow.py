@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +22,37 @@ def read_parquet(path: Path) -> Table:
     Raises:
         InputError: It cannot be read, or has a column twice.
     """
+    with _parquet(path) as file:
+        return arrow_table(str(path), file.read())
+
+
+def parquet_chunks(path: Path, rows: int) -> Iterator[Table]:
+    """Reads a Parquet file some rows at a time; errors as for :func:`read_parquet`."""
+    import pyarrow as pa
+
+    with _parquet(path) as file:
+        first = 0
+        for batch in file.iter_batches(rows):
+            yield replace(arrow_table(str(path), pa.Table.from_batches([batch])), first=first)
+            first += len(batch)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.ParquetFile(path).read()
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise InputError(f"{path}: column '{twice[0]}' stands twice; rename or remove one of them.")
+            yield file
     except PermissionError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its rights.") from error
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a whole Parquet file: write or download it again.") from error
-    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: column '{twice[0]}' stands twice; rename or remove one of them.")
-    return arrow_table(str(path), rows)
 
 
 def arrow_table(origin: str, rows: pa.Table) -> Table:

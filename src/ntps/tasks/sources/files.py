@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
+from typing import IO
 
 from ntps.errors import InputError
-from ntps.tasks.sources.arrow import read_parquet
+from ntps.tasks.sources.arrow import parquet_chunks, read_parquet
 from ntps.tasks.sources.lines import LONGEST_LINE, numbered_lines
 from ntps.tasks.sources.quotes import Record, swallows_rows
 from ntps.tasks.sources.table import ABSENT, SeenValues, Table, joined
@@ -26,20 +27,48 @@ def read_table(path: Path) -> Table:
     """
     if path.is_dir():
         return _read_parts(path)
-    match extension(path):
-        case ".jsonl" | ".jsonl.gz":
-            table = _read_json_lines(path)
-        case ".csv" | ".csv.gz":
-            table = _read_csv(path, ",")
-        case ".tsv" | ".tsv.gz":
-            table = _read_csv(path, "\t")
-        case ".parquet":
-            table = read_parquet(path)
-        case _:
-            raise InputError(f"{path}: unknown kind of file; use one that ends in {', '.join(EXTENSIONS)}.")
+    if extension(path) == ".parquet":
+        table = read_parquet(path)
+    else:
+        table = next(_tables(path, None, least=2), Table(str(path), {}))
     if not len(table):
         raise InputError(f"{path} holds no rows: a task needs labelled texts.")
     return table
+
+
+def read_chunks(path: Path, rows: int) -> Iterator[Table]:
+    """Reads a file of texts, which needs no labels, some rows at a time.
+
+    Raises:
+        InputError: The file is malformed, or of an unknown kind.
+    """
+    return parquet_chunks(path, rows) if extension(path) == ".parquet" else _tables(path, rows, least=1)
+
+
+def json_chunks(origin: str, stream: IO[bytes], rows: int) -> Iterator[Table]:
+    """Reads JSON lines some rows at a time.
+
+    Args:
+        origin: What errors call the stream.
+        stream: The lines.
+        rows: How many make a table.
+
+    Raises:
+        InputError: A line is no JSON object.
+    """
+    return _json_tables(origin, numbered_lines(origin, stream), rows)
+
+
+def _tables(path: Path, rows: int | None, least: int) -> Iterator[Table]:
+    """Tables of so many rows, or one of all; ``least`` columns make sure that the separator is right."""
+    match extension(path):
+        case ".jsonl" | ".jsonl.gz":
+            return _json_tables(str(path), numbered_lines(path), rows)
+        case ".csv" | ".csv.gz":
+            return _csv_tables(path, ",", rows, least)
+        case ".tsv" | ".tsv.gz":
+            return _csv_tables(path, "\t", rows, least)
+    raise InputError(f"{path}: unknown kind of file; use one that ends in {', '.join(EXTENSIONS)}.")
 
 
 def _read_parts(folder: Path) -> Table:
@@ -60,23 +89,28 @@ def extension(path: Path) -> str | None:
     return endings[0] if endings else None
 
 
-def _read_json_lines(path: Path) -> Table:
+def _json_tables(origin: str, numbered: Iterator[tuple[int, str]], rows: int | None) -> Iterator[Table]:
     columns: dict[str, list[object]] = {}
     lines: list[int] = []
-    for number, line in numbered_lines(path):
+    for number, line in numbered:
         if not line.strip():
             continue
-        row = _json_object(path, number, line)
+        row = _json_object(origin, number, line)
         for name in row:
             if name not in columns:
                 columns[name] = [ABSENT] * len(lines)
         for name, values in columns.items():
             values.append(row.get(name, ABSENT))
         lines.append(number)
-    return Table(str(path), columns, lines)
+        if len(lines) == rows:
+            yield Table(origin, columns, lines)
+            # A column of earlier rows is known to be missing in later ones.
+            columns, lines = {name: [] for name in columns}, []
+    if lines:
+        yield Table(origin, columns, lines)
 
 
-def _json_object(path: Path, number: int, line: str) -> dict[str, object]:
+def _json_object(path: str, number: int, line: str) -> dict[str, object]:
     try:
         value = json.loads(line, object_pairs_hook=_unique_keys)
     except InputError as error:
@@ -99,13 +133,13 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _read_csv(path: Path, delimiter: str) -> Table:
+def _csv_tables(path: Path, delimiter: str, rows: int | None, least: int) -> Iterator[Table]:
     records = _csv_records(path, delimiter)
     header = next(records, None)
     if header is None:
         raise InputError(f"{path} is empty: a task file starts with a line of column names.")
     names = [name.strip() or f"column {index}" for index, name in zip(count(1), header.fields, strict=False)]
-    if len(names) == 1:
+    if len(names) < least:
         separators = "commas" if delimiter == "," else "tabs"
         raise InputError(
             f"{path}, line {header.line}: only one column, {names[0][:40]!r}; separate two by {separators}."
@@ -115,8 +149,12 @@ def _read_csv(path: Path, delimiter: str) -> Table:
         raise InputError(
             f"{path}, line {header.line}: column name '{twice[0]}' stands twice; rename or remove one of them."
         )
+    while some := list(islice(records, rows)):
+        yield _csv_table(path, header, names, some)
+
+
+def _csv_table(path: Path, header: Record, names: list[str], records: list[Record]) -> Table:
     columns: dict[str, list[object]] = {name: [] for name in names}
-    lines: list[int] = []
     doubtful: list[Record] = []
     for record in records:
         if len(record.fields) != len(names):
@@ -130,7 +168,6 @@ def _read_csv(path: Path, delimiter: str) -> Table:
             doubtful.append(record)
         for values, value in zip(columns.values(), record.fields, strict=True):
             values.append(value)
-        lines.append(record.line)
     written = [SeenValues(values) for values in columns.values()] if doubtful else []
     for record in doubtful:
         if swallows_rows(record, written):
@@ -139,7 +176,7 @@ def _read_csv(path: Path, delimiter: str) -> Table:
                 f"{record.line + len(record.lines) - 1} only, and what lies between looks like rows; double each quote "
                 f"that belongs to a text and put the text in quotes, or use .jsonl."
             )
-    return Table(str(path), columns, lines, typed=False)
+    return Table(str(path), columns, [record.line for record in records], typed=False)
 
 
 def _csv_records(path: Path, delimiter: str) -> Iterator[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, cast
 
@@ -14,19 +15,20 @@ LONGEST_LINE = 16 * 2**20
 """Bytes of the longest line that is read: a longer one is hardly a text to score."""
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[tuple[int, str]]:
     """Yields the lines of a UTF-8 file with their numbers, line ends kept.
 
     Args:
-        path: The file; a name that ends in ``.gz`` is unpacked on the way.
+        path: The file; a name that ends in ``.gz`` is unpacked on the way. Of a stream, what errors call it.
+        stream: What to read instead; it stays open.
 
     Raises:
         InputError: The file cannot be opened, unpacked or decoded, or holds NUL bytes or a line that is too long.
     """
     try:
-        with _open(path) as stream:
+        with nullcontext(stream) if stream else _open(Path(path)) as opened:
             number = 0
-            while line := stream.readline(LONGEST_LINE + 1):
+            while line := opened.readline(LONGEST_LINE + 1):
                 number += 1
                 yield number, _decode(path, number, line)
     except gzip.BadGzipFile as error:
@@ -41,7 +43,7 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _decode(path: Path, number: int, line: bytes) -> str:
+def _decode(path: Path | str, number: int, line: bytes) -> str:
     if len(line) > LONGEST_LINE:
         limit = LONGEST_LINE // 2**20
         raise InputError(f"{path}, line {number}: longer than {limit} MiB; write one row per line, or shorter texts.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -63,11 +63,8 @@ def usable_rows(table: Table, columns: Columns) -> Rows:
         InputError: A column is missing in the table or in one row, or a text is not a string.
     """
     require_columns(table, (*columns.text, columns.label))
-    cells = zip(*(table.values(name) for name in columns.text), strict=True)
     texts, labels, numbers, dropped = list[str](), list[object](), list[int](), Counter[str]()
-    for number, (label, values) in enumerate(zip(table.values(columns.label), cells, strict=True)):
-        parts = [_text(table, number, name, value) for name, value in zip(columns.text, values, strict=True)]
-        text = " ".join(part for part in parts if part.strip())
+    for number, (label, text) in enumerate(zip(table.values(columns.label), _joined(table, columns.text), strict=True)):
         _check_cell(table, number, columns.label, label)
         if not text:
             dropped["empty text"] += 1
@@ -80,6 +77,27 @@ def usable_rows(table: Table, columns: Columns) -> Rows:
     named = None if columns.group is None else table.values(columns.group)
     groups = None if named is None else [named[number] for number in numbers]
     return Rows(table, columns, texts, labels, groups, numbers, dict(dropped))
+
+
+def all_texts(table: Table, columns: Sequence[str]) -> list[str]:
+    """The text of every row, of columns joined as in a task.
+
+    Raises:
+        InputError: A column is missing in the table or in one row, or a text is empty or not a string.
+    """
+    require_columns(table, columns)
+    texts = list(_joined(table, columns))
+    if not all(texts):
+        named = " and ".join(f"'{name}'" for name in columns)
+        raise InputError(f"{table.at(texts.index(''))}: no text in column {named}; write one, or remove the row.")
+    return texts
+
+
+def _joined(table: Table, columns: Sequence[str]) -> Iterator[str]:
+    cells = zip(*(table.values(name) for name in columns), strict=True)
+    for number, values in enumerate(cells):
+        parts = [_text(table, number, name, value) for name, value in zip(columns, values, strict=True)]
+        yield " ".join(part for part in parts if part.strip())
 
 
 def _check_cell(table: Table, row: int, column: str, value: object) -> None:

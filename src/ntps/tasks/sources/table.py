@@ -34,6 +34,7 @@ class Table:
         lines: Line of each row in its file; None where rows are counted from 1.
         typed: Whether values have types; those of a CSV file are all strings.
         class_names: Names of the classes, for columns whose class-label feature says so.
+        first: Rows of the source that stand before.
     """
 
     origin: str
@@ -41,13 +42,16 @@ class Table:
     lines: Sequence[int] | None = None
     typed: bool = True
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    first: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def at(self, row: int) -> str:
         """Where a row stands, for an error message."""
-        return f"{self.origin}, row {row + 1}" if self.lines is None else f"{self.origin}, line {self.lines[row]}"
+        if self.lines is None:
+            return f"{self.origin}, row {self.first + row + 1}"
+        return f"{self.origin}, line {self.lines[row]}"
 
     def values(self, column: str, most: int | None = None) -> list[object]:
         """The values of a column, or the first of them."""
