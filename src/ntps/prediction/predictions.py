@@ -37,7 +37,7 @@ class Predictions:
     def labels(self) -> NDArray[Any]:
         """``(n,)`` names of classes; ``(n, c)`` truth values of the labels of sets; ``(n,)`` or ``(n, c)`` numbers."""
         if self.kind == "classes":
-            return np.array(self.label_names)[self.outputs.argmax(axis=1)]
+            return np.asarray(np.array(self.label_names)[self.outputs.argmax(axis=1)])
         if self.kind == "multilabel":
             return np.asarray(self.outputs >= 0)
         return self.outputs[:, 0] if self.outputs.shape[1] == 1 else self.outputs
