@@ -39,13 +39,13 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-## The site, in site/: warnings are errors, notebooks run, every link within it leads somewhere; about a minute. It needs no
+## The site, in site/html: warnings are errors, notebooks run, every link within it leads somewhere; about a minute. It needs no
 ## network, and makes no links to other libraries; INVENTORIES=online fetches their inventories, INVENTORIES=FOLDER reads
 ## python.inv, numpy.inv, … there.
 docs: $(VENV)/.installed-docs
 	rm -rf site
-	NTPS_INVENTORIES=$(INVENTORIES) $(BIN)/sphinx-build -q -W --keep-going -c docs -d site/.doctrees . site
-	$(BIN)/python scripts/check_site.py site
+	NTPS_INVENTORIES=$(INVENTORIES) $(BIN)/sphinx-build -q -W --keep-going -c docs -d site/doctrees . site/html
+	$(BIN)/python scripts/check_site.py site/html
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --outdir dist .

@@ -21,7 +21,7 @@ extensions = [
 root_doc = "docs/index"
 include_patterns = ["docs/**", "benchmarks/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 # docs/api.md is docs/reference.md for those who read the repository.
-exclude_patterns = ["docs/api.md", ".venv*", ".git", "site", "src", "tests"]
+exclude_patterns = ["docs/api.md", "docs/_*", ".venv*", ".git", "site", "src", "tests"]
 
 # Pages
 myst_heading_anchors = 4
@@ -33,6 +33,8 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+# Progress bars of a notebook would need a package that nothing else does.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 # Reference
 autodoc_member_order = "bysource"
@@ -60,5 +62,7 @@ intersphinx_mapping = {
 html_theme = "furo"
 html_title = f"ntps {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 templates_path = ["_templates"]
 html_additional_pages = {"index": "start.html"}

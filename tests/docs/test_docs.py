@@ -11,7 +11,7 @@ import pytest
 from ntps.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
 """Pages that name files and functions. Paths begin at the root, or below src/ntps."""
 NAME = r"(\w+(?:\.\w+)?)"
