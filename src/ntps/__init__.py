@@ -10,6 +10,7 @@ from ntps.errors import InputError, NtpsError, NumericalError
 from ntps.lazy import offer
 
 if TYPE_CHECKING:
+    from ntps.api.advising import AdviceResult, advise, calibrate
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
     from ntps.api.probing import probe
@@ -38,6 +39,7 @@ else:
         __name__,
         {
             "AdamWProbe": "ntps.options.probing",
+            "AdviceResult": "ntps.api.advising",
             "Curves": "ntps.moments.curves",
             "FinetuneResult": "ntps.api.results",
             "FullFineTuning": "ntps.options.recipes",
@@ -54,6 +56,8 @@ else:
             "ScoreResult": "ntps.api.results",
             "Task": "ntps.tasks.task",
             "__version__": "ntps.version",
+            "advise": "ntps.api.advising",
+            "calibrate": "ntps.api.advising",
             "finetune": "ntps.api.finetuning",
             "load_model": "ntps.models.load",
             "load_probe": "ntps.prediction.loading",
@@ -72,6 +76,7 @@ else:
 
 __all__ = [
     "AdamWProbe",
+    "AdviceResult",
     "Curves",
     "FinetuneResult",
     "FullFineTuning",
@@ -90,6 +95,8 @@ __all__ = [
     "RidgeProbe",
     "ScoreResult",
     "Task",
+    "advise",
+    "calibrate",
     "finetune",
     "load_model",
     "load_probe",

@@ -251,7 +251,7 @@ def test_a_study_without_a_model_asks_for_one() -> None:
 
 
 def test_no_such_study_names_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="demo, small, paper"):
+    with pytest.raises(InputError, match="demo, small, paper, calibration"):
         load_study(tmp_path / "missing.yaml")
 
 

@@ -57,18 +57,19 @@ def test_the_figures_are_those_of_a_ridge_and_the_file_predicts_again(
     texts = features_of(model, task, saved.about["tangents"])
     assert saved.about["tangents"]["seed"] == 3 and saved.about["task"]["label_names"] == list(task.label_names)
 
-    pooled = texts["train"].pooled
+    layer = row["layer"]
+    pooled = texts["train"].pooled[layer].astype(np.float64)
     mean, scale = pooled.mean(axis=0), pooled.std(axis=0)
 
     def side_by_side(found: TangentTexts) -> Array:
         units = found.tangents / np.linalg.norm(found.tangents, axis=1, keepdims=True)
-        return np.hstack(((found.pooled - mean) / scale / pooled.shape[1] ** 0.5, GAMMA**0.5 * units))
+        return np.hstack(((found.pooled[layer] - mean) / scale / pooled.shape[1] ** 0.5, GAMMA**0.5 * units))
 
     rows = {split: side_by_side(found) for split, found in texts.items()}
     diagonal = ((rows["train"] - rows["train"].mean(axis=0)) ** 2).sum(axis=1).mean()
     fit = Ridge(alpha=row["penalty_cv"] * diagonal).fit(rows["train"], task.targets(task.train.labels))
     for split, labels in (("train", task.train.labels), ("test", task.test.labels)):  # type: ignore[union-attr]
-        predicted = saved.ridge.predict(texts[split].pooled, texts[split].tangents)
+        predicted = saved.ridge.predict(texts[split].pooled[layer], texts[split].tangents)
         np.testing.assert_allclose(predicted, fit.predict(rows[split]), atol=1e-6)
         assert row[split]["accuracy"] == pytest.approx(float(np.mean(predicted.argmax(axis=1) == labels)))
     assert row["accuracy_test"] == row["test"]["accuracy"] and row["accuracy_cv_interval"] is not None

@@ -42,7 +42,8 @@ def test_predictions_are_those_of_linearized_lora_trained_to_the_end(tmp_path: P
     session = RunSession(model, task, PassSettings(layers="-1", tokens_per_batch=1000), None)
     tangents = TangentPass(session.work(task.train, session.tokens, None), width=None, rank=2, directions=1)
     texts, labels = tangents.run(), Labels.of(task, task.train)
-    fit = fit_tangents(texts.pooled, texts.tangents, labels, EPS)
+    states = texts.pooled[model.num_layers].astype(np.float64)
+    fit = fit_tangents(states, texts.tangents, labels, EPS)
 
     projections = lora_projections(model)
     shapes = [tuple(each.get_parameter("weight").shape) for each in projections]
@@ -67,7 +68,7 @@ def test_predictions_are_those_of_linearized_lora_trained_to_the_end(tmp_path: P
         return (states * real[..., None]).sum(dim=1) / lengths[:, None]
 
     length = torch.as_tensor(np.linalg.norm(texts.tangents.astype(np.float64), axis=1))
-    standardized = torch.as_tensor(fit.standardization.apply(texts.pooled)) / fit.standardization.varying**0.5
+    standardized = torch.as_tensor(fit.standardization.apply(states)) / fit.standardization.varying**0.5
     # A head, an intercept, and for each output a change of B in each direction.
     head = torch.zeros(standardized.shape[1], 2, dtype=torch.float64, requires_grad=True)
     intercept = torch.zeros(2, dtype=torch.float64, requires_grad=True)
@@ -99,5 +100,5 @@ def test_predictions_are_those_of_linearized_lora_trained_to_the_end(tmp_path: P
 
     optimizer.step(loss)
     with torch.no_grad():
-        np.testing.assert_allclose(fit.predict(texts.pooled, texts.tangents), outputs().numpy(), atol=1e-4)
-    assert np.ptp(fit.predict(texts.pooled, texts.tangents)) > 0.1
+        np.testing.assert_allclose(fit.predict(states, texts.tangents), outputs().numpy(), atol=1e-4)
+    assert np.ptp(fit.predict(states, texts.tangents)) > 0.1

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ntps.lazy import offer
 
 if TYPE_CHECKING:
+    from ntps.api.advising import advise, calibrate
     from ntps.api.estimating import estimate
     from ntps.api.finetuning import finetune
     from ntps.api.merging import merge
@@ -18,6 +19,8 @@ else:
     __getattr__, __dir__ = offer(
         __name__,
         {
+            "advise": "ntps.api.advising",
+            "calibrate": "ntps.api.advising",
             "estimate": "ntps.api.estimating",
             "finetune": "ntps.api.finetuning",
             "merge": "ntps.api.merging",
@@ -30,4 +33,16 @@ else:
         },
     )
 
-__all__ = ["estimate", "finetune", "merge", "probe", "rank", "reprobe", "rescore", "run_study", "score"]
+__all__ = [
+    "advise",
+    "calibrate",
+    "estimate",
+    "finetune",
+    "merge",
+    "probe",
+    "rank",
+    "reprobe",
+    "rescore",
+    "run_study",
+    "score",
+]

@@ -34,7 +34,7 @@ def run_study(
     "__main__":``, because the new processes import the calling program.
 
     Args:
-        study: YAML file, or ``demo``, ``small`` or ``paper``.
+        study: YAML file, or ``demo``, ``small``, ``paper`` or ``calibration``.
         out: Folder of the study.
         models: Models to take instead of the study's.
         data_dir: Folder with local copies of named tasks.

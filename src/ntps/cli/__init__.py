@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from ntps.cli.advise import advise, calibrate
 from ntps.cli.console import err, flags_of, out, say
 from ntps.cli.finetune import finetune
 from ntps.cli.finished import merge, words
-from ntps.cli.models import doctor, models, tasks
-from ntps.cli.paper import paper
+from ntps.cli.models import doctor, models, paper, tasks
 from ntps.cli.predict import predict
 from ntps.cli.probe import probe
 from ntps.cli.report import report
@@ -50,7 +50,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (score, probe, predict, finetune, words, merge, rank, study, report, tasks, models, paper, doctor):
+for command in (
+    score,
+    rank,
+    advise,
+    probe,
+    predict,
+    finetune,
+    words,
+    merge,
+    study,
+    calibrate,
+    report,
+    tasks,
+    models,
+    paper,
+    doctor,
+):
     app.command(cls=Command)(command)
 
 

@@ -7,7 +7,7 @@ projection with inputs ``x_t``, and gradients ``g_t`` of ``v · x̄`` by its out
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +21,11 @@ from torch import Tensor, nn
 from ntps.errors import NumericalError
 from ntps.forward.batch_plan import Batch, cut
 from ntps.forward.out_of_memory import OutOfMemory, explained_memory, retry_smaller
+from ntps.forward.pooled_texts import PooledTexts
+from ntps.forward.stopwatch import Stopwatch
 from ntps.forward.stream import Pass
 from ntps.models.adapters.lora import lora_projections
+from ntps.models.architecture import states_of
 from ntps.models.precision import ieee_float32
 from ntps.models.quiet import quiet_transformers
 
@@ -41,12 +44,16 @@ class TangentTexts:
     """What is kept of some texts.
 
     Attributes:
-        pooled: Mean state of the last layer.
-        tangents: Derivatives of it by LoRA's B, sketched.
+        pooled: Mean states by layer; those of the last layer among them.
+        tangents: Derivatives of the last layer's by LoRA's B, sketched.
+        forward_seconds: What the model took for its states.
+        backward_seconds: What all ways back took, with the sketches.
     """
 
-    pooled: Float64[NDArray[np.float64], "texts dims"]
+    pooled: Mapping[int, Float32[NDArray[np.float32], "texts dims"]]
     tangents: Float32[NDArray[np.float32], "texts width"]
+    forward_seconds: float = 0.0
+    backward_seconds: float = 0.0
 
 
 @dataclass
@@ -100,7 +107,7 @@ class TangentPass:
     """A forward pass over some texts, and a way back for each direction.
 
     Attributes:
-        work: The texts, and how they are batched.
+        work: The texts, how they are batched, and the layers whose pooled texts are kept; the last one is in any case.
         width: Entries of a sketch; None for all derivatives.
         rank: Rank of LoRA.
         directions: How many v, orthonormal and random.
@@ -152,16 +159,17 @@ class TangentPass:
 
     def _run(self, largest: int | None) -> TangentTexts:
         work, done = self.work, 0
-        pooled = np.empty((len(work.tokens), work.model.hidden_size))
+        pooled = PooledTexts(len(work.tokens), dtype=np.float32)
         tangents: NDArray[np.float32] | None = None
         watched = torch.as_tensor(self.watched, dtype=torch.float32)
+        forward, backward = Stopwatch(), Stopwatch()
         for batch in work.batches:
             try:
                 for part in cut(batch, work.tokens.lengths, largest):
-                    states, found = self._run_batch(part, watched)
+                    found = self._run_batch(part, watched, pooled, (forward, backward))
                     if tangents is None:
-                        tangents = np.empty((len(pooled), found.shape[1]), np.float32)
-                    pooled[part], tangents[part] = states, found
+                        tangents = np.empty((len(work.tokens), found.shape[1]), np.float32)
+                    tangents[part] = found
             except OutOfMemory:
                 work.progress(-done)
                 raise
@@ -169,38 +177,60 @@ class TangentPass:
             done += tokens
             work.progress(tokens)
         assert tangents is not None
-        return TangentTexts(pooled, tangents)
+        states = {layer: np.asarray(rows, dtype=np.float32) for layer, rows in pooled.arrays.items()}
+        return TangentTexts(states, tangents, forward.seconds(), backward.seconds())
 
     def _run_batch(
-        self, batch: Batch, watched: Float32[Tensor, "dims directions"]
-    ) -> tuple[Float64[NDArray[np.float64], "batch dims"], Float32[NDArray[np.float32], "batch width"]]:
-        model, device = self.work.model, self.work.model.device
+        self,
+        batch: Batch,
+        watched: Float32[Tensor, "dims directions"],
+        pooled: PooledTexts,
+        clocks: tuple[Stopwatch, Stopwatch],
+    ) -> Float32[NDArray[np.float32], "batch width"]:
+        model, device, (forward, backward) = self.work.model, self.work.model.device, clocks
         ids = torch.as_tensor(self.work.tokens.padded(batch, model.pad_id), device=device)
         lengths = torch.as_tensor(self.work.tokens.lengths[batch])
-        real = (torch.arange(ids.shape[1]) < lengths[:, None]).to(device)
-        mask = real.long() if self.work.masked else None
+        real = torch.arange(ids.shape[1]) < lengths[:, None]
+        mask = real.long().to(device) if self.work.masked else None
+
+        def mean(hidden: Tensor) -> Tensor:
+            kept = hidden.float().masked_fill(~real.to(hidden.device)[..., None], 0.0)
+            return kept.sum(dim=1) / lengths.to(hidden.device)[:, None]
+
+        def keep(layer: int, output: object) -> None:
+            pooled.put(layer, batch, mean(states_of(output, ids).detach()).double())
+
         with explained_memory(len(batch), ids.numel()), _seen_by(self._projections) as seen, torch.enable_grad():
-            last = model.base(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-            kept = last.float().masked_fill(~real.to(last.device)[..., None], 0.0)
-            states = kept.sum(dim=1) / lengths.to(last.device)[:, None]
-            outputs = [each.outputs for each in seen]
-            sketches: list[Tensor] = []
-            for index, direction in enumerate(watched.T.to(last.device)):
-                # Texts do not see each other: of the sum, each gets the gradient of its own.
-                more = index + 1 < watched.shape[1]
-                gradients = torch.autograd.grad((states @ direction).sum(), outputs, retain_graph=more)
-                for each, gradient in zip(seen, gradients, strict=True):
-                    derivative = self._derivative(each, gradient)
-                    part = each.projection * self.directions + index
-                    sketches.append(self._sketch(part, derivative).to(last.device))
-            found = torch.cat(sketches, dim=1) if self.width is None else torch.stack(sketches).sum(dim=0)
+            with forward.counting(device), model.watching(self.work.layers, keep):
+                output = model.base(input_ids=ids, attention_mask=mask, use_cache=False)
+                last = states_of(output.last_hidden_state, ids)
+                states = mean(last)
+            with backward.counting(device):
+                found = self._sketched(seen, states, watched.to(last.device))
+        pooled.put(model.num_layers, batch, states.detach().double())
         if not found.isfinite().all():
             text = int(batch[int((~found.isfinite()).any(dim=1).nonzero()[0, 0])])
             raise NumericalError(
                 f"derivatives of text {text} are not finite in {str(last.dtype).removeprefix('torch.')}: load the "
                 "model in float32"
             )
-        return states.detach().double().cpu().numpy(), found.cpu().numpy()
+        return found.cpu().numpy()
+
+    def _sketched(
+        self, seen: list[_Seen], states: Float32[Tensor, "batch dims"], watched: Float32[Tensor, "dims directions"]
+    ) -> Float32[Tensor, "batch width"]:
+        """The derivatives of all projections, for every direction."""
+        outputs = [each.outputs for each in seen]
+        sketches: list[Tensor] = []
+        for index, direction in enumerate(watched.T):
+            # Texts do not see each other: of the sum, each gets the gradient of its own.
+            more = index + 1 < watched.shape[1]
+            gradients = torch.autograd.grad((states @ direction).sum(), outputs, retain_graph=more)
+            for each, gradient in zip(seen, gradients, strict=True):
+                derivative = self._derivative(each, gradient)
+                part = each.projection * self.directions + index
+                sketches.append(self._sketch(part, derivative).to(states.device))
+        return torch.cat(sketches, dim=1) if self.width is None else torch.stack(sketches).sum(dim=0)
 
     def _derivative(self, seen: _Seen, gradient: Float[Tensor, "batch tokens out"]) -> Float32[Tensor, "batch entries"]:
         """``∂(v · x̄)/∂B`` of one projection, text by text."""

@@ -73,6 +73,15 @@ class LabelsBlock(Block):
     selection: Mapping[str, object] | None
     notes: Items[str]
 
+    @property
+    def majority(self) -> dict[str, object]:
+        """The most frequent class of the training texts, and its share; empty without classes."""
+        counts = self.class_counts
+        if self.target_kind != "classes" or counts is None:
+            return {}
+        most = max(range(len(counts)), key=counts.__getitem__)
+        return {"majority": self.label_names[most], "majority_accuracy": counts[most] / sum(counts)}
+
 
 class TaskBlock(SplitBlock, LabelsBlock):
     """A task: the split that was measured, and that of the held-out figures.

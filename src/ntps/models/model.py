@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,8 +114,23 @@ class LanguageModel:
             if layer == last:
                 raise _StopForward
 
+        with ieee_float32(), self.watching(layers, deliver):
+            try:
+                with quiet_transformers():
+                    output = self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+            except _StopForward:
+                return
+            sink(last, states_of(output.last_hidden_state, input_ids))
+
+    @contextmanager
+    def watching(self, layers: Collection[int], deliver: Callable[[int, Any], None]) -> Iterator[None]:
+        """Hands over what blocks take and give while the model runs, of layers below the last.
+
+        Args:
+            layers: Indices of the layers.
+            deliver: Receives a layer's index and what its block takes or gives.
+        """
         with ExitStack() as stack:
-            stack.enter_context(ieee_float32())
             for layer in layers:
                 if layer == 0:
                     hook = self.blocks[0].register_forward_pre_hook(_before_first(deliver), with_kwargs=True)
@@ -124,12 +139,7 @@ class LanguageModel:
                 else:
                     continue
                 stack.callback(hook.remove)
-            try:
-                stack.enter_context(quiet_transformers())
-                output = self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-            except _StopForward:
-                return
-            sink(last, states_of(output.last_hidden_state, input_ids))
+            yield
 
 
 _Deliver = Callable[[int, Any], None]

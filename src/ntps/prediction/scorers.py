@@ -123,7 +123,8 @@ class TangentScorer:
         # The random numbers of its sketch are drawn once.
         self._tangents.work = work
         found = self._tangents.run()
-        return _scaled(self.ridge.predict(found.pooled, found.tangents), self.inverse_temperature)
+        predicted = self.ridge.predict(found.pooled[self.forward.model.num_layers], found.tangents)
+        return _scaled(predicted, self.inverse_temperature)
 
 
 @dataclass(frozen=True)

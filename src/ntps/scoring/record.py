@@ -217,13 +217,4 @@ def summarize(scores: Sequence[LayerScore], rows: Sequence[LayerRow], found: Val
     ((score, row),) = ((score, row) for score, row in zip(scores, rows, strict=True) if score.layer == chosen)
     shown = {name: value for name, value in row if name in Summary.model_fields and name in row.model_fields_set}
     few_texts = theory.few_texts(score.texts, score.rank_pooled)
-    return Summary.model_validate({**shown, "rule": rule, **best, **_majority(task), "few_texts": few_texts})
-
-
-def _majority(task: LabelsBlock) -> dict[str, object]:
-    """The most frequent class of the training texts, for classes."""
-    counts = task.class_counts
-    if task.target_kind != "classes" or counts is None:
-        return {}
-    most = max(range(len(counts)), key=counts.__getitem__)
-    return {"majority": task.label_names[most], "majority_accuracy": counts[most] / sum(counts)}
+    return Summary.model_validate({**shown, "rule": rule, **best, **task.majority, "few_texts": few_texts})

@@ -9,7 +9,7 @@ from ntps.files import existing
 from ntps.models.registry import known_model
 from ntps.tasks.sources.files import EXTENSIONS
 
-STUDIES = ("demo", "small", "paper")
+STUDIES = ("demo", "small", "paper", "calibration")
 """Studies that come with the package."""
 
 

@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float64
 from threadpoolctl import threadpool_limits
 
-from ntps.validation.all_layers import AllLayersFit, fit_all_layers
+from ntps import theory
+from ntps.theory import RidgeDecomposition
+from ntps.validation.all_layers import AllLayersFit, decompose_layers, fit_all_layers
 from ntps.validation.area import Area, layer_area
 from ntps.validation.choice import LayerChoice, choose_layer
 from ntps.validation.held_out import HeldOut
@@ -101,6 +103,12 @@ class CrossValidation:
         for layer in probes:
             held_out.add(layer, np.arange(len(labels)), np.asarray(pooled[layer], dtype=np.float64))
         return held_out
+
+    def decomposition(self, layer: int | None) -> RidgeDecomposition:
+        """Of the features of one layer, or of all together; computed anew."""
+        if layer is not None:
+            return theory.decompose_features(self._features(layer))
+        return decompose_layers(self._features, self.together.layers, len(self.labels)).decomposition
 
     def _features(self, layer: int) -> Float64[Array, "texts dims"]:
         return self.fits[layer].standardization.apply(self.read(layer))

@@ -43,10 +43,10 @@ def probe_tangents(ready: RunSession, seed: int) -> ComparedProbes:
             test = replace(tangents, work=ready.work(ready.test, ready.test_tokens, "test texts")).run()
             test_labels = Labels.of(task, ready.test)
     with ready.clock.phase("training"):
-        fit = fit_tangents(train.pooled, train.tangents, labels, resolution_of(torch.float32))
-        known, unseen, judged = figures_of_values(fit.predict(train.pooled, train.tangents), labels), None, None
+        fit = fit_tangents(train.pooled[layer], train.tangents, labels, resolution_of(torch.float32))
+        known, unseen, judged = figures_of_values(fit.predict(train.pooled[layer], train.tangents), labels), None, None
         if test is not None and test_labels is not None:
-            predicted = fit.predict(test.pooled, test.tangents)
+            predicted = fit.predict(test.pooled[layer], test.tangents)
             unseen = figures_of_values(predicted, test_labels, held_out=True)
             judged = judge_held_out(predicted, test_labels)
         found = validated_alone(layer, fit, labels, judged, test_labels)

@@ -1,0 +1,120 @@
+"""From evidence to what is said about LoRA: a forecast, what it would cost, and a decision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ntps.advice.calibration import FARTHEST, Calibration, stretch
+from ntps.advice.cells import Evidence
+from ntps.advice.record import Costs, LoraForecast
+from ntps.forward.tangents import DIRECTIONS, TangentTexts
+from ntps.options.recipes import LoRA
+from ntps.training.finetuning.held_back import parts_of
+
+CERTAIN = 0.9
+"""How likely a gain must be above what is worth it, or below, to decide."""
+MOST_TIMES = 100
+"""More texts than so many times those at hand are no advice."""
+BACKWARD = 2.0
+"""A step's way back, which the weights of LoRA need too, over one that only the states need."""
+
+Decision = Literal["probe", "lora", "undecided"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said about LoRA.
+
+    Attributes:
+        evidence: What probes reach.
+        calibration: What the forecast rests on.
+        worth: The gain that is worth training for, as a share.
+        ahead: How far the best probe is above that of all layers.
+    """
+
+    evidence: Evidence
+    calibration: Calibration
+    worth: float
+    ahead: float = 0.0
+
+    @property
+    def forecast(self) -> LoraForecast | None:
+        """The forecast; None where the calibration is too far away."""
+        outside = self.calibration.outside(self.evidence)
+        if any(distance > FARTHEST for distance, _ in outside):
+            return None
+        wider, forecaster = stretch(outside), self.calibration.forecaster
+        gain, accuracy = (each(self.evidence, wider) for each in (forecaster.gain, forecaster.accuracy))
+        low, high = accuracy.interval
+        return LoraForecast(
+            accuracy=accuracy.value,
+            accuracy_interval=(max(low, 0.0), min(high, 1.0)),
+            gain=gain.value - self.ahead,
+            gain_interval=(gain.interval[0] - self.ahead, gain.interval[1] - self.ahead),
+            chance=gain.chance_above(self.worth + self.ahead),
+            stretch=wider,
+            outside=tuple(words for _, words in outside),
+        )
+
+    @property
+    def decision(self) -> Decision:
+        """Whether LoRA is worth it."""
+        return decided(None if (forecast := self.forecast) is None else forecast.chance)
+
+    @property
+    def enough_texts(self) -> int | None:
+        """With how many texts the same figures would decide; None where they do, or where more texts would not do."""
+        texts = self.evidence.texts
+        if self.forecast is None or self.decision != "undecided":
+            return None
+        for times in (1.5, 2, 3, 5, 10, 20, 50, MOST_TIMES):
+            more = {
+                "texts": round(times * texts),
+                "all_layers_error": self.evidence.all_layers_error / math.sqrt(times),
+            }
+            if decided(self._chance(self.evidence.model_copy(update=more))) != "undecided":
+                return round(times * texts)
+        return None
+
+    def _chance(self, evidence: Evidence) -> float:
+        wider = stretch(self.calibration.outside(evidence))
+        return self.calibration.forecaster.gain(evidence, wider).chance_above(self.worth + self.ahead)
+
+
+def decided(chance: float | None) -> Decision:
+    """What the chance of a gain that is worth it decides."""
+    if chance is None or 1 - CERTAIN < chance < CERTAIN:
+        return "undecided"
+    return "lora" if chance >= CERTAIN else "probe"
+
+
+def costs(texts: TangentTexts, seconds: float, count: int, parameters: int) -> Costs:
+    """What things cost here, from what the pass took.
+
+    Args:
+        texts: What the pass kept of the texts.
+        seconds: What this advice took.
+        count: Training texts.
+        parameters: Of the base transformer.
+    """
+    seen = len(texts.tangents)
+    forward, back = texts.forward_seconds / seen, texts.backward_seconds / seen / DIRECTIONS
+    held = count // parts_of(count)
+    recipe = LoRA().for_texts(count - held).for_model(parameters)
+    trained, evaluated = recipe.total_steps * recipe.texts_per_step, recipe.total_steps // recipe.interval * held
+    lora = trained * (forward + BACKWARD * back) + evaluated * forward
+    return Costs(forward=forward * count, advice=seconds, lora=lora, lora_steps=recipe.total_steps)
+
+
+def calibration_block(calibration: Calibration, source: str | None) -> dict[str, Any]:
+    """What a forecast rests on, as results say it.
+
+    Args:
+        calibration: The calibration.
+        source: Its file; None for the one that comes with ntps.
+    """
+    cells = calibration.cells
+    of = {f"{name}s": len({getattr(cell, name) for cell in cells}) for name in ("task", "model")}
+    return {"source": source, "created": calibration.created, "cells": len(cells), **of}

@@ -1,0 +1,82 @@
+"""``ntps advise`` and ``ntps calibrate``: whether LoRA would add anything, and how well that is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ntps import api
+from ntps.cli.arguments import ModelArgument, TaskArgument
+from ntps.cli.console import err, out, progress_bars
+from ntps.cli.from_options import flat
+from ntps.cli.results import Showing, show
+from ntps.display.advice import advice_table, advice_words, calibration_words, errors_table
+from ntps.models.registry import EMBEDDED
+from ntps.options.advising import AdviseOptions
+from ntps.options.keywords import values
+from ntps.options.shared import OUTPUT
+
+if TYPE_CHECKING:
+    from ntps.api.advising import AdviceResult
+
+
+@flat
+def advise(options: AdviseOptions, showing: Showing, model: ModelArgument = None, task: TaskArgument = None) -> None:
+    """Tell what a probe of MODEL reaches on TASK, whether LoRA would add anything, and what more texts would bring.
+
+    One forward pass with a few ways back over the training texts; nothing is trained.
+    """
+    if not showing.quiet:
+        err.print(f"Looking at {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+    with progress_bars(showing.quiet) as reporter:
+        result = api.advise(model, task, **values(options, AdviseOptions), reporter=reporter)
+
+    def body(result: AdviceResult) -> None:
+        out.print(advice_table(result.record.result))
+        for line in advice_words(result.record.result):
+            out.print(line, soft_wrap=True)
+
+    show(result, body, options.out, showing)
+
+
+def calibrate(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="STUDY...",
+            help="Folders that ntps study wrote, with score, tangent and lora of five tasks or more.",
+            show_default=False,
+        ),
+    ],
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File for the calibration; not written by default.",
+            rich_help_panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Make a calibration for `ntps advise` from studies in which LoRA was trained, and tell how wrong it is.
+
+    Errors are of forecasts for tasks, and for models, that were left out whole.
+    """
+    result = api.calibrate(studies, out_file)
+    if as_json:
+        errors = {by: [asdict(each) for each in rows] for by, rows in result.errors().items()}
+        out.print_json(json.dumps({"left_out": result.left_out, "errors": errors}))
+        return
+    for line in result.left_out:
+        err.print(line, soft_wrap=True)
+    for by, rows in result.errors().items():
+        out.print(errors_table(by, rows))
+    for line in calibration_words(result.calibration):
+        out.print(line, soft_wrap=True)
+    if out_file is not None:
+        out.print(f"The calibration is in {out_file}; `ntps advise --calibration {out_file}` uses it", soft_wrap=True)

@@ -1,0 +1,166 @@
+"""Advice as a person reads it: a table, and a few sentences that end with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from ntps.display.sentences import percent, with_interval
+
+if TYPE_CHECKING:
+    from ntps.advice.calibration import Calibration
+    from ntps.advice.errors import ForecastErrors
+    from ntps.advice.record import AdviceFile
+
+
+def advice_table(result: AdviceFile) -> Table:
+    """What each way to solve the task reaches on new texts, and what it costs."""
+    table = Table(
+        caption=_caption(result), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    table.add_column("", no_wrap=True)
+    for title in ("accuracy %", "95 %", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, value, ends, time in _rows(result):
+        low, high = ends or (None, None)
+        interval = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+        table.add_row(name, "–" if value is None else f"{100 * value:.1f}", interval, time)
+    return table
+
+
+Row = tuple[str, float | None, Sequence[float | None] | None, str]
+"""A way to solve the task, its accuracy with both ends of the interval, and its time."""
+
+
+def _rows(result: AdviceFile) -> Iterator[Row]:
+    summary, costs, together = result.summary, result.costs, result.all_layers
+    last, a_pass = result.layers[-1], duration(costs.forward)
+    yield f"always {summary.majority!r}", summary.majority_accuracy, None, ""
+    yield f"probe of the last layer, {last.name}", last.accuracy_cv, last.accuracy_cv_interval, a_pass
+    if summary.layer != last.layer:
+        yield f"probe of the best layer, {summary.name}", summary.chosen_cv, summary.chosen_cv_interval, a_pass
+    if len(result.layers) > 1:
+        yield "probe of all layers", together.accuracy_cv, together.accuracy_cv_interval, a_pass
+    yield "tangent probe", summary.tangent_cv, summary.tangent_cv_interval, duration(costs.advice)
+    if (lora := result.lora) is not None:
+        yield "LoRA, forecast", lora.accuracy, lora.accuracy_interval, f"≤ {duration(costs.lora)}"
+
+
+def advice_words(result: AdviceFile) -> list[str]:
+    """The best probe, the forecast, the learning curve and the decision."""
+    return [*_probes(result), *_forecast(result), *_curve(result), _decision(result)]
+
+
+def _caption(result: AdviceFile) -> str:
+    block = result.calibration
+    parts = ["On new texts. Probes: ridge, on texts left out, time that of the pass"]
+    parts.append(
+        "tangent probe: ridge on the last layer and its derivatives by LoRA's weights, LoRA in its linear regime"
+    )
+    if result.lora is not None:
+        parts.append(
+            f"LoRA: forecast from {block.cells} trained cells of {block.tasks} tasks and {block.models} models, with "
+            "its prediction interval"
+        )
+    return "; ".join(parts) + "."
+
+
+def _probes(result: AdviceFile) -> Iterator[str]:
+    summary = result.summary
+    what = "one probe of all layers together" if summary.best == "all layers" else f"a linear probe of {summary.best}"
+    yield (
+        f"Without training, {what} reaches {with_interval(summary.best_cv, summary.best_cv_interval)}; always "
+        f"answering {summary.majority!r} gives {percent(summary.majority_accuracy)}."
+    )
+
+
+def _forecast(result: AdviceFile) -> Iterator[str]:
+    lora = result.lora
+    if lora is None:
+        yield "Nothing is forecast for LoRA: the calibration is too far away from this model and task."
+        return
+    if lora.outside:
+        yield (
+            f"The calibration does not reach this far: {'; '.join(lora.outside)}. The intervals of the forecast are "
+            f"{lora.stretch:.1f} times as wide for that, which no run has tested."
+        )
+    low, high = lora.gain_interval or (None, None)
+    chance = f"the chance that it gains more than {result.settings.worth:g} is {100 * lora.chance:.0f} %"
+    yield f"LoRA would gain {points(lora.gain)} points ({points(low)} to {points(high)}); {chance}."
+
+
+def _curve(result: AdviceFile) -> Iterator[str]:
+    if not result.learning_curve:
+        return
+    *known, doubled = result.learning_curve
+    parts = [f"{percent(point.accuracy)} from {point.texts:,}" for point in known]
+    yield (
+        f"The best probe reaches {', '.join(parts[:-1])} and {parts[-1]} texts; twice as many, {doubled.texts:,}, "
+        f"would bring it to about {with_interval(doubled.accuracy, doubled.accuracy_interval)}."
+    )
+
+
+def _decision(result: AdviceFile) -> str:
+    summary, worth = result.summary, f"{result.settings.worth:g} points"
+    texts = f"{result.task.texts:,} texts"
+    match summary.decision:
+        case "lora":
+            return f"Advice: train LoRA, which is likely to gain more than {worth}."
+        case "probe":
+            return f"Advice: keep the probe ({summary.best}); LoRA is unlikely to gain {worth}."
+    if result.lora is None:
+        return "Advice: none about LoRA; calibrate with a study of your own models (`ntps calibrate`)."
+    if summary.enough_texts is not None:
+        return (
+            f"Advice: whether LoRA gains {worth} cannot be told from {texts}; about {summary.enough_texts:,} would do."
+        )
+    return (
+        f"Advice: whether LoRA gains {worth} cannot be told from {texts}, and more texts would not tell: training it "
+        f"here takes {duration(result.costs.lora)} at most."
+    )
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in points, with its sign."""
+    return "–" if share is None else f"{100 * share:+.1f}"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit that leaves a number above one."""
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def errors_table(by: str, rows: Sequence[ForecastErrors]) -> Table:
+    """Errors of forecasts for what was left out whole."""
+    table = Table(
+        title=f"Every {by} left out in turn",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("forecast from")
+    for title in ("accuracy,\nmedian", "gain,\nRMS", "gain,\nSpearman", "covered\nat 95 %", "gain\ncovered"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        covered = ["" if each is None else f"{100 * each:.0f} %" for each in (row.coverage, row.gain_coverage)]
+        rank = "" if row.rank is None else f"{row.rank:z.2f}"
+        table.add_row(row.name, f"{100 * row.accuracy:.1f}", f"{100 * row.gain:.1f}", rank, *covered)
+    return table
+
+
+def calibration_words(calibration: Calibration) -> list[str]:
+    """What a calibration is of."""
+    cells = calibration.cells
+    sizes = [cell.texts for cell in cells]
+    of = {name: len({getattr(cell, name) for cell in cells}) for name in ("task", "model")}
+    return [
+        f"{len(cells)} cells of {of['task']} tasks and {of['model']} models, {min(sizes):,} to {max(sizes):,} texts; "
+        "errors in points."
+    ]

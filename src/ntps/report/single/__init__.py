@@ -1,1 +1,0 @@
-"""Pages of a single result: a score, a probe, a fine-tuning, a ranking."""

@@ -1,0 +1,149 @@
+"""From studies with trained LoRA to a calibration: what scores and tangent probes said beside what training reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ntps.advice.calibration import Calibration
+from ntps.advice.cells import Cell
+from ntps.advice.fits import NORMAL
+from ntps.errors import InputError
+from ntps.jobs.record import ResultFile
+from ntps.json_files import read_json
+from ntps.scoring.record import ScoreFile
+from ntps.study.analysis.reader import read_result
+from ntps.study.state import STUDY, StudyFile
+from ntps.training.records import FinetuneFile, ProbeFile
+
+NEEDED = ("score", "tangent", "lora")
+"""Measurements that a cell is made of."""
+REMEDY = "give folders that `ntps study` wrote, with the measurements score, tangent and lora"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What studies give.
+
+    Attributes:
+        cells: One for each model and task that has all measurements; of several LoRA runs, the one that was best on the
+            texts that it held back.
+        left_out: Why others are none, each with its model and task.
+    """
+
+    cells: tuple[Cell, ...]
+    left_out: tuple[str, ...]
+
+
+def calibrate_studies(folders: Sequence[Path]) -> tuple[Calibration, tuple[str, ...]]:
+    """Makes a calibration.
+
+    Args:
+        folders: Of studies.
+
+    Returns:
+        The calibration, and why some models and tasks are not in it.
+
+    Raises:
+        InputError: A folder holds no study, or the cells are too few.
+    """
+    found = cells_of(folders)
+    calibration = Calibration.of(found.cells)
+    calibration.require_enough(" and ".join(map(str, folders)))
+    return calibration, found.left_out
+
+
+def cells_of(folders: Sequence[Path]) -> Cells:
+    """Reads every finished run, and puts those of the same weights and texts together.
+
+    Args:
+        folders: Of studies.
+
+    Raises:
+        InputError: A folder holds no study, or a result in it cannot be read.
+    """
+    found: dict[tuple[str, str], dict[str, list[ResultFile]]] = {}
+    cells: list[Cell] = []
+    left_out: list[str] = []
+    for folder in folders:
+        for row in read_json(folder / STUDY, StudyFile, REMEDY).runs:
+            if row.measurement not in NEEDED or row.status != "done":
+                continue
+            result = read_result(folder / row.folder)
+            if row.measurement != "tangent" and result.task.test is None:
+                name = f"{row.measurement} of {_last(row.model)} on {_last(row.task)}"
+                left_out.append(f"{name} is left out: it has no test texts")
+                continue
+            runs = found.setdefault((result.model.weights, result.task.fingerprint), {})
+            runs.setdefault(row.measurement, []).append(result)
+    for runs in found.values():
+        some = next(iter(runs.values()))[0]
+        name = f"{_last(some.model.id)} on {some.task.texts:,} texts of {_last(some.task.id)}"
+        try:
+            cells.append(_cell(runs))
+        except InputError as error:
+            left_out.append(f"{name} is left out: {error}")
+    return Cells(tuple(cells), tuple(left_out))
+
+
+def _cell(runs: Mapping[str, Sequence[ResultFile]]) -> Cell:
+    """The cell of one model and task.
+
+    Raises:
+        InputError: Something is missing; says what.
+    """
+    for name in NEEDED:
+        if name not in runs:
+            raise InputError(f"it has no {name}")
+    score, tangent, lora = runs["score"][0], runs["tangent"][0], _best_lora(runs["lora"])
+    assert isinstance(score, ScoreFile) and isinstance(tangent, ProbeFile)
+    if score.task.target_kind != "classes":
+        raise InputError("its labels are no classes")
+    together, by_layer = score.all_layers, {row.layer: row for row in score.layers}
+    chosen, last = by_layer[score.summary.layer], by_layer.get(score.model.num_layers)
+    if together is None or last is None:
+        raise InputError("its score left no texts out, or lacks the last layer")
+    ends = together.accuracy_cv_interval
+    assert score.task.test is not None, "others were left out"
+    if ends is None:
+        raise InputError("its texts are too few for intervals")
+    content = {
+        "model": _last(score.model.id),
+        "task": _last(score.task.id),
+        "texts": score.task.texts,
+        "classes": sum(count > 0 for count in score.task.class_counts or ()),
+        "parameters": score.model.parameters,
+        "final": last.accuracy_cv,
+        "all_layers": together.accuracy_cv,
+        "all_layers_error": (float(ends[1] or 0.0) - float(ends[0] or 0.0)) / (2 * NORMAL),
+        "tangent": tangent.layers[-1].accuracy_cv,
+        "all_layers_test": together.accuracy_test,
+        "final_test": last.accuracy_test,
+        "lora_test": None if lora.summary.test is None else lora.summary.test.accuracy,
+        "test_texts": score.task.test.texts,
+        "area": chosen.area,
+        "ntps": chosen.ntps_share95,
+        "steps": lora.summary.steps,
+        "lora_seconds": lora.timing.get("total"),
+        "advice_seconds": tangent.timing.get("total"),
+    }
+    return Cell.model_validate(content)
+
+
+def _best_lora(runs: Sequence[ResultFile]) -> FinetuneFile:
+    """The run that was best on the texts that it held back: a learning rate is chosen so."""
+    trained = [run for run in runs if isinstance(run, FinetuneFile) and run.summary.validation is not None]
+    if not trained:
+        raise InputError("its LoRA held no texts back to say when to stop, as the standard recipe does")
+    return max(trained, key=_validation)
+
+
+def _validation(run: FinetuneFile) -> float:
+    validation = run.summary.validation
+    return 0.0 if validation is None or validation.accuracy is None else validation.accuracy
+
+
+def _last(name: str) -> str:
+    """Last part of an id or a path."""
+    return name.split("@")[0].rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,131 @@
+"""``ntps calibrate``: cells from studies are what their results say, and what is missing is named."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import ntps
+from ntps.advice.calibration import Calibration
+from ntps.cli import main
+from ntps.errors import InputError
+from tiny import random_texts, save_model, save_rows
+
+TASKS = 5
+LORA = {"steps": 4, "batch_size": 8, "rank": 4}
+
+
+def save_study(
+    folder: Path, name: str, measurements: dict[str, Any], tasks: int = TASKS, test: bool = True, seed: int = 0
+) -> Path:
+    """A study of one model on tasks of 60 texts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "model").exists():
+        save_model(folder / "model")
+    for task in range(tasks):
+        (folder / f"task{task}").mkdir(exist_ok=True)
+        for split, size in (("train", 60), ("test", 30))[: 1 + test]:
+            rows = random_texts(size, seed + 2 * task + (split == "test"))
+            labels = [len(row.split()) % (2 + task % 2) for row in rows]
+            save_rows(folder / f"task{task}" / f"{split}.jsonl", rows, labels)
+    content = {
+        "name": name,
+        "models": [str(folder / "model")],
+        "tasks": [str(folder / f"task{task}") for task in range(tasks)],
+        "measurements": measurements,
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    ntps.run_study(path, folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, short_check: None) -> Path:
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    return save_study(folder, "trained", {"score": None, "tangent": None, "lora": LORA})
+
+
+def results(study: Path, task: str) -> dict[str, dict[str, Any]]:
+    runs = (study / "results" / "model" / "local" / task).iterdir()
+    return {run.name: json.loads((run / "result.json").read_text()) for run in runs}
+
+
+def test_cells_are_what_the_results_say(trained: Path, tmp_path: Path) -> None:
+    found = ntps.calibrate(trained, tmp_path / "calibration.json")
+    assert found.left_out == () and Calibration.read(tmp_path / "calibration.json") == found.calibration
+    assert [cell.task for cell in found.calibration.cells] == [f"task{task}" for task in range(TASKS)]
+    for cell in found.calibration.cells:
+        runs = results(trained, cell.task)
+        score, lora = runs["score"], runs["lora"]
+        together = score["all_layers"]
+        assert (cell.all_layers, cell.all_layers_test) == (together["accuracy_cv"], together["accuracy_test"])
+        assert (cell.final, cell.final_test) == tuple(
+            score["layers"][-1][name] for name in ("accuracy_cv", "accuracy_test")
+        )
+        assert cell.tangent == runs["tangent"]["layers"][0]["accuracy_cv"]
+        assert cell.lora_test == lora["summary"]["test"]["accuracy"] and cell.test_texts == 30
+        assert cell.gain == pytest.approx(cell.lora_test - cell.all_layers_test)
+        assert (cell.texts, cell.classes) == (60, len(score["task"]["label_names"]))
+    # One model is no model to leave out.
+    assert list(found.errors()) == ["task"]
+
+
+def test_of_several_runs_the_one_counts_that_texts_held_back_prefer(trained: Path, folder: Path) -> None:
+    faster = save_study(folder, "faster", {"lora": {**LORA, "learning_rate": 0.05, "steps": 8}}, tasks=TASKS)
+    found = ntps.calibrate([trained, faster]).calibration.cells
+    for cell in found:
+        runs = [results(study, cell.task)["lora"]["summary"] for study in (trained, faster)]
+        best = max(runs, key=lambda run: run["validation"]["accuracy"])
+        assert cell.lora_test == best["test"]["accuracy"]
+    assert ntps.calibrate([faster, trained]).calibration.cells[0].all_layers == found[0].all_layers
+
+
+def test_what_is_no_cell_is_named(trained: Path, folder: Path) -> None:
+    recipes = {"score": None, "tangent": {"test": False}, "lora": {**LORA, "recipe": "paper"}}
+    paper = save_study(folder / "paper", "study", recipes, tasks=1, seed=100)
+    untested = save_study(folder / "untested", "study", {"score": None}, tasks=1, test=False, seed=200)
+    found = ntps.calibrate([trained, paper, untested])
+    assert len(found.calibration.cells) == TASKS
+    assert sorted(found.left_out) == [
+        "model on 60 texts of task0 is left out: its LoRA held no texts back to say when to stop, as the standard "
+        "recipe does",
+        "score of model on task0 is left out: it has no test texts",
+    ]
+
+
+def test_too_little_is_refused(trained: Path, folder: Path, tmp_path: Path) -> None:
+    few = save_study(folder / "few", "few", {"score": None, "tangent": None, "lora": LORA}, tasks=1)
+    with pytest.raises(InputError, match="trained cells of 1 tasks, and a calibration needs 5"):
+        ntps.calibrate(few)
+    with pytest.raises(InputError, match=r"study\.json"):
+        ntps.calibrate(tmp_path)
+
+
+def test_the_command_prints_errors(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for more in ((), ("--json",)):
+        monkeypatch.setattr(sys, "argv", ["ntps", "calibrate", str(trained), "--out", str(tmp_path / "c.json"), *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        printed = capsys.readouterr().out
+        if more:
+            assert [row["name"] for row in json.loads(printed)["errors"]["task"]][:3] == [
+                "forecast",
+                "no gain",
+                "mean gain",
+            ]
+        else:
+            assert "Every task left out in turn" in printed and "5 cells of 5 tasks" in printed
+    assert len(Calibration.read(tmp_path / "c.json").cells) == TASKS
