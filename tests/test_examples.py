@@ -12,7 +12,7 @@ import ntps
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("name", ntps.__all__)
+@pytest.mark.parametrize("name", [*ntps.__all__, "NTPSProbe"])
 def test_the_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     documented = getattr(ntps, name).__doc__

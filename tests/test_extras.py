@@ -28,7 +28,8 @@ def known(name):
 
 importlib.metadata.version = known
 sys.meta_path.insert(0, Blocker())
-from ntps import AdamWProbe, InputError, LoRA, finetune, probe, score
+import ntps
+from ntps import *
 model, task = sys.argv[1:]
 score(model, task)
 print("score", probe(model, task).summary["criterion"], probe(model, task, AdamWProbe(epochs=1)).summary["layer"])
@@ -36,6 +37,7 @@ for attempt in (
     lambda: probe(model, task, "logistic"),
     lambda: score(model, task, rivals=True),
     lambda: finetune(model, task, LoRA(steps=1)),
+    lambda: ntps.NTPSProbe,
 ):
     try:
         attempt()
@@ -48,8 +50,9 @@ def test_scores_and_most_probes_need_no_extra(tmp_path: Path) -> None:
     model, task = save_model(tmp_path / "model"), save_task(tmp_path / "task.jsonl")
     done = subprocess.run([sys.executable, "-c", CODE, model, task], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    first, second, rivals, third = done.stdout.splitlines()
+    first, second, rivals, third, fourth = done.stdout.splitlines()
     assert first == "score accuracy 3"
     assert second == "`kind` logistic needs the package scikit-learn: install it with `pip install '.[train]'`"
     assert rivals == "`rivals` needs the package scikit-learn: install it with `pip install '.[train]'`"
     assert third.startswith("fine-tuning needs the package ") and third.endswith("`pip install '.[train]'`")
+    assert fourth == "NTPSProbe needs the package scikit-learn: install it with `pip install '.[train]'`"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ntps.moments.layer_score import LayerScore, score_moments
     from ntps.options.probing import AdamWProbe, LeastSquares, LogisticProbe, RidgeProbe
     from ntps.options.recipes import FullFineTuning, LoRA
+    from ntps.prediction.estimator import NTPSProbe as NTPSProbe
     from ntps.prediction.loading import load_probe
     from ntps.prediction.predictor import Predictor
     from ntps.tasks.from_lists import task_from_lists
@@ -49,6 +50,7 @@ else:
             "LoRA": "ntps.options.recipes",
             "LogisticProbe": "ntps.options.probing",
             "Moments": "ntps.moments.accumulator",
+            "NTPSProbe": "ntps.prediction.estimator",
             "Predictor": "ntps.prediction.predictor",
             "ProbeResult": "ntps.api.results",
             "RidgeProbe": "ntps.options.probing",

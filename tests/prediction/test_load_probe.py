@@ -11,8 +11,18 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from ntps import InputError, LanguageModel, Task, load_model, load_probe, probe, task_from_lists
-from ntps.models.model import LanguageModel as Model
+from ntps import (
+    FullFineTuning,
+    InputError,
+    LanguageModel,
+    LoRA,
+    Task,
+    finetune,
+    load_model,
+    load_probe,
+    probe,
+    task_from_lists,
+)
 from tiny import DEPTH, random_task, random_texts, save_model
 
 
@@ -124,8 +134,10 @@ def test_a_model_that_moved_is_named_and_another_is_refused(
         load_probe(probed[0], load_model(folder, dtype="float64"))
 
 
-def test_what_is_no_saved_probe(model: Model, task: Task, probed: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no probe: give a folder that ntps probe --out wrote"):
+def test_what_is_no_saved_probe(
+    model: LanguageModel, task: Task, probed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="holds neither a probe nor a classifier: give a folder that"):
         load_probe(tmp_path)
     probe(model, task, "ols", out=tmp_path / "ols")
     with pytest.raises(InputError, match="holds a probe of kind ols, whose weights are not kept"):
@@ -158,3 +170,31 @@ def test_texts_that_cannot_be_predicted(probed: tuple[Path, dict[str, Any]], tex
 def test_no_texts_are_no_predictions(probed: tuple[Path, dict[str, Any]]) -> None:
     assert load_probe(probed[0]).predict([]).shape == (0,)
     assert load_probe(probed[0]).predict_proba([]).shape == (0, 3)
+
+
+# --- fine-tuned classifiers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [LoRA(steps=4, batch_size=8), FullFineTuning(steps=4, batch_size=8)])
+def test_a_classifier_is_as_accurate_as_its_figures_say(
+    method: Any, folder: Path, model: LanguageModel, task: Task, tmp_path: Path
+) -> None:
+    assert task.test is not None
+    result = finetune(folder, task, method, out=tmp_path / "run")
+    loaded = load_probe(tmp_path / "run")
+    assert accuracy(loaded.predict(task.test.texts), task) == result.summary["test"]["accuracy"]
+    made, truth = loaded.predict_proba(task.test.texts), task.test.labels.astype(np.int64)
+    loss = -np.log(made[np.arange(len(truth)), truth]).mean()
+    assert loss == pytest.approx(result.summary["test"]["cross_entropy"], rel=1e-5)
+    with pytest.raises(InputError, match="`all_layers` means nothing to a fine-tuned classifier"):
+        load_probe(tmp_path / "run", all_layers=True)
+    if isinstance(method, LoRA):
+        assert repr(loaded).startswith("Predictor(LoRA classifier of")
+        with pytest.raises(InputError, match="belongs to another model than"):
+            load_probe(tmp_path / "run", save_model(tmp_path / "other", seed=1))
+        with pytest.raises(InputError, match="`model` is loaded already, and an adapter would change it"):
+            load_probe(tmp_path / "run", model)
+    else:
+        assert repr(loaded).startswith("Predictor(fine-tuned classifier of")
+        with pytest.raises(InputError, match=r"`model` means nothing to .* which holds a whole model"):
+            load_probe(tmp_path / "run", folder)

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @flat
 def predict(
     probe: Annotated[
-        Path, typer.Argument(metavar="PROBE", help="Folder that ntps probe --out wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="PROBE", help="Folder that ntps probe --out or ntps finetune --out wrote.", show_default=False
+        ),
     ],
     file: Annotated[
         str,

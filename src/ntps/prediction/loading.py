@@ -7,13 +7,15 @@ from pathlib import Path
 
 from ntps.errors import InputError
 from ntps.files import PROBE, RESULT
-from ntps.json_files import checked, load_json
+from ntps.json_files import checked, load_json, read_json
+from ntps.models.adapters.files import CONFIG, ORIGIN
 from ntps.models.model import LanguageModel
 from ntps.options.keywords import takes
 from ntps.options.predicting import PredictorOptions
-from ntps.prediction.origin import Origin
+from ntps.prediction.origin import ClassifierFile, Origin
 from ntps.prediction.predictor import Predictor
-from ntps.prediction.scorers import Forward, LinearScorer, Scorer, TangentScorer
+from ntps.prediction.scorers import ClassifierScorer, Forward, LinearScorer, Scorer, TangentScorer
+from ntps.training.finetuning.saved import classifier_folder, load_classifier
 from ntps.training.probes.saved import SavedProbe, SavedTangentProbe, read_probe
 
 
@@ -22,7 +24,7 @@ class Saved:
     """What is loaded.
 
     Attributes:
-        folder: Folder that ``ntps probe --out`` wrote with the kind ridge or tangent.
+        folder: Folder that ``ntps probe --out`` wrote with the kind ridge or tangent, or ``ntps finetune --out``.
         model: Where the model is now, or the loaded model; by default where it was.
     """
 
@@ -37,13 +39,13 @@ class LoadProbeOptions(PredictorOptions, Saved):
 
 @takes(LoadProbeOptions)
 def load_probe(options: LoadProbeOptions) -> Predictor:
-    """Loads a saved probe and its model, to predict labels of new texts.
+    """Loads a saved probe, or a fine-tuned classifier, with its model, to predict labels of new texts.
 
     Returns:
         What predicts, with ``predict`` and ``predict_proba``.
 
     Raises:
-        InputError: The folder holds no probe that was saved, or the model is not the one that was probed.
+        InputError: The folder holds neither, or the model is not the one that was probed or trained.
 
     Examples:
         >>> _ = ntps.probe(limit=100, layers="2", out="probe")
@@ -51,7 +53,10 @@ def load_probe(options: LoadProbeOptions) -> Predictor:
         >>> probe.predict(["Draw a scatter plot."]).shape
         (1,)
     """
-    path = _probe_file(Path(options.folder))
+    folder = Path(options.folder)
+    if not (folder / PROBE).is_file() and (place := classifier_folder(folder)) is not None:
+        return _classifier(place, options)
+    path = _probe_file(folder)
     saved = read_probe(path)
     origin = checked(path, dict(saved.about), Origin, "probe the model again")
     model = origin.load(options.model, options)
@@ -87,6 +92,29 @@ def predictor_of(
     )
 
 
+def _classifier(place: Path, options: LoadProbeOptions) -> Predictor:
+    """What predicts, of a classifier in ``adapter/`` or ``model/``."""
+    path, given = place / ORIGIN, options.model
+    if options.all_layers:
+        raise InputError("`all_layers` means nothing to a fine-tuned classifier: leave it out")
+    content = read_json(path, ClassifierFile, "train it again")
+    origin = content.origin
+    if (place / CONFIG).is_file():
+        if isinstance(given, LanguageModel):
+            raise InputError("`model` is loaded already, and an adapter would change it: give its folder or its id")
+        model, description = origin.load(given, options), "LoRA classifier"
+    elif given is not None:
+        raise InputError(f"`model` means nothing to {place}, which holds a whole model: leave it out")
+    else:
+        model, description = origin.load(place, options), "fine-tuned classifier"
+    settings, task = origin.settings, origin.task
+    forward = Forward(model, settings.pooling, settings.masked, options.tokens_per_batch)
+    scorer = ClassifierScorer(forward, load_classifier(model, place))
+    return Predictor(
+        description, model, task.target_kind, task.label_names, task.text_columns, settings.max_length, scorer
+    )
+
+
 def _probe_file(folder: Path) -> Path:
     """The file of a saved probe.
 
@@ -104,4 +132,7 @@ def _probe_file(folder: Path) -> Path:
                 f"{folder} holds a probe of kind {settings.get('kind')}, whose weights are not kept: probe again with "
                 "`kind` ridge or tangent"
             )
-    raise InputError(f"{folder} holds no probe: give a folder that ntps probe --out wrote")
+    raise InputError(
+        f"{folder} holds neither a probe nor a classifier: give a folder that ntps probe --out or ntps finetune --out "
+        "wrote"
+    )

@@ -87,3 +87,32 @@ class Origin(Block):
                 f"{path} belongs to another model than {model.id}: it was made of {self.model.id}, whose weights "
                 "differ; name that one with `model`"
             )
+
+
+class OfTrained(OfModel):
+    """The model that a classifier was made of, in the dtype that it was trained in."""
+
+    dtype: str
+
+
+class ClassifierFile(OfTask):
+    """What lies beside the weights of a fine-tuned classifier."""
+
+    model: OfTrained
+    pooling: Pooling
+    max_length: int | None
+    attention_mask: str
+
+    @property
+    def origin(self) -> Origin:
+        """The same in the order of a probe."""
+        return Origin(
+            model=self.model,
+            task=self,
+            settings=OfSettings(
+                pooling=self.pooling,
+                max_length=self.max_length,
+                dtype=self.model.dtype,
+                attention_mask=self.attention_mask,
+            ),
+        )

@@ -84,12 +84,14 @@ def save_classifier(
         "model": {
             "id": model.id,
             "revision": model.revision,
+            "tokenizer": model.tokenizer_id,
             "architecture": model.architecture,
             "weights": weights,
             "dtype": str(model.dtype).removeprefix("torch."),
         },
         "target_kind": task.kind,
         "label_names": list(task.label_names),
+        "text_columns": list(task.selection.get("text_columns") or ()),
         "pooling": settings.pooling,
         "attention_mask": "passed" if classifier.masked else "omitted",
         "head_dropout": settings.recipe.head_dropout,
@@ -133,6 +135,11 @@ def remove_classifier(out: Path) -> None:
     erase(out, HALVES)
 
 
+def classifier_folder(folder: Path) -> Path | None:
+    """The folder of a classifier: ``adapter/`` or ``model/`` in a folder of results, or itself; None without one."""
+    return next((part for part in (folder / ADAPTER, folder / MODEL, folder) if (part / ORIGIN).is_file()), None)
+
+
 def load_classifier(model: LanguageModel, folder: str | Path) -> Classifier:
     """Loads a classifier that ``ntps finetune`` trained, in evaluation mode.
 
@@ -147,8 +154,7 @@ def load_classifier(model: LanguageModel, folder: str | Path) -> Classifier:
     Raises:
         InputError: The folder holds no classifier, or that of another model.
     """
-    folder = Path(folder)
-    folder = next((part for part in (folder / ADAPTER, folder / MODEL) if (part / ORIGIN).is_file()), folder)
+    folder = classifier_folder(Path(folder)) or Path(folder)
     try:
         content = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
         head = load_file(folder / HEAD)
