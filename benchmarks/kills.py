@@ -26,7 +26,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-import ntps.report.study_report
+import ntps.report.build
 import ntps.training.finetuning.tuner  # noqa: F401  # loaded before anything is forked
 from ntps.checkpoint import checkpoint
 from ntps.cli import main

@@ -30,6 +30,7 @@ def test_a_partial_study_is_reported(
     assert "1 model, 3 tasks: 20 of 21 runs finished, 1 failed" in out and "report.html" in out
     assert "1 run has no result" in err
     assert sorted(path.name for path in (tmp_path / "report" / "figures").glob("*.pdf")) == [
+        "accuracies_picture.pdf",
         "figure_2.pdf",
         "figure_s1.pdf",
     ]
@@ -117,4 +118,4 @@ def test_words_of_a_score_are_drawn_in_its_report(
         low, high = row["accuracy_cv_interval"]
         assert shown["accuracy_cv"] == pytest.approx(row["accuracy_cv"])
         assert shown["accuracy_cv_half"] == pytest.approx((high - low) / 2)
-    assert page.index("The layers on new texts") < page.index("In sample")
+    assert page.index("On new texts") < page.index("In sample")

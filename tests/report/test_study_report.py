@@ -11,12 +11,14 @@ import pytest
 import scipy.stats
 
 from ntps.errors import InputError
-from ntps.report.study_report import FIGURES, StudyReport, build_report
-from ntps.report.study_tables import costs, lora_table, table_1, table_2
+from ntps.report.build import build_report
+from ntps.report.parts import Report
+from ntps.report.study_report import FIGURES
+from ntps.report.study_tables import accuracy_table, costs, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable, written
 from ntps.report.writing import write_report
 from ntps.scoring.validated import Rivals
-from ntps.study.analysis.accuracies import accuracies
+from ntps.study.analysis.accuracies import accuracies, side_by_side
 from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlations, correlate
 from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RIVAL_RULES, RULES
 from ntps.study.analysis.reader import StudyResults, read_results
@@ -37,6 +39,11 @@ def results(study: Path) -> StudyResults:
 @pytest.fixture(scope="module")
 def correlations(results: StudyResults) -> Correlations:
     return correlate(results)
+
+
+def words(report: Report, name: str) -> tuple[str, ...]:
+    """The paragraphs of a section."""
+    return next(section.words for section in report.sections if section.name == name)
 
 
 def result_of(study: Path, task: str, measurement: str) -> dict[str, Any]:
@@ -118,6 +125,60 @@ def test_markdown_survives_what_names_may_hold() -> None:
     frame = pd.DataFrame({"task": ["a|b\nc"], "value": [0.5]})
     table = ReportTable("t", "T", "C.", (Column("task", "task"), Column("value", "value", "percent")), frame)
     assert table.markdown().splitlines()[-1] == "| a\\|b c | 50.0 |"
+
+
+def test_every_accuracy_of_every_run_is_in_the_table(study: Path, results: StudyResults) -> None:
+    table = accuracy_table(results)
+    shown = {(row[0][0], row[1][0]): [text for text, _ in row] for row in table.rows()}
+    assert set(shown) == {(task, "tiny-lm") for task in results.tasks}
+    for (task, _), cells in shown.items():
+        for measurement in ("ols", "logistic", "adamw", "lora", "scratch"):
+            accuracy = result_of(study, task, measurement)["summary"]["test"]["accuracy"]
+            half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / TEST_TEXTS)
+            assert f"{100 * accuracy:.1f} ± {100 * half:.1f}" in cells
+        assert "51.0" in cells and str(TEST_TEXTS) in cells
+
+
+def test_what_a_score_reaches_and_the_layer_that_it_chose_are_in_the_table(tmp_path: Path) -> None:
+    """As the result says it: on test texts, or else on texts left out, with its own interval."""
+    StudyFactory(tasks=TASKS[:2], measurements=("score", "adamw")).write(tmp_path)
+    for number, path in enumerate(sorted(tmp_path.rglob("score/result.json"))):
+        result = json.loads(path.read_text())
+        known = {"criterion": "accuracy", "layer": 1, "name": "block.1", "cv_texts": 900, "majority_accuracy": 0.53}
+        known |= {"accuracy_test": 0.8, "accuracy_test_interval": [0.75, 0.83]}
+        if number:
+            known |= {"accuracy_test": None, "chosen_cv": 0.7, "chosen_cv_interval": [0.6, 0.78]}
+        result["summary"] |= known
+        path.write_text(json.dumps(result))
+    frame = side_by_side(read_results(tmp_path)).set_index("task")
+    assert sorted(frame["score"]) == [0.7, 0.8] and sorted(frame["score_half"].round(3)) == [0.04, 0.09]
+    assert set(frame["best_layer"]) == {"block.1"}
+    for row in accuracy_table(read_results(tmp_path)).rows():
+        cells = [text for text, _ in row]
+        assert "80.0 ± 4.0" in cells or "70.0 ± 9.0" in cells
+        # The AdamW probe is of the last layer, which is not the best one.
+        assert any(cell.endswith("(final_norm)") for cell in cells) and cells[-1] == "block.1"
+
+
+def test_it_begins_with_what_was_reached_and_what_predicts_comes_below(study: Path, results: StudyResults) -> None:
+    report = build_report(study, figures=())
+    names = ["accuracies", "gains", "prediction", "training", "costs"]
+    assert [section.name for section in report.sections] == names
+    frame = accuracies(results)
+    assert f"{100 * frame['lora'].mean():.1f} % with LoRA" in report.finding[0]
+    assert "the most frequent class alone gives 51.0 %" in report.finding[0]
+    assert f"LoRA gains {100 * frame['gain'].mean():+.1f} points over the AdamW probe" in words(report, "gains")[0]
+    assert not any("ρ" in paragraph or "p =" in paragraph for paragraph in report.finding)
+
+
+def test_gains_are_over_whatever_probe_there_is(tmp_path: Path) -> None:
+    study = StudyFactory(tasks=TASKS[:3], measurements=("score", "logistic", "lora")).write(tmp_path)
+    for row in accuracies(read_results(study)).to_dict("records"):
+        logistic, lora = (
+            result_of(study, row["task"], name)["summary"]["test"]["accuracy"] for name in ("logistic", "lora")
+        )
+        assert row["gain"] == lora - logistic
+    assert "over the logistic probe" in words(build_report(study, figures=()), "gains")[0]
 
 
 # --- correlations ----------------------------------------------------------------------------------------------------
@@ -221,8 +282,9 @@ def test_gain_is_lora_minus_probe_in_points(results: StudyResults, correlations:
 
 def test_a_planted_relation_is_found_and_said(results: StudyResults, tmp_path: Path) -> None:
     report = build_report(StudyFactory(noise=0.001).write(tmp_path), figures=())
-    headline, *rest = report.finding
+    headline, meaning, *rest = words(report, "prediction")
     assert headline.startswith("Over 8 tasks") and headline.count(" goes with the ") == 3
+    assert meaning.startswith("ρ compares")
     assert "selected on the same data" in rest[0] and "8 tasks are few" in rest[3]
 
 
@@ -237,7 +299,7 @@ def test_what_is_chance_is_called_chance(tmp_path: Path) -> None:
             for row in result["layers"]:
                 row["ntps_share95"], row["area"] = rng.uniform(size=2)
         path.write_text(json.dumps(result))
-    headline = build_report(tmp_path, figures=()).finding[0]
+    headline = words(build_report(tmp_path, figures=()), "prediction")[0]
     assert "nothing that was fixed in advance goes with the gain from LoRA over the probe beyond chance" in headline
 
 
@@ -257,24 +319,32 @@ def test_left_out_needs_five_tasks(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def report(study: Path) -> StudyReport:
+def report(study: Path) -> Report:
     return build_report(study)
 
 
-def test_every_figure_and_table_becomes_files(report: StudyReport, tmp_path: Path) -> None:
+def test_every_figure_and_table_becomes_files(report: Report, tmp_path: Path) -> None:
     page = write_report(report, tmp_path / "out")
     assert page == tmp_path / "out" / "report.html"
-    names = ("figure_2", "figure_2_selected", "figure_3", "figure_3_selected", "surface", "figure_s1")
+    names = (
+        "accuracies_picture",
+        "figure_2",
+        "figure_2_selected",
+        "figure_3",
+        "figure_3_selected",
+        "surface",
+        "figure_s1",
+    )
     for name in names:
         assert (tmp_path / f"out/figures/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (tmp_path / f"out/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
         assert len((tmp_path / f"out/figures/{name}.csv").read_text().splitlines()) > 7
-    for name in ("correlations", "table_1", "table_2", "lora_gain", "costs", "figure_s1_end", "failures"):
+    for name in ("accuracies", "correlations", "table_1", "table_2", "lora_gain", "costs", "figure_s1_end"):
         assert (tmp_path / f"out/tables/{name}.md").read_text().startswith("# ")
         assert (tmp_path / f"out/tables/{name}.csv").is_file()
 
 
-def test_points_stand_where_the_data_says(report: StudyReport) -> None:
+def test_points_stand_where_the_data_says(report: Report) -> None:
     for part in report.figures:
         if part.name in ("figure_2", "figure_3"):
             assert part.figure is not None
@@ -310,12 +380,12 @@ def test_missing_figures_say_why(tmp_path: Path) -> None:
     missing = {part.name: part.missing for part in report.figures if part.figure is None}
     assert "at least 3 tasks" in missing["figure_2"] and "ntps words" in missing["figure_1"]
     assert "nothing was fine-tuned" in missing["figure_s1"]
-    assert report.finding[0].startswith("Nothing can be said")
-    write_report(report, tmp_path / "out")
-    assert "Missing: it takes at least 3 tasks" in (tmp_path / "out" / "report.html").read_text()
+    text = write_report(report, tmp_path / "out").read_text()
+    assert "Missing" not in text and "Figure" not in text
+    assert [section.name for section in report.sections] == ["accuracies", "costs"]
 
 
 def test_figures_may_be_chosen(study: Path) -> None:
-    assert [part.name for part in build_report(study, figures=["s1"]).figures] == ["figure_s1"]
+    assert [part.name for part in build_report(study, figures=["s1"]).figures] == ["accuracies_picture", "figure_s1"]
     with pytest.raises(InputError, match=f"'7'.*{', '.join(FIGURES)}"):
         build_report(study, figures=["7"])

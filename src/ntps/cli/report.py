@@ -46,7 +46,8 @@ def report(
 
     A study that is not finished gives the report of what is there.
     """
-    from ntps.report.study_report import FIGURES, build_report
+    from ntps.report.build import build_report
+    from ntps.report.study_report import FIGURES
     from ntps.report.writing import write_report
 
     chosen = FIGURES if figures is None else tuple(name.strip().lower() for name in figures.split(","))
@@ -55,10 +56,10 @@ def report(
     for figure in built.figures:
         if figure.figure is None:
             say("Note", "yellow", f"{figure.title} is missing: {figure.missing}")
-    if not built.failures.frame.empty:
+    if built.failures is not None:
         count = len(built.failures.frame)
         say("Warning", "yellow", f"{count} run{' has' if count == 1 else 's have'} no result")
     if not quiet:
-        for paragraph in built.finding:
+        for paragraph in (*built.finding, *(words for section in built.sections for words in section.words)):
             out.print(paragraph, soft_wrap=True)
     out.print(f"The report is {page}", soft_wrap=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ntps.display.probe import main_figure
 from ntps.display.sentences import percent
 from ntps.errors import InputError
+from ntps.study.analysis.accuracies import PROBES
 from ntps.study.analysis.reader import read_result
 from ntps.training.records import FinetuneFile, FinetuneSummary, ProbeFile
 
@@ -22,10 +23,6 @@ NAMES = {
     "scratch": "from scratch",
 }
 """Measurements that can be compared, in the order in which they are named."""
-
-
-PROBES = ("adamw", "logistic", "ridge", "ols")
-"""Whose accuracy LoRA gains over: the paper's if it is there."""
 
 
 def finetune_words(result: FinetuneFile) -> str:

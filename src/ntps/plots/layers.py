@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ntps.errors import InputError
+from ntps.plots.hover import say_at
 from ntps.plots.score_curves import save_figure
-from ntps.plots.style import OKABE_ITO, legend_below, quiet_axes
+from ntps.plots.style import INK, OKABE_ITO, QUIET, WIDTH, legend_below, quiet_axes
 from ntps.scoring.record import ScoreFile
 
 LABELS = {"accuracy": "accuracy (%)", "mean_average_precision": "mean average precision (%)", "r2": "R² (%)"}
@@ -33,40 +34,64 @@ def draw_layers(result: ScoreFile, path: Path | None) -> Figure:
     criterion = result.summary.criterion
     if criterion is None:
         raise InputError("no text was left out, so there is nothing to draw: score again with `cv_texts` above 0")
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(2 * WIDTH, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    layers = result.layers
-    _points(left, layers, f"{criterion}_cv", 100, "texts left out", OKABE_ITO[0], -0.08)
-    if any(getattr(row, f"{criterion}_test") is not None for row in layers):
-        _points(left, layers, f"{criterion}_test", 100, "test texts", OKABE_ITO[1], 0.08)
-    together = result.all_layers
-    if together is not None and len(layers) > 1 and (value := getattr(together, f"{criterion}_cv")) is not None:
-        left.axhline(100 * value, color=OKABE_ITO[2], linewidth=1.2, label="all layers together, texts left out")
-        if (ends := getattr(together, f"{criterion}_cv_interval")) is not None:
-            left.axhspan(100 * ends[0], 100 * ends[1], color=OKABE_ITO[2], alpha=0.12, linewidth=0)
-    if result.summary.baseline_cv is not None:
-        name = "the most frequent class" if criterion == "accuracy" else "without looking at the texts"
-        left.axhline(100 * result.summary.baseline_cv, color="#555555", linestyle=":", linewidth=1.2, label=name)
-    _points(right, layers, "area_cv", 1, "area", OKABE_ITO[0], 0.0)
-    chance = [np.nan if row.chance_area_cv is None else row.chance_area_cv for row in layers]
-    right.plot(
-        range(len(layers)), chance, color="#555555", linestyle=":", linewidth=1.2, label="area of random directions"
-    )
-    place = [row.layer for row in layers].index(result.summary.layer)
-    chosen = getattr(layers[place], f"{criterion}_cv")
-    if chosen is not None:
-        left.plot(place - 0.08, 100 * chosen, "o", markersize=13, markerfacecolor="none", color="#222222")
-    left.set_ylabel(LABELS[criterion])
-    right.set_ylabel("area: share of the R² that is kept")
+    _reached(left, result, criterion)
+    _area(right, result)
     for axes in (left, right):
         quiet_axes(axes)
-        shown = range(0, len(layers), -(-len(layers) // MOST_NAMES))
-        axes.set_xticks(list(shown), [layers[each].name for each in shown], rotation=45, ha="right")
+        name_layers(axes, [row.name for row in result.layers])
     handles = {line.get_label(): line for axes in (left, right) for line in axes.get_lines()}
     legend_below(figure, [line for label, line in handles.items() if not str(label).startswith("_")], 3)
-    figure.suptitle(f"{result.model.id} on {result.task.id}")
+    if path is not None:
+        figure.suptitle(f"{result.model.id} on {result.task.id}")
     save_figure(figure, path)
     return figure
+
+
+def name_layers(axes: Axes, names: Sequence[str]) -> None:
+    """Names of layers below an axis, as many as have room: the first, and from there every second, third …"""
+    shown = range(0, len(names), -(-len(names) // MOST_NAMES))
+    axes.set_xticks(
+        list(shown), [names[each] for each in shown], rotation=45, ha="right", rotation_mode="anchor", fontsize=9
+    )
+
+
+def _reached(axes: Axes, result: ScoreFile, criterion: str) -> None:
+    """Every layer on texts left out and on test texts, all together, and what takes no look at the texts."""
+    layers, summary, together = result.layers, result.summary, result.all_layers
+    _points(axes, layers, f"{criterion}_cv", 100, "texts left out", OKABE_ITO[0], -0.08)
+    if any(getattr(row, f"{criterion}_test") is not None for row in layers):
+        _points(axes, layers, f"{criterion}_test", 100, "test texts", OKABE_ITO[1], 0.08)
+    if together is not None and len(layers) > 1 and (value := getattr(together, f"{criterion}_cv")) is not None:
+        name = "all layers together, texts left out"
+        axes.axhline(100 * value, color=OKABE_ITO[2], linewidth=1.2, label=name)
+        if (ends := getattr(together, f"{criterion}_cv_interval")) is not None:
+            axes.axhspan(100 * ends[0], 100 * ends[1], color=OKABE_ITO[2], alpha=0.12, linewidth=0)
+        middle = (len(layers) - 1) / 2
+        say_at(axes, [middle], [100 * value], [f"{name}: {100 * value:.1f} %"])
+    if summary.baseline_cv is not None:
+        name = "the most frequent class" if criterion == "accuracy" else "without looking at the texts"
+        axes.axhline(100 * summary.baseline_cv, color=QUIET, linestyle=":", linewidth=1.2, label=name)
+        say_at(axes, [0], [100 * summary.baseline_cv], [f"{name}: {100 * summary.baseline_cv:.1f} %"])
+    place = [row.layer for row in layers].index(summary.layer)
+    chosen = getattr(layers[place], f"{criterion}_cv")
+    if chosen is not None:
+        name = "the layer that is chosen"
+        axes.plot(place - 0.08, 100 * chosen, "o", markersize=13, markerfacecolor="none", color=INK, label=name)
+    axes.set_ylabel(LABELS[criterion])
+
+
+def _area(axes: Axes, result: ScoreFile) -> None:
+    """Area of every layer, beside that of random directions."""
+    layers = result.layers
+    _points(axes, layers, "area_cv", 1, "area", OKABE_ITO[3], 0.0)
+    chance = [np.nan if row.chance_area_cv is None else row.chance_area_cv for row in layers]
+    name = "area of random directions"
+    axes.plot(range(len(layers)), chance, color=QUIET, linestyle=":", linewidth=1.2, label=name)
+    words = [f"{row.name}, random directions: {share:.2f}" for row, share in zip(layers, chance, strict=True)]
+    say_at(axes, range(len(layers)), chance, words)
+    axes.set_ylabel("area: share of the R² that is kept")
 
 
 def _points(axes: Axes, rows: Sequence[Any], key: str, scale: float, label: str, colour: str, shift: float) -> None:
@@ -77,3 +102,10 @@ def _points(axes: Axes, rows: Sequence[Any], key: str, scale: float, label: str,
     axes.plot(places, values, "-o", color=colour, markersize=4, linewidth=1, label=label)
     low, high = np.array(ends, dtype=np.float64).T * scale
     axes.vlines(places, low, high, color=colour, linewidth=1.2)
+    unit, digits = (" %", 1) if scale == 100 else ("", 2)
+    words = [
+        f"{row.name}, {label}: {value:.{digits}f}{unit}"
+        + ("" if np.isnan(start) else f" ({start:.{digits}f} to {end:.{digits}f})")
+        for row, value, start, end in zip(rows, values, low, high, strict=True)
+    ]
+    say_at(axes, places, values, words)

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ntps.plots.style import legend_below, marks, panel_grid, quiet_axes, running_mean
+from ntps.plots.hover import say_at
+from ntps.plots.style import QUIET, legend_below, marks, panel_grid, quiet_axes, running_mean
 
 LINES: dict[str, Literal["-", "-.", ":"]] = {"lora": "-", "full": "-.", "scratch": ":"}
 METHODS = {"lora": "LoRA", "full": "full fine-tuning", "scratch": "from scratch"}
@@ -37,6 +38,9 @@ def draw_losses(losses: pd.DataFrame, columns: int = 4) -> Figure:
         for (model, method, split), run in losses[losses["task"] == task].groupby(["model", "method", "split"]):
             run = run.dropna(subset=["cross_entropy"]).sort_values("step")
             mark = chosen[model]
+            for _, at in run.tail(1).iterrows():
+                words = f"{model}, {METHODS[method]}, {split}, step {at['step']:,}: {at['cross_entropy']:.3f}"
+                say_at(axes, [at["step"]], [at["cross_entropy"]], [words])
             if split == "train":
                 smooth = running_mean(run["cross_entropy"].tolist(), max(1, len(run) // SMOOTHED))
                 axes.plot(run["step"], smooth, LINES[method], color=mark.colour, linewidth=1.4)
@@ -53,13 +57,12 @@ def draw_losses(losses: pd.DataFrame, columns: int = 4) -> Figure:
         axes.set_ylim(bottom=0)
         axes.set_title(task, fontsize=10, loc="left")
         axes.tick_params(labelsize=8)
-        if place > len(tasks) - columns:
-            axes.set_xlabel("step", fontsize=9)
-        if (place - 1) % columns == 0:
-            axes.set_ylabel("cross entropy (nats)", fontsize=9)
+        # Each panel has its own: a narrow page sets them below one another.
+        axes.set_xlabel("step", fontsize=9)
+        axes.set_ylabel("cross entropy (nats)", fontsize=9)
     handles = [Line2D([], [], color=mark.colour, marker=mark.marker, label=name) for name, mark in chosen.items()]
     methods = [name for name in LINES if name in set(losses["method"])]
-    handles += [Line2D([], [], color="#555555", linestyle=LINES[name], label=METHODS[name]) for name in methods]
+    handles += [Line2D([], [], color=QUIET, linestyle=LINES[name], label=METHODS[name]) for name in methods]
     legend_below(figure, handles, 4 if columns > 2 else 2)
     return figure
 

@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ntps.plots.style import INK, PALE
+
 FONT_SIZE = 8.5
 POINT = 5.0
 """Half the width of a marker with its margin, in pixels at 100 dpi."""
@@ -41,11 +43,11 @@ def place_labels(figure: Figure, axes: Axes, points: NDArray[np.float64], words:
         best = boxes[_covered(boxes, taken, frame).argmin()]
         taken = np.vstack([taken, best])
         left, bottom = axes.transData.inverted().transform(best[:2])
-        axes.text(left, bottom, word, fontsize=FONT_SIZE, color="#222222", va="bottom", ha="left")
+        axes.text(left, bottom, word, fontsize=FONT_SIZE, color=INK, va="bottom", ha="left")
         edge = np.clip([x, y], best[:2], best[2:])
         if np.hypot(*(edge - [x, y])) > 2 * RINGS[0]:
             ends = axes.transData.inverted().transform([(x, y), edge])
-            axes.plot(ends[:, 0], ends[:, 1], color="#999999", linewidth=0.6, zorder=1)
+            axes.plot(ends[:, 0], ends[:, 1], color=PALE, linewidth=0.6, zorder=1)
 
 
 def _candidates(x: float, y: float, width: float, height: float) -> NDArray[np.float64]:

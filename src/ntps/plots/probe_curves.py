@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ntps.plots.score_curves import save_figure
-from ntps.plots.style import OKABE_ITO, legend_below, quiet_axes
+from ntps.plots.style import OKABE_ITO, QUIET, legend_below, quiet_axes
 from ntps.training.records import ProbeRecord
 
 LABELS = {
@@ -50,7 +50,7 @@ def draw_probe(record: ProbeRecord, layers: pd.DataFrame, path: Path | None) -> 
             axes.plot(frame[across], frame[name].astype(float), line, color=colour, label=label, marker=".", ms=4)
         majority = result.summary.majority_accuracy["test" if "test" in drawn else "train"]
         if name == "accuracy" and majority is not None:
-            axes.axhline(majority, color="#555555", linestyle=":", linewidth=1, label="most frequent class")
+            axes.axhline(majority, color=QUIET, linestyle=":", linewidth=1, label="most frequent class")
         axes.set_xlabel(across)
         axes.set_ylabel(LABELS[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

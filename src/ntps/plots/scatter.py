@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ntps.plots.style import legend_below, mark_handles, marks, panel_grid, quiet_axes
+from ntps.plots.hover import say_at
+from ntps.plots.style import QUIET, legend_below, mark_handles, marks, panel_grid, quiet_axes
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ def draw_scatter(panels: Sequence[Panel], tasks: Sequence[str], columns: int) ->
         for task, x, y in zip(points["task"], points["x"], points["y"], strict=True):
             mark = chosen[task]
             axes.plot(x, y, mark.marker, color=mark.colour, markersize=7, alpha=0.9)
+            say_at(axes, [x], [y], [f"{task}\n{panel.x_label}: {x:.4g}\n{panel.y_label}: {y:.4g}"])
         axes.margins(0.1)
         axes.set_xlabel(panel.x_label, fontsize=9)
         axes.set_ylabel(panel.y_label, fontsize=9)
         axes.tick_params(labelsize=8)
         # Notes stand above the points' rectangle, where they cover none.
         axes.set_title(panel.title, fontsize=10, loc="left", pad=18 if panel.note else 6)
-        axes.text(0, 1.02, panel.note, transform=axes.transAxes, fontsize=8.5, color="#444444")
+        axes.text(0, 1.02, panel.note, transform=axes.transAxes, fontsize=8.5, color=QUIET)
     legend_below(figure, mark_handles(chosen), entries)
     return figure

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ntps.errors import InputError
+from ntps.plots.hover import say_at
+from ntps.plots.style import OKABE_ITO, PALE, QUIET, WIDTH, legend_below, quiet_axes
 from ntps.scoring.record import ScoreRecord
 
 LABELS = {
@@ -20,6 +21,11 @@ LABELS = {
     "retained_centered": "share of the probe's R² kept",
     "next_token_share": "share of the autoregressive objective",
 }
+
+MOST_NAMED = 7
+"""Curves that colours tell apart."""
+HOVERED = 16
+"""Points of a curve that have words."""
 
 
 def draw_score(record: ScoreRecord, value: str, path: Path | None) -> Figure:
@@ -41,6 +47,7 @@ def draw_score(record: ScoreRecord, value: str, path: Path | None) -> Figure:
     left, right = figure.subplots(1, 2)
     _heat_map(figure, left, record, value)
     _curves(right, record, value)
+    right.legend(fontsize="small", loc="best")
     figure.suptitle(f"{record.result.model.id} on {record.result.task.id}")
     save_figure(figure, path)
     return figure
@@ -76,23 +83,42 @@ def _heat_map(figure: Figure, axes: Axes, record: ScoreRecord, value: str) -> No
     figure.colorbar(mesh, ax=axes, label=LABELS[value])
 
 
+def draw_curves(record: ScoreRecord, value: str) -> Figure:
+    """The curves of the layers alone, in the size of a page.
+
+    Args:
+        record: The result; it must have curves.
+        value: Which curve.
+    """
+    figure = Figure(figsize=(2 * WIDTH, 4.2), layout="constrained")
+    axes = figure.subplots()
+    quiet_axes(axes)
+    _curves(axes, record, value)
+    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    legend_below(figure, lines, 4)
+    return figure
+
+
 def _curves(axes: Axes, record: ScoreRecord, value: str) -> None:
-    layers = record.result.layers
-    for position, row in zip(np.linspace(0.05, 0.9, len(layers)), layers, strict=True):
+    """A line a layer, the chosen one in bold; where there are many, all but the first, the chosen and the last pale."""
+    layers, chosen = record.result.layers, record.result.summary.layer
+    named = {row.layer for row in layers} if len(layers) <= MOST_NAMED else {layers[0].layer, chosen, layers[-1].layer}
+    colours = dict(zip(sorted(named), OKABE_ITO, strict=False))
+    others = "other layers"
+    for row in layers:
         curve = record.curves[record.curves["layer"] == row.layer]
-        chosen = row.layer == record.result.summary.layer
-        axes.plot(
-            curve["k"],
-            curve[value],
-            color=colormaps["cividis"](position),
-            linewidth=2.5 if chosen else 1.0,
-            label=f"{row.name} (summary)" if chosen else row.name,
-        )
+        label = f"{row.name} (summary)" if row.layer == chosen else row.name
+        if row.layer not in named:
+            label, others = others, "_other layers"
+        width, above = (2.5, 3) if row.layer == chosen else (1.2, 2) if row.layer in named else (0.7, 1)
+        colour = colours.get(row.layer, PALE)
+        axes.plot(curve["k"], curve[value], color=colour, linewidth=width, label=label, zorder=above)
+        some = curve.iloc[np.unique(np.linspace(0, len(curve) - 1, HOVERED).astype(int))]
+        words = [f"{row.name}, k = {k:,}: {share:.2f}" for k, share in zip(some["k"], some[value], strict=True)]
+        say_at(axes, some["k"], some[value], words)
     if value != "excess_loss":
         width = record.result.model.hidden_size or 0
-        axes.plot([0, width], [0, 1], color="grey", linestyle=":", linewidth=1, label="random directions")
+        axes.plot([0, width], [0, 1], color=QUIET, linestyle=":", linewidth=1, label="random directions")
         axes.set_ylim(0, 1.02)
     axes.set_xlabel("k, columns of V")
     axes.set_ylabel(LABELS[value])
-    if len(layers) <= 12:
-        axes.legend(fontsize="small", loc="best")

@@ -12,6 +12,10 @@ from matplotlib.lines import Line2D
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D00")
 """Told apart by colour-blind readers; the palette's yellow, which is lost on white, is darkened."""
+INK, QUIET, PALE, GRID = "#222222", "#555555", "#999999", "#DDDDDD"
+"""Of words and frames, of what stands behind, of what is only there for comparison, and of grids."""
+WIDTH = 4.4
+"""Inches of a panel that a telephone can show at its own size."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h")
 
 
@@ -62,7 +66,7 @@ def mark_handles(chosen: dict[str, Mark]) -> list[Line2D]:
 def quiet_axes(axes: Axes) -> None:
     """A light grid and no box."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#DDDDDD", linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
 
 

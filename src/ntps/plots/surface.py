@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ntps.plots.hover import say_at
 from ntps.plots.style import panel_grid
 from ntps.study.analysis.surface import Surface
 
@@ -32,6 +33,9 @@ def draw_surfaces(surfaces: Sequence[Surface], columns: int) -> Figure:
         axes.set_title(surface.title, fontsize=8.5, loc="left")
         if surface.selected is not None:
             layer, fraction = surface.selected
+            where = f"{surface.names[layer]}, k = {surface.fractions[fraction]:.0%} of the columns of V"
+            rho = f"ρ = {surface.coefficients[layer, fraction]:.2f}"
+            say_at(axes, [surface.fractions[fraction]], [layer], [f"{where}: {rho}"])
             for colour, width in (("white", 3.5), ("black", 1.5)):
                 axes.plot(
                     surface.fractions[fraction],
@@ -43,7 +47,7 @@ def draw_surfaces(surfaces: Sequence[Surface], columns: int) -> Figure:
                     markeredgewidth=width,
                 )
     if drawn:
-        bar = figure.colorbar(mesh, ax=drawn, shrink=min(1.0, 2.2 / rows + 0.2), aspect=25)
+        bar = figure.colorbar(mesh, ax=drawn, location="bottom", shrink=min(1.0, 2.0 / columns), aspect=30)
         bar.set_label("Spearman ρ over tasks", fontsize=9)
         bar.ax.tick_params(labelsize=8)
     return figure

@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ntps.report.tabular import p_text
+from ntps.display.finetune import NAMES
+from ntps.display.sentences import percent
+from ntps.report.study_tables import ways
+from ntps.report.tabular import p_text, written
+from ntps.study.analysis.accuracies import TWO_SIDED, accuracies, gain_probe, side_by_side
 from ntps.study.analysis.correlations import FIXED, LEFT_OUT, PROBE_ACCURACY, SELECTED, Correlation, Correlations
 from ntps.study.analysis.measures import MEASURES, RIVAL_RULES, RULES, Measure
 from ntps.study.analysis.reader import StudyResults
 
 LEVEL = 0.05
 FEW_TASKS = 20
+TRAINED = {"lora", "full", "scratch", "score-after-lora"}
+"""Measurements that are no probe of the frozen model."""
 SUBJECTS = {
     "accuracy": "accuracy of a linear probe on training texts",
     "held_out": "accuracy of a linear probe on test texts",
@@ -21,9 +27,71 @@ SUBJECTS = {
 }
 
 
-def finding(results: StudyResults, correlations: Correlations) -> list[str]:
-    """Paragraphs: what was found, in a sentence; what goes with each measure; caution; how much was measured."""
-    return [_headline(correlations), *_measures(correlations), *_caution(correlations), _coverage(results)]
+MEANING = (
+    "ρ compares two orders of the tasks: 1 where the task with the higher score always has the higher figure, 0 where "
+    "the one says nothing of the other, −1 where it is the other way round. p is how often tasks that are shuffled at "
+    "random look as strong."
+)
+
+
+def lead(results: StudyResults) -> list[str]:
+    """What was reached on texts not seen, in a sentence with its numbers, and how much was measured."""
+    return [_reached(results), _coverage(results)]
+
+
+def _reached(results: StudyResults) -> str:
+    """The best probe and whatever was trained: means over the tasks and models that have all that most of them have."""
+    frame, named = side_by_side(results), ways(results)
+    frame = frame[frame["figure"] == "accuracy"]
+    counts = {name: int(frame[name].notna().sum()) for name in named}
+    complete = [name for name, count in counts.items() if count and count == max(counts.values())]
+    frame = frame.dropna(subset=complete)
+    if not complete or frame.empty:
+        return "No run says anything of accuracy on texts not seen yet."
+    means = {name: float(frame[name].to_numpy(dtype=float).mean()) for name in complete}
+    probes = [name for name in complete if name not in TRAINED]
+    shown = [*sorted(probes, key=means.__getitem__)[-1:], *(name for name in complete if name in TRAINED)]
+    many = len(frame) > 1
+    where = f"On {frame['task'].iloc[0]}, {frame['model'].iloc[0]} reaches"
+    if many:
+        models, tasks = (_count(frame[key].nunique(), key) for key in ("model", "task"))
+        where = f"On texts not seen, {models} on {tasks} reach, on average,"
+    shown.sort(key=means.__getitem__, reverse=True)
+    parts = [f"{percent(means[name])} with {_article(named[name])}" for name in shown]
+    reached = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    majority = float(frame["majority"].to_numpy(dtype=float).mean())
+    than = "" if math.isnan(majority) else f"; the most frequent class alone gives {percent(majority)}"
+    return f"{where} an accuracy of {reached}{than}."
+
+
+def _article(way: str) -> str:
+    if way == NAMES["scratch"]:
+        return "training from scratch"
+    return f"the {way}" if "probe" in way else way
+
+
+def gains(results: StudyResults) -> tuple[str, ...]:
+    """What LoRA gains over the probe, in a sentence; nothing where it is not known."""
+    frame = accuracies(results).dropna(subset=["gain"])
+    if frame.empty:
+        return ()
+    gain = frame["gain"]
+    clear = (gain > TWO_SIDED * np.hypot(frame["probe_error"], frame["lora_error"])).sum()
+    over = f"over the {NAMES[gain_probe(results)]}"
+    if len(frame) == 1:
+        return (f"LoRA gains {_points(gain.iloc[0])} points {over}.",)
+    return (
+        f"LoRA gains {_points(gain.mean())} points {over} on average, from {_points(gain.min())} to "
+        f"{_points(gain.max())}; in {clear} of {len(frame)} the gain is larger than what chance in the test texts "
+        "explains.",
+    )
+
+
+def prediction(correlations: Correlations) -> tuple[str, ...]:
+    """Whether the score goes with what was measured; nothing where no coefficient is defined."""
+    if not any(math.isfinite(each.coefficient) for each in correlations.found):
+        return ()
+    return (_headline(correlations), MEANING, *_measures(correlations), *_caution(correlations))
 
 
 def _headline(correlations: Correlations) -> str:
@@ -34,8 +102,6 @@ def _headline(correlations: Correlations) -> str:
                 parts.append(f"{found[0].predictor} goes with the {SUBJECTS[measure.key]} ({_shown(found)})")
             else:
                 parts.append(f"nothing that was fixed in advance goes with the {SUBJECTS[measure.key]} beyond chance")
-    if not parts:
-        return "Nothing can be said yet about what NTPS goes with: see the reasons below."
     tasks = sorted({each.tasks for each in correlations.found if math.isfinite(each.coefficient)})
     over = f"{tasks[0]}" if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
     return f"Over {over} tasks, {'; '.join(parts)}."
@@ -53,7 +119,7 @@ def _coverage(results: StudyResults) -> str:
 
 def _measures(correlations: Correlations) -> Iterator[str]:
     for measure in MEASURES:
-        if measure.key in SUBJECTS:
+        if measure.key in SUBJECTS and _best_rule(measure, correlations):
             subject = SUBJECTS[measure.key]
             yield f"{subject[0].upper()}{subject[1:]}: {' '.join(_sentences(measure, correlations))}"
 
@@ -61,10 +127,6 @@ def _measures(correlations: Correlations) -> Iterator[str]:
 def _sentences(measure: Measure, correlations: Correlations) -> Iterator[str]:
     own = _defined(measure, correlations)
     best = _best_rule(measure, correlations)
-    if not best:
-        reasons = {reason for (_, key), reason in correlations.reasons.items() if key == measure.key}
-        yield f"nothing can be said: {'; '.join(sorted(reasons)) or 'it was not measured'}."
-        return
     tried = {each.predictor for each in correlations.found if (each.measure, each.basis) == (measure.key, FIXED)}
     verdict = "goes with it" if _convinces(best) else "does not go with it beyond chance"
     yield (
@@ -144,6 +206,10 @@ def _rho(value: float) -> str:
 def _p(value: float) -> str:
     text = p_text(value)
     return text.replace("<", "< ") if text.startswith("<") else f"= {text}"
+
+
+def _points(share: float) -> str:
+    return written(share, "points")
 
 
 def _count(number: int, what: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from ntps.plots.accuracies import draw_accuracies
 from ntps.plots.loss_curves import draw_losses, last_losses
 from ntps.plots.scatter import Panel, draw_scatter
 from ntps.plots.surface import draw_surfaces
 from ntps.plots.word_planes import draw_words
+from ntps.report.parts import ReportFigure
+from ntps.report.study_tables import ways
 from ntps.report.tabular import Column, ReportTable, p_text
+from ntps.scoring.word_planes import WordsFile
+from ntps.study.analysis.accuracies import side_by_side
 from ntps.study.analysis.correlations import FIXED, PROBE_ACCURACY, SELECTED, Correlation, Correlations
 from ntps.study.analysis.measures import MAIN_RULE, MEASURES, ProbeLayer
 from ntps.study.analysis.reader import StudyResults
@@ -29,32 +32,30 @@ CHOSEN = {
 }
 
 
-@dataclass(frozen=True)
-class ReportFigure:
-    """A figure with its caption and data.
-
-    Attributes:
-        name: Of its files.
-        title: Above it.
-        caption: What it shows.
-        data: What was drawn, for the CSV file.
-        figure: The figure; None where there is nothing to draw.
-        missing: Why it is missing.
-        table: The same as a table, where that is of use.
-    """
-
-    name: str
-    title: str
-    caption: str
-    data: pd.DataFrame
-    figure: Figure | None = None
-    missing: str = ""
-    table: ReportTable | None = None
+def accuracy_figure(results: StudyResults) -> ReportFigure:
+    """Every accuracy as a picture."""
+    frame, named = side_by_side(results), ways(results)
+    return ReportFigure(
+        "accuracies_picture",
+        "The same as a picture",
+        "One mark for each way, with its 95 % interval; the upright line is the most frequent class.",
+        frame,
+        draw_accuracies(frame, named) if len(frame) else None,
+        "no run says anything of texts not seen",
+    )
 
 
 def figures_1(results: StudyResults) -> Iterator[ReportFigure]:
     """Words in the planes of U and V, one figure for each result of kind ``words``."""
-    for number, words in enumerate(results.words):
+    yield from word_figures(results.words)
+    if not results.words:
+        missing = "no words were measured: list `words` in a study, or run `ntps words` on the folder of a score"
+        yield ReportFigure("figure_1", "Figure 1: words in the planes of U and V", "", pd.DataFrame(), missing=missing)
+
+
+def word_figures(found: Sequence[WordsFile]) -> Iterator[ReportFigure]:
+    """One figure for each result of kind ``words``."""
+    for number, words in enumerate(found):
         frame, summary = pd.DataFrame([row.to_dict() for row in words.words]), words.summary
         model, task = (Path(each.id).name for each in (words.model, words.task))
         title = f"{model} on {task}, layer {summary.layer} ({summary.name})"
@@ -67,9 +68,6 @@ def figures_1(results: StudyResults) -> Iterator[ReportFigure]:
             frame,
             draw_words(frame, title, values),
         )
-    if not results.words:
-        missing = "no words were measured: list `words` in a study, or run `ntps words` on the folder of a score"
-        yield ReportFigure("figure_1", "Figure 1: words in the planes of U and V", "", pd.DataFrame(), missing=missing)
 
 
 def figure_2(results: StudyResults, found: Correlations, basis: str, probe_layer: ProbeLayer) -> ReportFigure:

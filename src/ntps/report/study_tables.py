@@ -1,14 +1,52 @@
-"""Tables 1 and 2, LoRA gains, costs and failures of a study."""
+"""Accuracies, tables 1 and 2, LoRA gains, costs and failures of a study."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from ntps.display.finetune import NAMES
+from ntps.display.sentences import FIGURES
 from ntps.report.tabular import Column, ReportTable
-from ntps.study.analysis.accuracies import accuracies
+from ntps.study.analysis.accuracies import TWO_SIDED, accuracies, gain_probe, side_by_side
 from ntps.study.analysis.reader import StudyResults
 
 WHO = (Column("task", "task"), Column("model", "model"))
+WAYS = {"score": "ridge probe of the score", "score-after-lora": "ridge probe after LoRA"}
+ERRORS = "±: 95 %, as 1.96 binomial standard errors √(a (1 − a) / texts)"
+
+
+def ways(results: StudyResults) -> dict[str, str]:
+    """What reaches something on texts not seen, in the order of the study, with its name for people."""
+    measured = set(results.reached["measurement"])
+    order = dict.fromkeys(results.runs["measurement"])
+    return {name: WAYS.get(name, NAMES.get(name, name)) for name in order if name in measured}
+
+
+def accuracy_table(results: StudyResults) -> ReportTable:
+    """Every measured accuracy of every model on every task."""
+    frame, named = side_by_side(results), ways(results)
+    for name in named:
+        frame[f"{name}_other"] = frame[f"{name}_layer"].where(frame[f"{name}_layer"] != frame["best_layer"])
+    other = set(frame["figure"]) != {"accuracy"}
+    left_out = set(frame["split"]) != {"test"}
+    heads = [Column("figure", "figure")] * other + [Column("split", "texts are")] * left_out
+    return ReportTable(
+        "accuracies",
+        "Every accuracy on texts not seen",
+        "In percent, of test texts; where there are none, of training texts left out in turn. ±: half of the 95 % "
+        "interval. Majority: of always answering the most frequent class. Best layer: chosen by training texts left "
+        "out; a probe of another layer has it in brackets.",
+        (
+            *WHO,
+            *heads,
+            Column("texts", "texts", "count"),
+            Column("majority", "majority", "percent"),
+            *(Column(name, words, "percent", f"{name}_half", f"{name}_other") for name, words in named.items()),
+            Column("best_layer", "best layer"),
+        ),
+        frame.assign(figure=frame["figure"].map(FIGURES)),
+    )
 
 
 def table_1(results: StudyResults) -> ReportTable:
@@ -16,45 +54,36 @@ def table_1(results: StudyResults) -> ReportTable:
     frame = accuracies(results)
     frame["difference"] = frame["probe"] - frame["scratch"]
     frame["difference_error"] = np.hypot(frame["probe_error"], frame["scratch_error"])
-    return ReportTable(
-        "table_1",
-        "Table 1: linear probe against training from scratch",
-        "Accuracy on test texts in percent. ± is one binomial standard error, √(a (1 − a) / texts); that of the "
-        "difference treats both as independent, which overstates it where they err on the same texts.",
-        (
-            *WHO,
-            Column("test_texts", "test texts", "count"),
-            Column("majority", "majority (%)", "percent"),
-            Column("probe", "probe (%)", "percent"),
-            Column("probe_error", "±", "percent"),
-            Column("scratch", "from scratch (%)", "percent"),
-            Column("scratch_error", "±", "percent"),
-            Column("difference", "probe − scratch", "points"),
-            Column("difference_error", "±", "percent"),
-        ),
-        frame,
-    )
+    return _compared(results, frame, "table_1", "Table 1: linear probe against training from scratch", "scratch")
 
 
 def lora_table(results: StudyResults) -> ReportTable:
     """LoRA against the linear probe: the gain that figure 3 is about."""
     frame = accuracies(results)
     frame["gain_error"] = np.hypot(frame["probe_error"], frame["lora_error"])
+    return _compared(results, frame, "lora_gain", "LoRA against the linear probe", "lora")
+
+
+def _compared(results: StudyResults, frame: pd.DataFrame, name: str, title: str, way: str) -> ReportTable:
+    """A probe and another way, and the difference; without rows where no pair has one."""
+    probe = NAMES[gain_probe(results)]
+    difference, says = ("gain", "LoRA − probe") if way == "lora" else ("difference", "probe − scratch")
+    for key in ("probe", way, difference):
+        frame[f"{key}_half"] = TWO_SIDED * frame[f"{key}_error"]
     return ReportTable(
-        "lora_gain",
-        "LoRA against the linear probe",
-        "Accuracy on test texts in percent; gain: LoRA minus probe, in points; ± as in table 1.",
+        name,
+        title,
+        f"Accuracy on test texts in percent; the probe: {probe}. {ERRORS}; that of the difference treats both as "
+        "independent, which overstates it where they err on the same texts.",
         (
             *WHO,
             Column("test_texts", "test texts", "count"),
-            Column("probe", "probe (%)", "percent"),
-            Column("probe_error", "±", "percent"),
-            Column("lora", "LoRA (%)", "percent"),
-            Column("lora_error", "±", "percent"),
-            Column("gain", "gain", "points"),
-            Column("gain_error", "±", "percent"),
+            Column("majority", "majority (%)", "percent"),
+            Column("probe", "probe (%)", "percent", "probe_half"),
+            Column(way, f"{NAMES[way]} (%)", "percent", f"{way}_half"),
+            Column(difference, f"{says} (points)", "points", f"{difference}_half"),
         ),
-        frame,
+        frame if frame[difference].notna().any() else frame.iloc[:0],
     )
 
 

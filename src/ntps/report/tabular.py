@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 Kind = Literal["text", "count", "percent", "points", "decimal", "signed", "p", "seconds"]
+
+HALF: dict[Kind, Kind] = {"points": "percent", "signed": "decimal"}
+"""Halves of intervals have no sign."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,15 @@ class Column:
         key: Its name in the frame.
         heading: Its heading, with the unit.
         kind: How its values are written.
+        half: Key of half of the 95 % interval, which stands after the value.
+        note: Key of a word that stands after both.
     """
 
     key: str
     heading: str
     kind: Kind = "text"
+    half: str = ""
+    note: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -53,11 +60,8 @@ class ReportTable:
     def rows(self) -> list[list[tuple[str, str]]]:
         """For each cell what is shown and what it sorts by, which is empty where there is no value."""
         return [
-            [
-                (written(value, column.kind), "" if missing(value) else str(value))
-                for column, value in zip(self.columns, row, strict=True)
-            ]
-            for row in self.frame[[column.key for column in self.columns]].itertuples(index=False)
+            [(_cell(row, column), "" if missing(row[column.key]) else str(row[column.key])) for column in self.columns]
+            for row in self.frame.to_dict("records")
         ]
 
     def markdown(self) -> str:
@@ -67,6 +71,14 @@ class ReportTable:
         lines += [[text for text, _ in row] for row in self.rows()]
         body = "\n".join(f"| {' | '.join(_one_line(cell) for cell in line)} |" for line in lines)
         return f"# {self.title}\n\n{self.caption}\n\n{body}\n"
+
+
+def _cell(row: Mapping[Hashable, Any], column: Column) -> str:
+    """A value, ± half of its interval, and its note."""
+    text = written(row[column.key], column.kind)
+    if column.half and not missing(row[column.half]):
+        text += f" ± {written(row[column.half], HALF.get(column.kind, column.kind))}"
+    return f"{text} ({row[column.note]})" if column.note and not missing(row[column.note]) else text
 
 
 def written(value: Any, kind: Kind) -> str:

@@ -17,6 +17,7 @@ from ntps.jobs.unused_rows import unused_rows
 from ntps.json_files import checked, load_json, read_json
 from ntps.scoring.record import ScoreFile
 from ntps.scoring.word_planes import WordsFile
+from ntps.study.analysis.reached import reached_of
 from ntps.study.state import StudyFile, StudyRow
 from ntps.training.records import BySplit, FiguresBlock, FinetuneFile, ProbeFile
 from ntps.validation.rivals import RIVALS
@@ -38,11 +39,12 @@ FRACTIONS = np.round(np.arange(1, 20) / 20, 2)
 COLUMNS = {
     table: tuple(names.split())
     for table, names in {
-        "runs": "model task measurement status cause seconds texts test_texts classes unused",
+        "runs": "model task measurement status cause seconds texts test_texts classes unused created",
+        "reached": "model task measurement layer figure value low high texts split majority",
         "layers": "model task measurement layer name depth chosen accuracy_cv r2_cv area_cv chance_area_cv area "
         f"chance_area r2 r2_adjusted r2_test accuracy_test k_share95 ntps_share95 {' '.join(RIVALS)}",
         "curves": "model task layer name depth fraction k ntps retained_centered",
-        "probes": f"model task kind layer name last split majority {' '.join(FIGURES)}",
+        "probes": f"model task kind layer name last chosen split majority {' '.join(FIGURES)}",
         "finetunes": f"model task method split majority steps {' '.join(FIGURES)}",
         "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
         "r2_before r2_after area_cv_before area_cv_after r2_cv_before r2_cv_after",
@@ -58,6 +60,7 @@ class StudyResults:
     Attributes:
         name: Name of the study, or of the folder.
         runs: What was to be run, and how it went: ``status`` is ``done``, ``failed`` or ``missing``.
+        reached: What each run reaches on texts not seen; see :func:`~ntps.study.analysis.reached.reached_of`.
         layers: Scores of layers; ``measurement`` is ``score`` or ``score-after-lora``.
         curves: Their curves at nineteen fractions of the columns of V, before fine-tuning.
         probes: Probes by kind, layer and split.
@@ -69,6 +72,7 @@ class StudyResults:
 
     name: str
     runs: pd.DataFrame
+    reached: pd.DataFrame
     layers: pd.DataFrame
     curves: pd.DataFrame
     probes: pd.DataFrame
@@ -116,12 +120,20 @@ def read_results(folder: Path) -> StudyResults:
                 run |= {"status": "failed", "cause": f"its result cannot be read: {error}"}
         rows["runs"].append(run)
     tables = {table: pd.DataFrame(found, columns=list(COLUMNS[table])) for table, found in rows.items()}
-    # A score has its words beside it, a study in a run of their own; and runs may lie outside the folder.
-    runs = [folder / entry.folder for entry in entries if entry.folder]
+    words = read_words(folder, [folder / entry.folder for entry in entries if entry.folder])
+    return StudyResults(name=name, words=words, **tables)
+
+
+def read_words(folder: Path, runs: Sequence[Path] = ()) -> tuple[WordsFile, ...]:
+    """Results of kind ``words`` below a folder, and those of runs that may lie elsewhere.
+
+    Raises:
+        InputError: One cannot be read.
+    """
+    # A score has its words beside it, a study in a run of their own.
     beside = {(run / below / RESULT).resolve() for run in runs for below in (WORDS, "")}
     places = sorted({path.resolve() for path in folder.rglob(RESULT)} | {path for path in beside if path.is_file()})
-    words = tuple(read_json(path, WordsFile, REMEDY) for path in places if _kind(path) == "words")
-    return StudyResults(name=name, words=words, **tables)
+    return tuple(read_json(path, WordsFile, REMEDY) for path in places if _kind(path) == "words")
 
 
 def _listed(manifest: Path) -> tuple[str, Sequence[StudyRow]]:
@@ -188,15 +200,17 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
     result = read_result(folder)
     task = result.task
     run |= {"texts": task.texts, "classes": task.classes, "test_texts": None if task.test is None else task.test.texts}
-    run["unused"] = "; ".join(unused_rows(task))
+    run |= {"unused": "; ".join(unused_rows(task)), "created": result.created}
     run["seconds"] = result.timing.get("total") if run["seconds"] is None else run["seconds"]
+    if (reached := reached_of(result)) is not None:
+        rows["reached"].append({**key, "measurement": run["measurement"], **reached})
     match result:
         case ScoreFile():
             _add_score(rows, key, run["measurement"], result, folder)
         case ProbeFile():
             for row in result.layers:
                 kept = {**key, "kind": result.measurement, "layer": row.layer, "name": row.name}
-                kept["last"] = row.layer == result.layers[-1].layer
+                kept |= {"last": row.layer == result.layers[-1].layer, "chosen": row.layer == result.summary.layer}
                 rows["probes"] += _by_split(kept, row, result.summary.majority_accuracy)
         case FinetuneFile():
             kept = {**key, "method": result.measurement}

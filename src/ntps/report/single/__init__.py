@@ -1,0 +1,1 @@
+"""Pages of a single result: a score, a probe, a fine-tuning, a ranking."""
