@@ -22,7 +22,10 @@ class ProbeLayerName(StrEnum):
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of a study, of results, or of one score.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of a study, of results, of one result, or of a ranking.", show_default=False
+        ),
     ],
     out_folder: Annotated[
         Path | None,

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ntps.errors import InputError
 from ntps.plots.hover import say_at
 from ntps.plots.score_curves import save_figure
 from ntps.plots.style import INK, OKABE_ITO, QUIET, WIDTH, legend_below, quiet_axes
 from ntps.scoring.record import ScoreFile
+from ntps.training.records import FiguresBlock, ProbeFile
 
 LABELS = {"accuracy": "accuracy (%)", "mean_average_precision": "mean average precision (%)", "r2": "R² (%)"}
 MOST_NAMES = 16
@@ -49,6 +51,21 @@ def draw_layers(result: ScoreFile, path: Path | None) -> Figure:
     return figure
 
 
+def draw_probe_layers(result: ProbeFile) -> Figure:
+    """What each layer reaches on texts left out, by a ridge probe, and on test texts, by the probe that was asked for.
+
+    Args:
+        result: The result; it must have left texts out.
+    """
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    axes = figure.subplots()
+    _reached(axes, result, str(result.summary.criterion))
+    quiet_axes(axes)
+    name_layers(axes, [row.name for row in result.layers])
+    legend_below(figure, axes.get_lines(), 2)
+    return figure
+
+
 def name_layers(axes: Axes, names: Sequence[str]) -> None:
     """Names of layers below an axis, as many as have room: the first, and from there every second, third …"""
     shown = range(0, len(names), -(-len(names) // MOST_NAMES))
@@ -57,12 +74,16 @@ def name_layers(axes: Axes, names: Sequence[str]) -> None:
     )
 
 
-def _reached(axes: Axes, result: ScoreFile, criterion: str) -> None:
+def _reached(axes: Axes, result: ScoreFile | ProbeFile, criterion: str) -> None:
     """Every layer on texts left out and on test texts, all together, and what takes no look at the texts."""
     layers, summary, together = result.layers, result.summary, result.all_layers
-    _points(axes, layers, f"{criterion}_cv", 100, "texts left out", OKABE_ITO[0], -0.08)
-    if any(getattr(row, f"{criterion}_test") is not None for row in layers):
-        _points(axes, layers, f"{criterion}_test", 100, "test texts", OKABE_ITO[1], 0.08)
+    names = [row.name for row in layers]
+    _points(axes, names, _series(layers, f"{criterion}_cv"), "texts left out", OKABE_ITO[0], -0.08)
+    tested = _series(layers, f"{criterion}_test")
+    if isinstance(result, ProbeFile) and criterion in FiguresBlock.model_fields:
+        tested = _series([row.test for row in result.layers], criterion)
+    if np.isfinite(tested).any():
+        _points(axes, names, tested, "test texts", OKABE_ITO[1], 0.08)
     if together is not None and len(layers) > 1 and (value := getattr(together, f"{criterion}_cv")) is not None:
         name = "all layers together, texts left out"
         axes.axhline(100 * value, color=OKABE_ITO[2], linewidth=1.2, label=name)
@@ -85,7 +106,8 @@ def _reached(axes: Axes, result: ScoreFile, criterion: str) -> None:
 def _area(axes: Axes, result: ScoreFile) -> None:
     """Area of every layer, beside that of random directions."""
     layers = result.layers
-    _points(axes, layers, "area_cv", 1, "area", OKABE_ITO[3], 0.0)
+    names = [row.name for row in layers]
+    _points(axes, names, _series(layers, "area_cv"), "area", OKABE_ITO[3], 0.0, share=True)
     chance = [np.nan if row.chance_area_cv is None else row.chance_area_cv for row in layers]
     name = "area of random directions"
     axes.plot(range(len(layers)), chance, color=QUIET, linestyle=":", linewidth=1.2, label=name)
@@ -94,18 +116,34 @@ def _area(axes: Axes, result: ScoreFile) -> None:
     axes.set_ylabel("area: share of the R² that is kept")
 
 
-def _points(axes: Axes, rows: Sequence[Any], key: str, scale: float, label: str, colour: str, shift: float) -> None:
-    """A figure of every layer with its interval."""
-    values = np.array([getattr(row, key) for row in rows], dtype=np.float64) * scale
-    ends = [getattr(row, f"{key}_interval") or (np.nan, np.nan) for row in rows]
-    places = np.arange(len(rows)) + shift
+def _series(rows: Sequence[Any], key: str) -> NDArray[np.float64]:
+    """Of each layer a figure and both ends of its interval, NaN where they are not known."""
+    found = [
+        (getattr(row, key, None), *(getattr(row, f"{key}_interval", None) or (None, None))) if row else (None,) * 3
+        for row in rows
+    ]
+    return np.array(found, dtype=np.float64)
+
+
+def _points(
+    axes: Axes,
+    names: Sequence[str],
+    found: NDArray[np.float64],
+    label: str,
+    colour: str,
+    shift: float,
+    *,
+    share: bool = False,
+) -> None:
+    """A figure of every layer with its interval, in percent or as a share."""
+    scale, unit, digits = (1, "", 2) if share else (100, " %", 1)
+    values, low, high = scale * found.T
+    places = np.arange(len(names)) + shift
     axes.plot(places, values, "-o", color=colour, markersize=4, linewidth=1, label=label)
-    low, high = np.array(ends, dtype=np.float64).T * scale
     axes.vlines(places, low, high, color=colour, linewidth=1.2)
-    unit, digits = (" %", 1) if scale == 100 else ("", 2)
     words = [
-        f"{row.name}, {label}: {value:.{digits}f}{unit}"
+        f"{name}, {label}: {value:.{digits}f}{unit}"
         + ("" if np.isnan(start) else f" ({start:.{digits}f} to {end:.{digits}f})")
-        for row, value, start, end in zip(rows, values, low, high, strict=True)
+        for name, value, start, end in zip(names, values, low, high, strict=True)
     ]
     say_at(axes, places, values, words)

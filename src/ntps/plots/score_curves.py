@@ -90,12 +90,12 @@ def draw_curves(record: ScoreRecord, value: str) -> Figure:
         record: The result; it must have curves.
         value: Which curve.
     """
-    figure = Figure(figsize=(2 * WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     quiet_axes(axes)
     _curves(axes, record, value)
     lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    legend_below(figure, lines, 4)
+    legend_below(figure, lines, 2)
     return figure
 
 

@@ -8,11 +8,16 @@ from pathlib import Path
 from ntps.errors import InputError
 from ntps.files import RESULT
 from ntps.report.parts import Report
+from ntps.report.single.finetune import finetune_report
+from ntps.report.single.probe import probe_report
+from ntps.report.single.ranking import ranking_report
 from ntps.report.single.score import score_report
 from ntps.report.study_report import FIGURES, study_report
 from ntps.scoring.record import ScoreFile
 from ntps.study.analysis.measures import ProbeLayer
 from ntps.study.analysis.reader import STUDY, read_result, read_results
+from ntps.study.ranking.record import RANKING
+from ntps.training.records import FinetuneFile, ProbeFile
 
 
 def build_report(folder: Path, *, figures: Collection[str] = FIGURES, probe_layer: ProbeLayer = "same") -> Report:
@@ -28,8 +33,14 @@ def build_report(folder: Path, *, figures: Collection[str] = FIGURES, probe_laye
     """
     if unknown := [name for name in figures if name not in FIGURES]:
         raise InputError(f"there is no figure {unknown[0]!r}: choose from {', '.join(FIGURES)}")
+    if (folder / RANKING).is_file():
+        return ranking_report(folder)
     if (folder / RESULT).is_file() and not (folder / STUDY).is_file():
         match read_result(folder):
             case ScoreFile():
                 return score_report(folder)
+            case ProbeFile():
+                return probe_report(folder)
+            case FinetuneFile():
+                return finetune_report(folder)
     return study_report(read_results(folder), figures, probe_layer)

@@ -81,6 +81,11 @@ def _cell(row: Mapping[Hashable, Any], column: Column) -> str:
     return f"{text} ({row[column.note]})" if column.note and not missing(row[column.note]) else text
 
 
+def with_values(columns: Sequence[Column], frame: pd.DataFrame) -> tuple[Column, ...]:
+    """The columns that have a value somewhere."""
+    return tuple(column for column in columns if not all(missing(value) for value in frame[column.key]))
+
+
 def written(value: Any, kind: Kind) -> str:
     """A value as people read it; a dash where there is none."""
     if missing(value):

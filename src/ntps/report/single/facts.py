@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from ntps.display.names import short_name
 from ntps.jobs.record import ResultFile
 from ntps.jobs.unused_rows import unused_rows
 
@@ -31,6 +32,11 @@ def facts(result: ResultFile) -> Iterator[tuple[str, str]]:
     settings = result.settings.to_dict()
     known = (settings.get(name) for name in ("dtype", "device", "pooling"))
     yield "forward pass", ", ".join(str(value) for value in known if value)
+
+
+def subject(result: ResultFile) -> str:
+    """``MODEL on TASK``, as titles say it."""
+    return f"{short_name(result.model.id)} on {short_name(result.task.id)}"
 
 
 def _labels(result: ResultFile) -> Iterator[tuple[str, str]]:

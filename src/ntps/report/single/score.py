@@ -12,7 +12,8 @@ from ntps.display.tables import TITLES
 from ntps.plots.layers import draw_layers
 from ntps.plots.score_curves import draw_curves
 from ntps.report.parts import Report, ReportFigure, Section
-from ntps.report.single.facts import facts
+from ntps.report.single.facts import facts, subject
+from ntps.report.single.splits import half_of
 from ntps.report.study_figures import word_figures
 from ntps.report.tabular import Column, ReportTable
 from ntps.scoring.record import ScoreFile, ScoreRecord
@@ -30,7 +31,7 @@ def score_report(folder: Path) -> Report:
     in_sample = () if result.summary.criterion is None else (_in_sample(result),)
     words = tuple(word_figures(read_words(folder)))
     return Report(
-        f"NTPS of {result.model.id} on {result.task.id}",
+        f"NTPS of {subject(result)}",
         tuple(plain_words(result)),
         (
             Section("layers", "What each layer reaches on new texts", (), tuple(_by_layer(result))),
@@ -133,6 +134,5 @@ def _new_texts(result: ScoreFile, criterion: str) -> pd.DataFrame:
     names = ("layer", "name", f"{criterion}_cv", f"{criterion}_test", "area_cv", "chance_area_cv", "ntps_share95")
     frame = pd.DataFrame([{name: row.get(name) for name in names} for row in rows])
     for name in (f"{criterion}_cv", f"{criterion}_test", "area_cv"):
-        ends = [row.get(f"{name}_interval") for row in rows]
-        frame[f"{name}_half"] = [None if each is None else (each[1] - each[0]) / 2 for each in ends]
+        frame[f"{name}_half"] = [half_of(row.get(f"{name}_interval")) for row in rows]
     return frame.astype({"layer": "Int64"})
