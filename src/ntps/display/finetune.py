@@ -8,7 +8,7 @@ from pathlib import Path
 from ntps.display.probe import main_figure
 from ntps.display.sentences import percent
 from ntps.errors import InputError
-from ntps.study.analysis.accuracies import PROBES
+from ntps.study.analysis.reached import PROBES
 from ntps.study.analysis.reader import read_result
 from ntps.training.records import FinetuneFile, FinetuneSummary, ProbeFile
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ntps.study.analysis.reached import PROBES
 from ntps.study.analysis.reader import StudyResults
 
-PROBES = ("adamw", "logistic", "ridge", "ols")
-"""Whose accuracy LoRA gains over: the paper's if it is there, which is of the last layer."""
 BEST_LAYER = ("score", "ridge")
 """Whose layer was chosen among all by texts left out."""
 TWO_SIDED = 1.96

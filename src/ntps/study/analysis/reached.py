@@ -9,6 +9,8 @@ from ntps.jobs.record import ResultFile
 from ntps.scoring.record import ScoreFile
 from ntps.training.records import FinetuneFile, ProbeFile
 
+PROBES = ("adamw", "logistic", "ridge", "ols")
+"""Whose accuracy LoRA gains over: the paper's if it is there, which is of the last layer."""
 OWN = ("ridge", "tangent")
 """Kinds of probes whose figures on texts left out are their own."""
 
