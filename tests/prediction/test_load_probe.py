@@ -21,6 +21,8 @@ from ntps import (
     load_model,
     load_probe,
     probe,
+    reprobe,
+    score,
     task_from_lists,
 )
 from tiny import DEPTH, random_task, random_texts, save_model
@@ -70,6 +72,13 @@ def test_it_is_as_accurate_as_the_probe_says(kind: str, pooling: Any, task: Task
         "3 classes: class 0, class 1, class 2)"
     )
     assert f"{DEPTH + 1} layers together" in repr(together)
+
+
+def test_a_probe_of_kept_texts_predicts_too(model: LanguageModel, task: Task, tmp_path: Path) -> None:
+    assert task.test is not None
+    score(model, task, out=tmp_path / "scored", keep_pooled=True)
+    found = reprobe(tmp_path / "scored", out=tmp_path / "run").summary
+    assert accuracy(load_probe(tmp_path / "run").predict(task.test.texts), task) == found["test"]["accuracy"]
 
 
 def test_a_tangent_probe_predicts_too(model: LanguageModel, task: Task, tmp_path: Path) -> None:
