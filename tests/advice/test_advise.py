@@ -61,7 +61,7 @@ def test_the_forecast_is_that_of_the_calibration(advice: Path, model: ntps.Langu
     lora, calibration = found["lora"], Calibration.read()
     whole = found["all_layers"]["accuracy_cv"]
     above = [found["tangent"]["accuracy_cv"] - whole, found["layers"][-1]["accuracy_cv"] - whole]
-    gain = calibration.forecaster.coefficients @ [1.0, *above]
+    gain = calibration.forecaster.coefficients @ [1.0, *above, 2 / SIZE]
     assert lora["accuracy"] == pytest.approx(np.clip(whole + gain, 0, 1))
     assert lora["gain"] == pytest.approx(whole + gain - found["summary"]["best_cv"])
     assert lora["gain_interval"][0] < lora["gain"] < lora["gain_interval"][1]

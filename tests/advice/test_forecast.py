@@ -50,11 +50,15 @@ def cells(seed: int, *, tasks: int = 10, noise: float = 0.02, models: int = 2) -
     return [cell(task, rng, noise=noise, model=model) for task in range(tasks) for model in range(models)]
 
 
+def rows_of(many: list[Cell]) -> list[list[float]]:
+    """What the gain is regressed on, besides a constant."""
+    return [[each.tangent - each.all_layers, each.final - each.all_layers, each.classes / each.texts] for each in many]
+
+
 def test_the_fit_is_least_squares_in_which_every_task_weighs_the_same() -> None:
     some = [*cells(0), *cells(1, tasks=3)]
-    rows = np.array([[each.tangent - each.all_layers, each.final - each.all_layers] for each in some])
     weights = [1 / sum(other.task == each.task for other in some) for each in some]
-    expected = LinearRegression().fit(rows, [each.gain for each in some], weights)
+    expected = LinearRegression().fit(rows_of(some), [each.gain for each in some], weights)
     found = Forecaster.fit(some)
     np.testing.assert_allclose(found.coefficients, [expected.intercept_, *expected.coef_], rtol=1e-9)
     shuffled = Forecaster.fit(list(reversed(some)))
@@ -64,15 +68,11 @@ def test_the_fit_is_least_squares_in_which_every_task_weighs_the_same() -> None:
 
 def test_spreads_are_errors_on_tasks_that_were_left_out() -> None:
     some = cells(2)
-
-    def rows(many: list[Cell]) -> list[list[float]]:
-        return [[each.tangent - each.all_layers, each.final - each.all_layers] for each in many]
-
     missed = []
     for each in some:
         others = [other for other in some if other.task != each.task]
-        line = LinearRegression().fit(rows(others), [other.gain for other in others])
-        missed.append(line.predict(rows([each]))[0] - each.gain)
+        line = LinearRegression().fit(rows_of(others), [other.gain for other in others])
+        missed.append(line.predict(rows_of([each]))[0] - each.gain)
     found = Forecaster.fit(some)
     whole = math.sqrt(np.mean(np.square(missed)))
     assert found.gain(some[0]).spread == pytest.approx(whole)

@@ -16,7 +16,7 @@ from ntps.cli import main
 from ntps.errors import InputError
 from tiny import random_texts, save_model, save_rows
 
-TASKS = 5
+TASKS = 6
 LORA = {"steps": 4, "batch_size": 8, "rank": 4}
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_cell_is_named(trained: Path, folder: Path) -> None:
 
 def test_too_little_is_refused(trained: Path, folder: Path, tmp_path: Path) -> None:
     few = save_study(folder / "few", "few", {"score": None, "tangent": None, "lora": LORA}, tasks=1)
-    with pytest.raises(InputError, match="trained cells of 1 tasks, and a calibration needs 5"):
+    with pytest.raises(InputError, match="trained cells of 1 tasks, and a calibration needs 6"):
         ntps.calibrate(few)
     with pytest.raises(InputError, match=r"study\.json"):
         ntps.calibrate(tmp_path)
@@ -127,5 +127,5 @@ def test_the_command_prints_errors(
                 "mean gain",
             ]
         else:
-            assert "Every task left out in turn" in printed and "5 cells of 5 tasks" in printed
+            assert "Every task left out in turn" in printed and "6 cells of 6 tasks" in printed
     assert len(Calibration.read(tmp_path / "c.json").cells) == TASKS

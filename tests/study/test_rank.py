@@ -231,3 +231,37 @@ def test_a_score_without_its_texts_is_not_ranked(ranked: Path, tmp_path: Path) -
         ntps.rank(models=[tmp_path / "old", scores(ranked)[1]])
     with pytest.raises(InputError, match="models` must be a list"):
         ntps.rank("docstrings", "demo")
+
+
+def test_a_forecast_of_lora_stands_beside_each_model(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [inputs / name for name in ("first", "third")]
+    assert run(inputs / "task.jsonl", *paths, "--lora", "--out", tmp_path / "out", "-q") == 0
+    printed = capsys.readouterr().out
+    assert "LoRA: a forecast" in printed and "random" not in printed
+    rows = json.loads((tmp_path / "out" / "ranking.json").read_text())["models"]
+    for row in rows:
+        advice = ntps.AdviceResult.load(Path(row["folder"]).parent / "advice").to_dict()
+        assert row["lora"] == advice["lora"]["accuracy"] and row["lora_interval"] == advice["lora"]["accuracy_interval"]
+    before = stamps(tmp_path / "out")
+    assert run(inputs / "task.jsonl", *paths, "--lora", "--out", tmp_path / "out", "-q") == 0
+    again = stamps(tmp_path / "out")
+    assert all(again[path] == before[path] for path in before if "results" in str(path))
+
+
+def test_a_model_that_lora_cannot_adapt_is_ranked_all_the_same(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ntps.models.adapters.lora.TARGETS", (("c_attn",),))
+    paths = [inputs / name for name in ("first", "third")]
+    assert run(inputs / "task.jsonl", *paths, "--lora", "--out", tmp_path / "out", "-q") == 0
+    rows = {row["model"]: row for row in json.loads((tmp_path / "out" / "ranking.json").read_text())["models"]}
+    assert rows["third"]["lora"] is not None and "unknown names" in rows["first"]["lora_missing"]
+    assert "LoRA is not forecast for first" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_forecast_needs_all_texts(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [inputs / name for name in ("first", "third")]
+    assert run(inputs / "task.jsonl", *paths, "--lora", "--until", "best") == 2
+    assert "--lora" in capsys.readouterr().err

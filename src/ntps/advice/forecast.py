@@ -24,10 +24,12 @@ and two models, of the last layer and all layers."""
 def regressors(evidence: Evidence) -> Float64[Array, " regressors"]:
     """What the gain over the probe of all layers is regressed on.
 
-    A constant; how far the tangent ridge, which is LoRA in its linear regime, is above that probe; and how far the last
-    layer, which LoRA's head sees, is.
+    A constant; how far the tangent ridge, which is LoRA in its linear regime, is above that probe; how far the last
+    layer, which LoRA's head sees, is; and classes per text: LoRA's head begins at random, and few texts of many classes
+    do not train it.
     """
-    return np.array([1.0, evidence.tangent - evidence.all_layers, evidence.final - evidence.all_layers])
+    whole = evidence.all_layers
+    return np.array([1.0, evidence.tangent - whole, evidence.final - whole, evidence.classes / evidence.texts])
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Forecaster:
 
 def sampling(coefficients: Float64[Array, " regressors"]) -> float:
     """How many standard errors of a probe few texts move a gain by."""
-    return PAIRED * float(np.linalg.norm(coefficients[1:]))
+    return PAIRED * float(np.linalg.norm(coefficients[1:3]))
 
 
 def _beyond(errors: Float64[Array, " cells"], known: Float64[Array, " cells"]) -> float:

@@ -102,7 +102,7 @@ def calibrate(studies: str | Path | Sequence[str | Path], out: str | Path | None
 
     Args:
         studies: Folders of studies with the measurements ``score``, ``tangent`` and ``lora``, the last by the standard
-            recipe, on five tasks or more. Of several LoRA runs of one model and task, such as those of several learning
+            recipe, on six tasks or more. Of several LoRA runs of one model and task, such as those of several learning
             rates, the one counts that is best on the texts that it held back.
         out: File for the calibration, for ``calibration`` of :func:`ntps.advise`; not written by default.
 

@@ -7,20 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from ntps.advice.record import AdviceFile
 from ntps.api.results import RankResult
 from ntps.checkpoint.owned_files import take
 from ntps.errors import FailedRuns, InputError
 from ntps.files import folder_path
 from ntps.jobs.progress import Reporter
 from ntps.models.load import find_model
+from ntps.options.advising import AdviseSettings
 from ntps.options.keywords import takes, values
 from ntps.options.ranking import EngineOptions, RankOptions
 from ntps.options.scoring import ScoreSettings
 from ntps.options.shared import FrozenModelOptions, TaskOptions
+from ntps.study.analysis.reader import read_result
 from ntps.study.definition import ranking_study
 from ntps.study.engines import Listener, NullListener
-from ntps.study.ranking.compare import rank_folders, rank_looks
+from ntps.study.ranking.compare import Forecast, rank_folders, rank_looks
 from ntps.study.ranking.looks import Look, look_at, sample_of, sample_sizes, standing
 from ntps.study.ranking.record import RANKING
 from ntps.study.runs import Run, run_state
@@ -31,6 +35,8 @@ from ntps.tasks.load import load_task
 from ntps.tasks.task import Task
 from ntps.validation.labels import Labels
 
+SCORE, ADVICE = "score", "advice"
+"""What is measured of each model."""
 FEWEST = 10
 """With fewer texts that stand for themselves, no two models could ever be told apart."""
 
@@ -127,10 +133,26 @@ def rank_models(options: RankJob, listener: Listener | None = None, reporter: Re
         if not looks:
             name, cause = next(iter(missing.items()))
             raise FailedRuns(f"no model has a score; of {name}, the reason is: {cause}")
-        ranking = rank_looks(looks, missing, kept=folder is not None, until=options.until, samples=samples)
+        ranking = rank_looks(
+            looks,
+            missing,
+            kept=folder is not None,
+            until=options.until,
+            samples=samples,
+            forecasts=dict(_forecasts(session)),
+        )
         if folder is not None:
             ranking.write(folder)
     return RankResult(ranking)
+
+
+def _forecasts(session: StudySession) -> Iterator[tuple[str, Forecast]]:
+    """What LoRA would reach, by the name of the model, where that was asked for."""
+    for run in session.runs:
+        if run.measurement == ADVICE:
+            state = run_state(run)
+            result = read_result(run.folder) if state.status is Status.done else None
+            yield run.model.name, result if isinstance(result, AdviceFile) else str(state.cause)
 
 
 def _looks(
@@ -150,11 +172,12 @@ def _looks(
         made += runs
         studying = replace(session, runs=made)
         studying.run(listener, **values(options, EngineOptions), reporter=reporter, only=runs)
-        states = {run.model.name: run_state(run) for run in runs}
+        states = {run.model.name: run_state(run) for run in runs if run.measurement == SCORE}
         failed = {name: str(state.cause) for name, state in states.items() if state.status is not Status.done}
         # A sample that none can be scored on, such as one without a second class, leaves it to the next.
         missing = {name: cause for name, cause in missing.items() if name not in states} | failed
-        folders = {run.model.name: run.folder for run in runs if run.model.name not in failed}
+        scored = (run for run in runs if run.measurement == SCORE and run.model.name not in failed)
+        folders = {run.model.name: run.folder for run in scored}
         if folders:
             looks.append(look_at(folders, len(session.study.tasks)))
             left = [name for name in standing(looks).left(options.until) if name not in missing]
@@ -194,8 +217,11 @@ def _study(options: RankJob) -> Study:
     texts = {key: value for key, value in values(options, TaskOptions).items() if key not in ("limit", "data_dir")}
     texts["text_columns"] = tuple(texts["text_columns"])
     task = TaskSpec(str(options.task), **texts, train_texts=options.limit, test_texts=options.limit)
-    settings = ScoreSettings(**values(options, ScoreSettings))
-    return ranking_study([ModelSpec(each, **loading) for each in options.named], task, settings)
+    measurements: dict[str, Any] = {SCORE: ScoreSettings(**values(options, ScoreSettings))}
+    if options.lora:
+        shared = {name: getattr(options, name) for name in ("max_length", "tokens_per_batch", "seed")}
+        measurements[ADVICE] = AdviseSettings(**shared)
+    return ranking_study([ModelSpec(each, **loading) for each in options.named], task, measurements)
 
 
 def _require_inputs(study: Study, data_dir: str | Path | None) -> Task:

@@ -48,7 +48,7 @@ def calibrate(
         list[Path],
         typer.Argument(
             metavar="STUDY...",
-            help="Folders that ntps study wrote, with score, tangent and lora of five tasks or more.",
+            help="Folders that ntps study wrote, with score, tangent and lora of six tasks or more.",
             show_default=False,
         ),
     ],

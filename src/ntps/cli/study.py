@@ -159,7 +159,7 @@ def rank(
     with progress_bars(showing.quiet or options.jobs > 1 or options.engine == "ray") as reporter:
         job = RankJob(task, models, **values(options, RankOptions))
         # Nobody knows how many runs it takes to decide.
-        total = len(job.named) if options.until is None else None
+        total = len(job.named) * (1 + options.lora) if options.until is None else None
         result = rank_models(job, _Lines(total, showing.quiet), reporter)
     ranking = result.ranking
     if showing.as_json:

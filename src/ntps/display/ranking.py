@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WORDS = ("model", "layer")
 """Columns of names."""
+AREA, TEXTS, LORA = "area\nrandom", "texts", "LoRA"
+"""Titles of the one column that there is place for."""
 
 
 def ranking_table(ranking: Ranking) -> Table:
@@ -49,6 +51,7 @@ def ranking_words(ranking: Ranking) -> list[str]:
     return [
         *_best(ranking),
         *_samples(ranking),
+        *(f"LoRA is not forecast for {row.model}: {row.lora_missing}" for row in ranking.models if row.lora_missing),
         *(
             f"{each.model} has no score{' of more texts' if each.model in scored else ''}: {each.cause}"
             for each in ranking.missing
@@ -96,21 +99,32 @@ def _samples(ranking: Ranking) -> Iterator[str]:
 
 def _cells(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
     """Titles, and the cells of each row."""
-    # There is no place for both.
-    sample = "area\nrandom" if ranking.until is None else "texts"
-    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", sample, "size", "time"]
-    return titles, [_row(row, ranking.until is not None) for row in ranking.models]
+    column = _column(ranking)
+    titles = ["place", "model", TITLES[ranking.criterion], "behind", "layer", column, "size", "time"]
+    return titles, [_row(row, column) for row in ranking.models]
 
 
-def _row(row: RankedModel, sampled: bool) -> list[str]:
+def _column(ranking: Ranking) -> str:
+    """What the column after the layer says."""
+    if any(row.lora is not None or row.lora_missing for row in ranking.models):
+        return LORA
+    return AREA if ranking.until is None else TEXTS
+
+
+def _row(row: RankedModel, column: str) -> list[str]:
     areas = ("–" if value is None else f"{value:z.2f}" for value in (row.area_cv, row.chance_area_cv))
+    shown = {
+        AREA: "–" if row.area_cv is None else " / ".join(areas),
+        TEXTS: f"{row.texts:,}" if row.texts is not None else "–",
+        LORA: _figure(row.lora, row.lora_interval),
+    }
     return [
         row.place,
         row.model,
         _figure(row.value, row.value_interval),
         _figure(row.behind, row.behind_interval),
         row.layer,
-        f"{row.texts:,}" if sampled else "–" if row.area_cv is None else " / ".join(areas),
+        shown[column],
         _size(row.parameters),
         "–" if row.seconds is None else f"{row.seconds:,.0f} s",
     ]
@@ -118,11 +132,15 @@ def _row(row: RankedModel, sampled: bool) -> list[str]:
 
 def _caption(ranking: Ranking) -> str:
     in_turn = f"{ranking.texts:,} in turn" if ranking.until is None else "in turn, as many as the table says"
-    areas = "; area: share of the probe's R² kept by next-token directions, and by random ones"
+    explained = {
+        AREA: "; area: share of the probe's R² kept by next-token directions, and by random ones",
+        TEXTS: "",
+        LORA: "; LoRA: a forecast, ± its 95 % prediction interval; nothing was trained",
+    }
     return (
         f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on texts left out ({in_turn}), "
         "± 95 %; behind: the difference from the first model on the same texts; places and differences hold together "
-        f"at 95 %{areas if ranking.until is None else ''}."
+        f"at 95 %{explained[_column(ranking)]}."
     )
 
 

@@ -40,6 +40,8 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
     Attributes:
         until: Ends the ranking as soon as something is certain at 95 %: which model is the ``best``, or the whole
             ``order``. Models are then scored on growing samples of the texts, and left out when they no longer matter.
+        lora: Whether what LoRA would reach is forecast for each model too (see :func:`ntps.advise`), which takes four
+            ways back through it.
         models_file: File that names more models, one a line; what follows a ``#`` is a comment.
         out: Folder for ``ranking.json`` and the score of every model; nothing is kept by default. The same command goes
             on there where it was interrupted, and tries again what failed.
@@ -49,6 +51,7 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
     panel: ClassVar[str] = SELECTION
 
     until: Literal["best", "order"] | None = None
+    lora: bool = False
     models_file: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -56,5 +59,9 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
         ScoreSettings.__post_init__(self)
         if self.until is not None:
             check_choice("until", self.until, ("best", "order"))
+            if self.lora:
+                raise InputError(
+                    "`lora` is forecast from all texts, and `until` takes as few as it can: give one of them"
+                )
         if not self.cv_texts:
             raise InputError("`cv_texts` must be above 0: models are ranked by how right they are on texts left out")

@@ -16,6 +16,7 @@ from ntps.errors import InputError
 from ntps.forward.tangents import DIRECTIONS
 from ntps.models.embedded import embedded_model_folder
 from ntps.models.registry import EMBEDDED, known_model
+from ntps.options.advising import AdviseSettings
 from ntps.options.finetuning import FinetuneSettings
 from ntps.options.probing import ProbeSettings, TangentProbe
 from ntps.options.recipes import FullFineTuning
@@ -98,7 +99,8 @@ def _cost(run: Run, size: Size | None, texts: Texts | None, speed: float) -> Cos
     seen = texts.tokens_per_text * passed
     trained = steps * batch * texts.tokens_per_text
     width, layers = size.hidden_size, size.num_layers + 1
-    if isinstance(run.settings, ProbeSettings) and isinstance(run.settings.probe, TangentProbe):
+    of_tangents = isinstance(run.settings, ProbeSettings) and isinstance(run.settings.probe, TangentProbe)
+    if of_tangents or isinstance(run.settings, AdviseSettings):
         # A way back without gradients of weights costs about what the way there does.
         seen *= 1 + DIRECTIONS
     # Two operations a parameter and token forwards, four more backwards.

@@ -13,7 +13,6 @@ from ntps.errors import InputError
 from ntps.files import existing
 from ntps.models.registry import EMBEDDED, known_model
 from ntps.options.limits import check_number
-from ntps.options.scoring import ScoreSettings
 from ntps.study.measurements import MEASUREMENTS, Measurement
 from ntps.study.names import STUDIES, file_name, short_name
 from ntps.study.specs import TASKS, ModelSpec, Resources, S, Study, TaskSpec
@@ -47,8 +46,8 @@ def load_study(study: str | Path, models: Sequence[str] = ()) -> Study:
     return parse_study(text, str(path), models)
 
 
-def ranking_study(models: Sequence[ModelSpec], task: TaskSpec, settings: ScoreSettings) -> Study:
-    """A study of some models on one task, which are scored and nothing else.
+def ranking_study(models: Sequence[ModelSpec], task: TaskSpec, measurements: Mapping[str, Any]) -> Study:
+    """A study of some models on one task.
 
     Models of one name, such as checkpoints of several runs, are called by their folders too.
 
@@ -74,7 +73,7 @@ def ranking_study(models: Sequence[ModelSpec], task: TaskSpec, settings: ScoreSe
         name=RANKING,
         models=_with_names(named, "models", wrong),
         tasks=_with_names([task], "tasks", wrong),
-        measurements={"score": settings},
+        measurements=measurements,
         moments="drop",
     )
 

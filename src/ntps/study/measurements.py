@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ntps.advice.advise_run import run_advice
 from ntps.jobs.progress import Reporter
 from ntps.models.adapters.files import ADAPTER
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
+from ntps.options.advising import AdviseSettings
 from ntps.options.finetuning import FinetuneSettings
 from ntps.options.probing import PROBES, ProbeSettings
 from ntps.options.recipes import FullFineTuning, LoRA
@@ -112,6 +114,10 @@ def _probe(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object
     return run_probe(bench.model(run.model), bench.task(run.task), run.settings, out=run.folder, reporter=reporter)
 
 
+def _advice(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
+    return run_advice(bench.model(run.model), bench.task(run.task), run.settings, out=run.folder, reporter=reporter)
+
+
 def _finetune(bench: ModelTaskCache, run: Any, reporter: Reporter | None) -> object:
     task = bench.task(run.task)
     bench.forget_model()
@@ -152,6 +158,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "score": Measurement(ScoreSettings, _score),
     "words": Measurement(WordSettings, _words, after=("score",), on_moments=True),
     **{name: Measurement(ProbeSettings, _probe, ("kind", probe)) for name, probe in PROBES.items()},
+    "advice": Measurement(AdviseSettings, _advice),
     "lora": Measurement(FinetuneSettings, _finetune, ("method", LoRA), training=_training),
     "scratch": Measurement(
         FinetuneSettings, _finetune, ("method", FullFineTuning), {"from_scratch": True}, training=_training

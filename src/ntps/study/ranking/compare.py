@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from ntps.advice.record import AdviceFile, LoraForecast
 from ntps.errors import InputError
 from ntps.files import SCHEMA
 from ntps.scoring.record import ScoreFile
 from ntps.study.ranking.looks import Look, look_at, read_score, standing
 from ntps.study.ranking.record import MissingModel, RankedModel, Ranking
 from ntps.version import __version__
+
+Forecast = AdviceFile | str
+"""Advice about a model, or why there is none."""
 
 
 def rank_folders(folders: Sequence[Path]) -> Ranking:
@@ -40,6 +45,7 @@ def rank_looks(
     kept: bool = True,
     until: str | None = None,
     samples: Sequence[int] = (),
+    forecasts: Mapping[str, Forecast] = MappingProxyType({}),
 ) -> Ranking:
     """Ranks the models that have a score.
 
@@ -49,6 +55,7 @@ def rank_looks(
         kept: Whether the folders of the scores stay.
         until: What was to be decided.
         samples: Sizes of all samples that might have been taken.
+        forecasts: What LoRA would reach, by the name of the model.
     """
     stand = standing(looks)
     names, found, order = list(stand.last), stand.found, stand.order
@@ -68,6 +75,7 @@ def rank_looks(
             "folder": str(look.folders[name]) if kept else None,
             "texts": look.texts,
             "seconds": sum(seconds) if seconds else None,
+            **_forecast(forecasts.get(name)),
         }
         rows.append(_row(name, scores[-1], of_pair))
     head = looks[-1]
@@ -90,6 +98,18 @@ def rank_looks(
         until=until,
         samples=tuple(samples),
     )
+
+
+def _forecast(found: Forecast | None) -> dict[str, object]:
+    """What a row says of LoRA."""
+    match found:
+        case None:
+            return {}
+        case AdviceFile(lora=LoraForecast() as lora):
+            return {"lora": lora.accuracy, "lora_interval": lora.accuracy_interval}
+        case AdviceFile():
+            return {"lora_missing": "the calibration is too far away from it"}
+    return {"lora_missing": found}
 
 
 def _row(name: str, score: ScoreFile, standing: Mapping[str, object]) -> RankedModel:

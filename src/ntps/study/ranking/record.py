@@ -36,6 +36,8 @@ class RankedModel(Block):
         parameters: Of the base transformer.
         seconds: What its scores took.
         folder: Of that score; null if it was not kept.
+        lora: Accuracy that LoRA would reach, if that was asked for, with its 95 % prediction interval.
+        lora_missing: Why that is not forecast.
     """
 
     model: str
@@ -57,6 +59,9 @@ class RankedModel(Block):
     seconds: Figure
     folder: str | None
     texts: int | None = None
+    lora: Figure = None
+    lora_interval: Interval = None
+    lora_missing: str | None = None
 
     @property
     def place(self) -> str:
