@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from ntps import InputError, ScoreResult, score
+from ntps import InputError, Moments, ScoreResult, load_task, score, score_moments
 from ntps.display.sentences import percent, plain_words
 from ntps.display.tables import in_sample_table, layer_table
 from ntps.models.load import load_model
@@ -94,8 +96,31 @@ def test_layers_are_a_frame(result: ScoreResult) -> None:
 
 def test_the_representation_says_what_was_scored(result: ScoreResult) -> None:
     head, *words = repr(result).splitlines()
-    assert result.to_dict()["model"]["id"] in head and "4 layers" in head
+    assert head.startswith(f"ScoreResult({Path(result.to_dict()['model']['id']).name} on ") and "4 layers" in head
+    assert "/" not in head
     assert words == plain_words(result.record.result)
+
+
+def test_a_notebook_shows_the_words_and_every_layer(result: ScoreResult, empty: ScoreResult) -> None:
+    shown = result._repr_html_()
+    for line in repr(result).splitlines():
+        assert escape(line) in shown
+    for row in result.to_dict()["layers"]:
+        assert f"<th>{row['name']}</th>" in shown and f"<td>{row['accuracy_cv']:.3f}</td>" in shown
+    assert empty._repr_html_().count("<tr") < 10
+
+
+def test_no_representation_is_longer_than_a_screen() -> None:
+    """Whatever is public, and however much it holds."""
+    model, task = load_model(), load_task()
+    moments = Moments(hidden_size=8, targets=2)
+    mask = torch.ones(100, 5, dtype=torch.bool)
+    moments.update(torch.randn(100, 5, 8), mask, torch.eye(2)[torch.arange(100) % 2])
+    scored = score_moments(moments)
+    for each in (model, task, moments, scored, scored.curves):
+        assert repr(each).startswith(type(each).__name__) and len(repr(each)) < 300
+    assert "2,100 training texts" in repr(task) and "128 dimensions" in repr(model) and "100 texts" in repr(moments)
+    assert "8 values of k, 1 to 8" in repr(scored.curves)
 
 
 # --- draw ------------------------------------------------------------------------------------------------------------

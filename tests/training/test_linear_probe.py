@@ -297,6 +297,9 @@ def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, ki
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
+    pd.testing.assert_frame_equal(again.curves, result.curves)
+    assert len(result.to_frame()) == len(result.to_dict()["layers"]) and result.curves.empty == (kind != "adamw")
+    assert all(f"<th>{row['name']}</th>" in result._repr_html_() for row in result.to_dict()["layers"])
     assert repr(again) == repr(result) and "60 test texts" in repr(result)
     assert len(again.layers) == len(result.to_dict()["layers"])
     assert again.layers["test_accuracy"].tolist() == [row["test"]["accuracy"] for row in result.to_dict()["layers"]]

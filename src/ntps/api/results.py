@@ -12,7 +12,7 @@ from ntps.checkpoint.lock import claim_folder, replace_result
 from ntps.display.finetune import finetune_words
 from ntps.display.probe import probe_words
 from ntps.display.ranking import ranking_words
-from ntps.display.sentences import plain_words
+from ntps.display.sentences import plain_words, short_name
 from ntps.files import folder_path
 from ntps.jobs.new_texts import NewTexts
 from ntps.jobs.record import Record
@@ -66,7 +66,13 @@ class Result:
 
     def __repr__(self) -> str:
         result = self.record.result
-        return f"{type(self).__name__}({result.model.id} on {result.task.id})"
+        return f"{type(self).__name__}({short_name(result.model.id)} on {short_name(result.task.id)})"
+
+    def _repr_html_(self) -> str:
+        # Only notebooks need it.
+        from ntps.display.notebook import result_html
+
+        return result_html(repr(self), self.record.result)
 
 
 class ScoreResult(Result):
@@ -117,8 +123,8 @@ class ScoreResult(Result):
 
     def __repr__(self) -> str:
         result = self.record.result
-        head = f"ScoreResult({result.model.id} on {result.task.id}, {len(result.layers)} layers)"
-        return "\n".join([head, *plain_words(result)])
+        subject = f"{short_name(result.model.id)} on {short_name(result.task.id)}"
+        return "\n".join([f"ScoreResult({subject}, {len(result.layers)} layers)", *plain_words(result)])
 
 
 class FinetuneResult(Result):
@@ -169,14 +175,16 @@ class FinetuneResult(Result):
 
 
 class ProbeResult(Result):
-    """What :func:`ntps.probe` returns: for ``adamw``, one row of curves per layer, epoch and split.
+    """What :func:`ntps.probe` returns: ``to_frame()`` has a row per layer.
 
     Attributes:
         record: Everything that is or would be on disk.
 
     Examples:
         >>> result = ntps.probe(limit=50, kind=ntps.AdamWProbe(epochs=2), test=False)
-        >>> result.to_frame()["epoch"].unique().tolist()
+        >>> result.to_frame()["name"].tolist()
+        ['final_norm']
+        >>> result.curves["epoch"].unique().tolist()
         [1, 2]
     """
 
@@ -193,6 +201,15 @@ class ProbeResult(Result):
             }
             rows.append({"layer": row.layer, "name": row.name, **figures, **row.given(NewTexts, test=True)})
         return pd.DataFrame(rows)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer, as :attr:`layers`."""
+        return self.layers
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """For ``adamw``, one row per layer, epoch and split, as in ``curves.parquet``; empty for other kinds."""
+        return self.record.curves.copy()
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draws loss and accuracy by epoch; by layer where nothing was trained in epochs.
@@ -255,5 +272,11 @@ class RankResult:
         return folder
 
     def __repr__(self) -> str:
-        models = self.ranking.models
-        return "\n".join([f"RankResult({len(models)} models on {self.ranking.task})", *ranking_words(self.ranking)])
+        head = f"RankResult({len(self.ranking.models)} models on {short_name(self.ranking.task)})"
+        return "\n".join([head, *ranking_words(self.ranking)])
+
+    def _repr_html_(self) -> str:
+        from ntps.display.notebook import as_html
+
+        columns = ["place", "model", "value", "behind", "layer", "parameters", "seconds"]
+        return as_html(repr(self), self.to_frame()[columns].set_index("place"))

@@ -47,7 +47,6 @@ app = typer.Typer(
     name="ntps",
     help="Next Token Perception Score: how well a language model's pretraining fits a labelled task.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _flags: ContextVar[Mapping[str, str]] = ContextVar("flags", default=MappingProxyType({}))
+
+LINE_INTERVAL_S = 30.0
+"""Seconds between two lines about progress."""
 
 
 @contextmanager
@@ -74,6 +78,39 @@ class Advance:
         self._progress.advance(self._task, done)
 
 
+class Lines:
+    """A reporter that prints a line every half minute, where no bar can be drawn."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.next = clock() + LINE_INTERVAL_S
+
+    def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
+        """Begins to count what a phase does."""
+        began, done = self._clock(), 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            now = self._clock()
+            if now < self.next or not done:
+                return
+            self.next = now + LINE_INTERVAL_S
+            speed = done / max(now - began, 1e-9)
+            left = "" if done >= total else f", {duration((total - done) / speed)} left"
+            err.print(f"{phase}: {done:,} of {total:,} {unit}, {speed:,.3g} {unit}/s{left}", soft_wrap=True)
+
+        return advance
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit that leaves a number above one."""
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -82,9 +119,12 @@ class _Speed(ProgressColumn):
 
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[Reporter | None]:
-    """Bars on a terminal; nothing when quiet or when standard error goes elsewhere."""
-    if quiet or not err.is_terminal:
+    """Bars on a terminal; a line every half minute when standard error goes elsewhere; nothing when quiet."""
+    if quiet:
         yield None
+        return
+    if not err.is_terminal:
+        yield Lines()
         return
     # Batches run longest texts first, which is where a token costs most: the time left is rather over- than
     # underestimated.

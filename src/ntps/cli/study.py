@@ -6,23 +6,21 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.cli.arguments import FOLDER, DataDir, Quiet, Verbose
-from ntps.cli.console import err, out, progress_bars, say, with_flags
+from ntps.cli.console import duration, err, out, progress_bars, say, with_flags
 from ntps.cli.from_options import flat
 from ntps.cli.results import Showing
 from ntps.display.ranking import ranking_markdown, ranking_table, ranking_words
 from ntps.errors import FailedRuns, InputError
-from ntps.files import RESULT
+from ntps.files import RESULT, folder_path
 from ntps.options.keywords import values
-from ntps.options.ranking import RankOptions
+from ntps.options.ranking import EngineOptions, RankOptions
 from ntps.options.shared import ENGINE, OUTPUT, SELECTION
 from ntps.study.names import STUDIES, file_name
 from ntps.study.status import Overwrite, Status
@@ -32,54 +30,64 @@ if TYPE_CHECKING:
     from ntps.study.session import PlannedRun
 
 
-class EngineName(StrEnum):
-    """Who makes the runs."""
+@dataclass(frozen=True, kw_only=True)
+class StudyShowing(Showing):
+    """How a study is printed.
 
-    local = "local"
-    ray = "ray"
+    Attributes:
+        as_json: Print study.json instead of words.
+    """
+
+    as_json: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudySelection:
+    """What a study is made of.
+
+    Attributes:
+        models: Model instead of the study's.
+        data_dir: Folder with local copies of named tasks (or NTPS_DATA).
+    """
+
+    panel: ClassVar[str] = SELECTION
+
+    models: Sequence[str] = ()
+    data_dir: str | Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOutput:
+    """Where a study goes.
+
+    Attributes:
+        out: Folder of the study; study-NAME by default.
+        results: Folder of the runs, if studies share it.
+        overwrite: Which runs are made.
+    """
+
+    panel: ClassVar[str] = OUTPUT
+
+    out: str | Path | None = None
+    results: str | Path | None = None
+    overwrite: Overwrite = Overwrite.only_missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(EngineOptions, StudyOutput, StudySelection):
+    """The options of ``ntps study``."""
+
+
+@flat
 def study(
+    options: StudyOptions,
+    showing: StudyShowing,
     definition: Annotated[
         str, typer.Argument(metavar="STUDY", help=f"YAML file, or one of {', '.join(STUDIES)}.", show_default=False)
     ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Model instead of the study's; may be repeated.", rich_help_panel=SELECTION),
-    ] = None,
-    data_dir: DataDir = None,
-    engine: Annotated[
-        EngineName, typer.Option(help="This machine, or a Ray cluster.", rich_help_panel=ENGINE)
-    ] = EngineName.local,
-    jobs: Annotated[int, typer.Option(help="Processes that share this machine.", min=1, rich_help_panel=ENGINE)] = 1,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster; RAY_ADDRESS or this machine by default.", rich_help_panel=ENGINE),
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and what it costs, and stop.", rich_help_panel=ENGINE)
     ] = False,
-    out_folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Folder of the study; study-NAME by default.",
-            rich_help_panel=OUTPUT,
-            **FOLDER,
-        ),
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the runs, if studies share it.", rich_help_panel=OUTPUT, **FOLDER),
-    ] = None,
-    overwrite: Annotated[
-        Overwrite, typer.Option(help="Which runs are made.", rich_help_panel=OUTPUT)
-    ] = Overwrite.only_missing,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print study.json instead of words.", rich_help_panel=OUTPUT)
-    ] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Make every measurement of every model on every task that STUDY names.
 
@@ -88,19 +96,20 @@ def study(
     from ntps.study.definition import load_study
     from ntps.study.session import StudySession
 
-    loaded = load_study(definition, model or ())
-    folder = out_folder or Path(f"study-{file_name(loaded.name)}")
-    directory = None if data_dir is None else str(data_dir)
-    studying = StudySession.begin(loaded, folder, results=results, overwrite=overwrite, data_dir=directory)
+    loaded = load_study(definition, options.models)
+    folder = folder_path(f"study-{file_name(loaded.name)}" if options.out is None else options.out)
+    results = None if options.results is None else folder_path(options.results)
+    data_dir = None if options.data_dir is None else str(options.data_dir)
+    studying = StudySession.begin(loaded, folder, results=results, overwrite=options.overwrite, data_dir=data_dir)
     if dry_run:
-        _show(studying.plan(), verbose)
+        _show(studying.plan(), showing.verbose)
         return
-    with progress_bars(quiet or jobs > 1 or engine is EngineName.ray) as reporter:
-        lines = _Lines(len(studying.runs), quiet)
-        outcomes = studying.run(lines, engine=engine.value, jobs=jobs, address=address, reporter=reporter)
-    if as_json:
+    with progress_bars(showing.quiet or options.jobs > 1 or options.engine == "ray") as reporter:
+        lines = _Lines(len(studying.runs), showing.quiet)
+        outcomes = studying.run(lines, **values(options, EngineOptions), reporter=reporter)
+    if showing.as_json:
         out.print_json((folder / "study.json").read_text(encoding="utf-8"))
-    elif not quiet:
+    elif not showing.quiet:
         counts = Counter(_fate(outcome) for outcome in outcomes)
         out.print(", ".join(f"{count} {fate}" for fate, count in counts.items()))
         out.print(f"Results are in {folder}; `ntps report {folder}` shows them", soft_wrap=True)
@@ -193,11 +202,16 @@ class _Lines:
 
     def __init__(self, total: int | None, quiet: bool) -> None:
         self._total, self._quiet = total, quiet
-        self._done = 0
+        self._started = self._done = 0
         self._said: set[str] = set()
 
     def started(self, run: Run) -> None:
-        """Says nothing: the end is told, and bars show what is going on."""
+        """Tells it of what is made, as far as that is known."""
+        from ntps.study.runs import run_state
+
+        self._started += 1
+        if not self._quiet and run_state(run).status is not Status.done:
+            err.print(f"{self._number(self._started)} started {run}", soft_wrap=True)
 
     def waiting(self, run: Run, why: str) -> None:
         """Tells it once."""
@@ -209,14 +223,16 @@ class _Lines:
         """Tells how the run ended."""
         self._done += 1
         state = outcome.state
-        number = self._done if self._total is None else f"{self._done:>{len(str(self._total))}}/{self._total}"
-        place = f"[{number}] {outcome.run}"
+        place = f"{self._number(self._done)} {outcome.run}"
         if state.status is Status.done:
             if not self._quiet:
-                fate = _duration(state.seconds or 0.0) if outcome.made else "done before"
+                fate = duration(state.seconds or 0.0) if outcome.made else "done before"
                 err.print(f"{place}: {fate}", soft_wrap=True)
         else:
             say("Failed", "red", with_flags(f"{place}: {state.cause}"))
+
+    def _number(self, count: int) -> str:
+        return f"[{count}]" if self._total is None else f"[{count:>{len(str(self._total))}}/{self._total}]"
 
 
 def _show(plan: Sequence[PlannedRun], verbose: bool) -> None:
@@ -255,14 +271,6 @@ def _add(table: Table, name: str, rows: Sequence[PlannedRun]) -> None:
         str(len(costs)),
         f"{sum(cost.tokens or 0 for cost in costs):,}",
         f"{sum(cost.steps for cost in costs):,}",
-        _duration(sum(seconds)) if seconds else "",
+        duration(sum(seconds)) if seconds else "",
         f"{max(memory):.1f} GB" if memory else "",
     )
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit that leaves a number above one."""
-    for name, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {name}"
-    return f"{seconds:.0f} s"

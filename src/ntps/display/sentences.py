@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ def plain_words(result: ScoreFile) -> list[str]:
     if result.summary.criterion is None:
         return list(_in_sample(result.summary))
     return [*_which_layer(result), *all_layers_words(result), _next_token(result.summary)]
+
+
+def short_name(name: str) -> str:
+    """The last part of a path; a hub id or the name of a task as it is."""
+    path = Path(name)
+    return path.name if path.is_absolute() or name.startswith(("./", "../", "~")) else name
 
 
 def percent(share: float | None) -> str:

@@ -67,6 +67,10 @@ class LanguageModel:
     notes: tuple[str, ...] = field(default=())
     adapter: Mapping[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        size = f"{self.num_layers} blocks of {self.hidden_size:,} dimensions, {self.parameters:,} parameters"
+        return f"LanguageModel({self.id}: {self.architecture}, {size}, {str(self.dtype).removeprefix('torch.')})"
+
     @property
     def num_layers(self) -> int:
         """Number L of blocks; layers are 0 … L."""

@@ -99,6 +99,9 @@ class Moments:
                 for name, shape in _shapes(hidden_size, targets).items()
             }
 
+    def __repr__(self) -> str:
+        return f"Moments({self.hidden_size:,} dimensions, {self.targets} targets, {self.texts:,} texts)"
+
     def update(self, hidden: Tensor, mask: Tensor, targets: Tensor | Array) -> None:
         """Adds a batch of texts.
 

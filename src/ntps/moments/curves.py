@@ -58,6 +58,10 @@ class Curves:
     next_token_share: Float64[Array, " cuts"]
     tied: Bool[NDArray[np.bool_], " cuts"]
 
+    def __repr__(self) -> str:
+        cuts = f"{len(self.k):,} values of k" + (f", {self.k[0]:,} to {self.k[-1]:,}" if len(self.k) else "")
+        return f"Curves({cuts}: {', '.join(vars(self))})"
+
 
 def paper_curves(spectra: Spectra) -> Curves:
     """Algorithm 1 for every k from 1 to rank V, with U cut at ``min(k, rank M)``."""

@@ -86,6 +86,10 @@ def _digest(values: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
+MOST_NAMES = 8
+"""Labels that the representation of a task names."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Labelled texts to score a model on.
@@ -118,6 +122,11 @@ class Task:
     test: Split | None = None
     notes: tuple[str, ...] = ()
     selection: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        test = "" if self.test is None else f", {len(self.test):,} test texts"
+        names = ", ".join(self.label_names[:MOST_NAMES]) + (" …" if len(self.label_names) > MOST_NAMES else "")
+        return f"Task({self.id}: {len(self.train):,} training texts{test}, {self.kind} {names})"
 
     @property
     def shared_texts(self) -> int:

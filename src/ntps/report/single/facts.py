@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ntps.display.names import short_name
+from ntps.display.sentences import short_name
 from ntps.jobs.record import ResultFile
 from ntps.jobs.unused_rows import unused_rows
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ntps.display.names import short_name
 from ntps.display.ranking import ranking_words
+from ntps.display.sentences import short_name
 from ntps.display.tables import TITLES
 from ntps.json_files import read_json
 from ntps.plots.rankings import draw_ranking
