@@ -221,7 +221,10 @@ class OpenELMModel(OpenELMPreTrainedModel):
         if position_ids is None:
             seen = 0 if past_key_values is None else past_key_values.get_seq_length()
             position_ids = torch.arange(seen, seen + hidden.shape[1], device=hidden.device)[None]
-        mask = create_causal_mask(self.config, hidden, attention_mask, past_key_values, position_ids)
+        # By name: older versions of transformers have another argument between them.
+        mask = create_causal_mask(
+            self.config, hidden, attention_mask, past_key_values=past_key_values, position_ids=position_ids
+        )
         rotation = rotary_angles(position_ids, self.config.head_dim, self.config.rope_freq_constant)
         for block in self.layers:
             hidden = block(hidden, rotation, attention_mask=mask, past_key_values=past_key_values, **kwargs)
