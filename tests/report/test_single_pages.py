@@ -1,4 +1,4 @@
-"""Pages of one score, one probe, one fine-tuning and one ranking, and how figures become parts of a page."""
+"""Pages of each kind of result, and how figures become parts of a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ntps import AdamWProbe, LoRA, finetune, probe, rank, score
+from ntps import AdamWProbe, LoRA, advise, finetune, probe, rank, score
 from ntps.errors import InputError
 from ntps.plots.hover import say_at
 from ntps.plots.layers import name_layers
@@ -35,6 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     probe(models[0], TASK, AdamWProbe(epochs=2), out=out / "adamw")
     finetune(models[0], TASK, LoRA(steps=4, rank=2, batch_size=8), out=out / "lora")
     rank(models=[out / "score0", out / "score1"]).save(out / "ranking")
+    advise(models[0], TASK, out=out / "advice")
     return out
 
 
@@ -46,6 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("adamw", ["epochs", "figures"], "AdamW probe of one on"),
         ("lora", ["training", "figures"], "LoRA of one on"),
         ("ranking", ["models"], "Models ranked on"),
+        ("advice", ["ways", "texts"], "Probe or LoRA: one on"),
     ],
 )
 def test_each_kind_has_a_page_of_its_own(

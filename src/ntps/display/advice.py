@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def advice_table(result: AdviceFile) -> Table:
     """What each way to solve the task reaches on new texts, and what it costs."""
     table = Table(
-        caption=_caption(result), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        caption=advice_caption(result), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     table.add_column("", no_wrap=True)
     for title in ("accuracy %", "95 %", "time"):
         table.add_column(title, justify="right", no_wrap=True)
-    for name, value, ends, time in _rows(result):
+    for name, value, ends, time in advice_rows(result):
         low, high = ends or (None, None)
         interval = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
         table.add_row(name, "–" if value is None else f"{100 * value:.1f}", interval, time)
@@ -35,7 +35,8 @@ Row = tuple[str, float | None, Sequence[float | None] | None, str]
 """A way to solve the task, its accuracy with both ends of the interval, and its time."""
 
 
-def _rows(result: AdviceFile) -> Iterator[Row]:
+def advice_rows(result: AdviceFile) -> Iterator[Row]:
+    """The most frequent class, each probe, and the forecast."""
     summary, costs, together = result.summary, result.costs, result.all_layers
     last, a_pass = result.layers[-1], duration(costs.forward)
     yield f"always {summary.majority!r}", summary.majority_accuracy, None, ""
@@ -54,7 +55,8 @@ def advice_words(result: AdviceFile) -> list[str]:
     return [*_probes(result), *_forecast(result), *_curve(result), _decision(result)]
 
 
-def _caption(result: AdviceFile) -> str:
+def advice_caption(result: AdviceFile) -> str:
+    """What the rows are."""
     block = result.calibration
     parts = ["On new texts. Probes: ridge, on texts left out, time that of the pass"]
     parts.append(
@@ -112,7 +114,7 @@ def _decision(result: AdviceFile) -> str:
         case "probe":
             return f"Advice: keep the probe ({summary.best}); LoRA is unlikely to gain {worth}."
     if result.lora is None:
-        return "Advice: none about LoRA; calibrate with a study of your own models (`ntps calibrate`)."
+        return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
     if summary.enough_texts is not None:
         return (
             f"Advice: whether LoRA gains {worth} cannot be told from {texts}; about {summary.enough_texts:,} would do."

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from ntps.advice.record import AdviceFile
 from ntps.errors import InputError
 from ntps.files import RESULT
 from ntps.report.parts import Report
+from ntps.report.single.advice import advice_report
 from ntps.report.single.finetune import finetune_report
 from ntps.report.single.probe import probe_report
 from ntps.report.single.ranking import ranking_report
@@ -43,4 +45,6 @@ def build_report(folder: Path, *, figures: Collection[str] = FIGURES, probe_laye
                 return probe_report(folder)
             case FinetuneFile():
                 return finetune_report(folder)
+            case AdviceFile():
+                return advice_report(folder)
     return study_report(read_results(folder), figures, probe_layer)

@@ -1,1 +1,1 @@
-"""Pages of a single result: a score, a probe, a fine-tuning, a ranking."""
+"""Pages of a single result: a score, a probe, a fine-tuning, a ranking, a piece of advice."""
