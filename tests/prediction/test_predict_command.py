@@ -238,6 +238,7 @@ def test_another_model_is_one_sentence(probed: Path, file: Path, tmp_path: Path,
     assert (status, out) == (2, "") and "whose weights differ; name that one with --model." in err
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_had_enough_is_no_error(probed: Path, file: Path) -> None:
     command = [sys.executable, "-m", "ntps", "predict", str(probed), "-", "-q"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -80,6 +80,7 @@ def test_cells_are_what_the_results_say(trained: Path, tmp_path: Path) -> None:
     assert list(found.errors()) == ["task"]
 
 
+@pytest.mark.slow
 def test_of_several_runs_the_one_counts_that_texts_held_back_prefer(trained: Path, folder: Path) -> None:
     faster = save_study(folder, "faster", {"lora": {**LORA, "learning_rate": 0.05, "steps": 8}}, tasks=TASKS)
     found = ntps.calibrate([trained, faster]).calibration.cells

@@ -111,6 +111,11 @@ def calibrate(studies: str | Path | Sequence[str | Path], out: str | Path | None
 
     Raises:
         InputError: A folder holds no study, or too few tasks.
+
+    Examples:
+        >>> ntps.calibrate("study-calibration")
+        Traceback (most recent call last):
+        ntps.errors.InputError: cannot read study-calibration/study.json (No such file or directory): ...
     """
     folders = [studies] if isinstance(studies, str | Path) else list(studies)
     calibration, left_out = calibrate_studies([Path(each) for each in folders])
