@@ -17,23 +17,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from ntps import InputError, LanguageModel, NTPSProbe, Task, load_model, load_probe, probe
-from tiny import DEPTH, WORDS, random_task, save_model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("qwen2"))
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> LanguageModel:
-    return load_model(folder)
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return random_task(120, 3, test=60)
+from ntps import InputError, LanguageModel, NTPSProbe, Task, load_probe, probe
+from tiny import DEPTH, WORDS
 
 
 def labels_of(task: Task) -> Any:

@@ -25,22 +25,7 @@ from ntps import (
     score,
     task_from_lists,
 )
-from tiny import DEPTH, random_task, random_texts, save_model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("qwen2"))
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> LanguageModel:
-    return load_model(folder)
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return random_task(120, 3, test=60)
+from tiny import DEPTH, random_texts, save_model
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
 
 from ntps import LanguageModel, Task, load_model, load_probe, probe, task_from_lists
 from ntps.cli import main
 from ntps.prediction import rows
-from ntps.prediction.agreement import wilson
 from ntps.tasks.sources.rows import all_texts
 from tiny import random_task, random_texts, save_model, save_rows
 
@@ -195,12 +193,6 @@ def test_rows_without_a_label_are_not_counted(probed: Path, file: Path, tmp_path
     with_null.write_text(file.read_text() + '{"text": "ba", "label": null}\n')
     status, out, err = run(probed, with_null, "--label-column", "label")
     assert status == 0 and len(out.splitlines()) == 61 and "on 60 rows with a label" in err
-
-
-@pytest.mark.parametrize(("hits", "texts"), [(0, 10), (3, 10), (99, 100), (50, 50)])
-def test_the_interval_is_that_of_wilson(hits: int, texts: int) -> None:
-    found = binomtest(hits, texts).proportion_ci(method="wilson")
-    assert wilson(hits, texts) == pytest.approx((found.low, found.high), abs=1e-12)
 
 
 # --- one sentence ----------------------------------------------------------------------------------------------------

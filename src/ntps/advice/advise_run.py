@@ -113,7 +113,7 @@ def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: A
         "tangent": tangent,
         "learning_curve": tuple(_points(fits.curve)),
         "lora": verdict.forecast,
-        "costs": costs(fits.texts, ready.clock.seconds()["total"], count, parameters),
+        "costs": costs(fits.texts, ready.clock.seconds()["total"], count),
         "calibration": calibration_block(
             calibration, None if settings.calibration is None else str(settings.calibration)
         ),

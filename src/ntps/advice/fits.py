@@ -8,7 +8,6 @@ from functools import cached_property
 import torch
 
 from ntps.advice.cells import Evidence
-from ntps.errors import InputError
 from ntps.forward.tangents import TangentPass, TangentTexts
 from ntps.jobs.session import RunSession
 from ntps.moments.kernels import resolution_of
@@ -104,7 +103,7 @@ def fit_all(ready: RunSession, seed: int) -> Fits:
         seed: Of the directions, of LoRA's first weights and of the sketch.
 
     Raises:
-        InputError: LoRA does not know the model's projections, or no text can be left out.
+        InputError: LoRA does not know the model's projections.
         NumericalError: A derivative is not finite.
         OutOfMemory: Not even one text fits.
     """
@@ -117,8 +116,7 @@ def fit_all(ready: RunSession, seed: int) -> Fits:
     with ready.clock.phase("theory"):
         resolution = resolution_of(torch.float32)
         probes = cross_validate(texts.pooled.__getitem__, list(ready.layers), labels, resolution)
-        if probes is None:
-            raise InputError("advice needs two texts that are neither equal nor of one group: give more texts")
+        assert probes is not None, "texts that are too few were refused"
         last = ready.layers[-1]
         tangents = fit_tangents(texts.pooled[last], texts.tangents, labels, resolution)
         fits = Fits(texts, probes, tangents)

@@ -53,7 +53,7 @@ class Costs(Block):
     Attributes:
         forward: One forward pass over the training texts.
         advice: What this advice took: passes, ways back, and closed forms.
-        lora: LoRA by its standard recipe, at most: it stops when it no longer gets better.
+        lora: All steps of LoRA by its standard recipe, which stops before when it no longer gets better; about.
         lora_steps: Steps that are.
     """
 

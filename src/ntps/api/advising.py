@@ -13,6 +13,7 @@ from ntps.advice.record import AdviceRecord
 from ntps.api.loading import FrozenModelJob, open_inputs
 from ntps.api.results import Result
 from ntps.display.advice import advice_words
+from ntps.errors import InputError
 from ntps.options.advising import AdviseOptions, AdviseSettings
 from ntps.options.keywords import takes, values
 from ntps.study.calibrating import calibrate_studies
@@ -97,13 +98,16 @@ def advise(options: AdviseJob) -> AdviceResult:
     return AdviceResult(record)
 
 
-def calibrate(studies: str | Path | Sequence[str | Path], out: str | Path | None = None) -> CalibrationResult:
-    """Makes a calibration of LoRA forecasts from studies in which LoRA was trained.
+def calibrate(
+    studies: str | Path | Sequence[str | Path] | None = None, out: str | Path | None = None
+) -> CalibrationResult:
+    """Makes a calibration of LoRA forecasts from studies in which LoRA was trained, and tells how wrong it is.
 
     Args:
         studies: Folders of studies with the measurements ``score``, ``tangent`` and ``lora``, the last by the standard
             recipe, on six tasks or more. Of several LoRA runs of one model and task, such as those of several learning
-            rates, the one counts that is best on the texts that it held back.
+            rates, the one counts that is best on the texts that it held back. None for the calibration that comes
+            with ntps.
         out: File for the calibration, for ``calibration`` of :func:`ntps.advise`; not written by default.
 
     Returns:
@@ -113,10 +117,14 @@ def calibrate(studies: str | Path | Sequence[str | Path], out: str | Path | None
         InputError: A folder holds no study, or too few tasks.
 
     Examples:
-        >>> ntps.calibrate("study-calibration")
-        Traceback (most recent call last):
-        ntps.errors.InputError: cannot read study-calibration/study.json (No such file or directory): ...
+        >>> errors = ntps.calibrate().errors()["task"]
+        >>> errors[0].name, errors[0].accuracy < 0.05
+        ('forecast', True)
     """
+    if studies is None:
+        if out is not None:
+            raise InputError("the calibration that comes with ntps needs no `out`: name studies to make another one")
+        return CalibrationResult(Calibration.read(), ())
     folders = [studies] if isinstance(studies, str | Path) else list(studies)
     calibration, left_out = calibrate_studies([Path(each) for each in folders])
     if out is not None:

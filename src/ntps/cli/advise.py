@@ -45,13 +45,14 @@ def advise(options: AdviseOptions, showing: Showing, model: ModelArgument = None
 
 def calibrate(
     studies: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="STUDY...",
-            help="Folders that ntps study wrote, with score, tangent and lora of six tasks or more.",
+            metavar="[STUDY...]",
+            help="Folders that ntps study wrote, with score, tangent and lora of six tasks or more; without one, the "
+            "calibration that comes with ntps is looked at.",
             show_default=False,
         ),
-    ],
+    ] = None,
     out_file: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +68,7 @@ def calibrate(
 
     Errors are of forecasts for tasks, and for models, that were left out whole.
     """
-    result = api.calibrate(studies, out_file)
+    result = api.calibrate(studies or None, out_file)
     if as_json:
         errors = {by: [asdict(each) for each in rows] for by, rows in result.errors().items()}
         out.print_json(json.dumps({"left_out": result.left_out, "errors": errors}))

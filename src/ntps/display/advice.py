@@ -47,7 +47,7 @@ def advice_rows(result: AdviceFile) -> Iterator[Row]:
         yield "probe of all layers", together.accuracy_cv, together.accuracy_cv_interval, a_pass
     yield "tangent probe", summary.tangent_cv, summary.tangent_cv_interval, duration(costs.advice)
     if (lora := result.lora) is not None:
-        yield "LoRA, forecast", lora.accuracy, lora.accuracy_interval, f"≤ {duration(costs.lora)}"
+        yield "LoRA, forecast", lora.accuracy, lora.accuracy_interval, f"~{duration(costs.lora)}"
 
 
 def advice_words(result: AdviceFile) -> list[str]:
@@ -121,7 +121,7 @@ def _decision(result: AdviceFile) -> str:
         )
     return (
         f"Advice: whether LoRA gains {worth} cannot be told from {texts}, and more texts would not tell: training it "
-        f"here takes {duration(result.costs.lora)} at most."
+        f"here takes about {duration(result.costs.lora)}."
     )
 
 

@@ -23,6 +23,7 @@ from ntps.options.shared import Dtype
 from ntps.prediction.loading import predictor_of
 from ntps.prediction.origin import Origin
 from ntps.prediction.predictions import Predictions
+from ntps.prediction.predictor import require_texts
 from ntps.tasks.task import Split, Task
 from ntps.training.probes.probe_run import run_probe
 
@@ -160,9 +161,7 @@ class NTPSProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, str) or np.ndim(X) != 1:
             raise InputError("the features must be one list of texts: name a single column of a table, as in X['text']")
         texts = list(X)
-        for index, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(f"text {index} is {text!r:.40}: give a text that is not empty, or leave it out")
+        require_texts(texts)
         if not texts:
             raise InputError("there are no texts: give some")
         return [str(text) for text in texts]

@@ -19,6 +19,8 @@ from ntps.tasks.task import TargetKind
 
 Array = NDArray[np.float64]
 SHOWN = 4
+TEXT = "text {}".format
+"""What errors call a text, unless something says otherwise."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,11 +108,24 @@ class Predictor:
         """
         if isinstance(texts, str):
             raise InputError("one text was given where a list of texts is needed: put it into brackets")
-        at, texts = at or "text {}".format, list(texts)
-        for index, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(f"{at(index)} is {text!r:.40}: give a text that is not empty, or leave it out")
+        at, texts = at or TEXT, list(texts)
+        require_texts(texts, at)
         if not texts:
             return Predictions(self.kind, self.label_names, np.empty((0, len(self.label_names))))
         tokens = tokenize(self.model, texts, self.max_length, at=at)
         return Predictions(self.kind, self.label_names, self.scorer(tokens))
+
+
+def require_texts(texts: Sequence[object], at: Callable[[int], str] = TEXT) -> None:
+    """Refuses what is no text, or an empty one.
+
+    Args:
+        texts: The texts.
+        at: What errors call a text, from its index.
+
+    Raises:
+        InputError: So it is.
+    """
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{at(index)} is {text!r:.40}: give a text that is not empty, or leave it out")
