@@ -99,9 +99,11 @@ def _curve(result: AdviceFile) -> Iterator[str]:
         return
     *known, doubled = result.learning_curve
     parts = [f"{percent(point.accuracy)} from {point.texts:,}" for point in known]
+    low, now = (doubled.accuracy_interval or (None, None))[0], known[-1].accuracy
+    nothing = ", which may be no gain" if low is not None and now is not None and low <= now else ""
     yield (
         f"The best probe reaches {', '.join(parts[:-1])} and {parts[-1]} texts; twice as many, {doubled.texts:,}, "
-        f"would bring it to about {with_interval(doubled.accuracy, doubled.accuracy_interval)}."
+        f"would bring it to about {with_interval(doubled.accuracy, doubled.accuracy_interval)}{nothing}."
     )
 
 
@@ -115,13 +117,11 @@ def _decision(result: AdviceFile) -> str:
             return f"Advice: keep the probe ({summary.best}); LoRA is unlikely to gain {worth}."
     if result.lora is None:
         return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
-    if summary.enough_texts is not None:
-        return (
-            f"Advice: whether LoRA gains {worth} cannot be told from {texts}; about {summary.enough_texts:,} would do."
-        )
+    enough = summary.enough_texts
+    told = "more texts would not tell" if enough is None else f"about {enough:,} would tell"
     return (
-        f"Advice: whether LoRA gains {worth} cannot be told from {texts}, and more texts would not tell: training it "
-        f"here takes about {duration(result.costs.lora)}."
+        f"Advice: whether LoRA gains {worth} cannot be told from {texts} (that takes a chance below 10 % or above "
+        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: about {duration(result.costs.lora)} here."
     )
 
 

@@ -73,7 +73,7 @@ class ResultFile(Provenance, Head):
     warnings: Items[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """A finished run of one kind.
 
@@ -91,6 +91,9 @@ class Record:
 
     result: ResultFile
     curves: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.result.model.id} on {self.result.task.id})"
 
     def write(self, folder: Path) -> None:
         """Writes both files, each whole or not at all; ``result.json`` last: where it stands, the rest does too."""

@@ -57,12 +57,13 @@ def draw_probe_layers(result: ProbeFile) -> Figure:
     Args:
         result: The result; it must have left texts out.
     """
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.9), layout="constrained")
     axes = figure.subplots()
     _reached(axes, result, str(result.summary.criterion))
     quiet_axes(axes)
     name_layers(axes, [row.name for row in result.layers])
-    legend_below(figure, axes.get_lines(), 2)
+    # Side by side, its entries are wider than the panel.
+    legend_below(figure, axes.get_lines(), 1)
     return figure
 
 
@@ -92,7 +93,11 @@ def _reached(axes: Axes, result: ScoreFile | ProbeFile, criterion: str) -> None:
         middle = (len(layers) - 1) / 2
         say_at(axes, [middle], [100 * value], [f"{name}: {100 * value:.1f} %"])
     if summary.baseline_cv is not None:
-        name = "the most frequent class" if criterion == "accuracy" else "without looking at the texts"
+        name = (
+            "the most frequent class of the training texts"
+            if criterion == "accuracy"
+            else "without looking at the texts"
+        )
         axes.axhline(100 * summary.baseline_cv, color=QUIET, linestyle=":", linewidth=1.2, label=name)
         say_at(axes, [0], [100 * summary.baseline_cv], [f"{name}: {100 * summary.baseline_cv:.1f} %"])
     place = [row.layer for row in layers].index(summary.layer)

@@ -172,7 +172,7 @@ class ScoreFile(ResultFile):
         return "score-after-lora" if self.model.adapter else "score"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreRecord(Record):
     """A finished scoring run.
 

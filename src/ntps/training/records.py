@@ -111,7 +111,7 @@ class ProbeFile(ResultFile):
         return self.settings.kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProbeRecord(Record):
     """A finished probe; its curves have a row per layer, epoch and split, and are empty for closed forms.
 

@@ -28,7 +28,7 @@ def advice_report(folder: Path) -> Report:
         (first, decision, *words),
         (
             Section("ways", "What each way reaches", (), (_picture(result), _ways(result))),
-            Section("texts", "What more texts bring", (), (_curve(result),)),
+            Section("texts", "What more texts bring, in numbers", (), (_curve(result),)),
         ),
         tuple(facts(result)),
         result.warnings,
@@ -61,9 +61,14 @@ def _curve(result: AdviceFile) -> ReportTable:
         {"texts": point.texts, "accuracy": point.accuracy, "accuracy_half": half_of(point.accuracy_interval)}
         for point in result.learning_curve
     ]
+    for row in rows[-1:]:
+        row["expected"] = "expected"
     caption = (
         f"What the best probe ({result.summary.best}) reaches by the number of texts that it learns from; the last row "
         "is expected, the others were judged on the remaining texts, or on folds left out."
     )
-    columns = (Column("texts", "texts", "count"), Column("accuracy", "accuracy (%)", "percent", "accuracy_half"))
+    columns = (
+        Column("texts", "texts", "count"),
+        Column("accuracy", "accuracy (%)", "percent", "accuracy_half", "expected"),
+    )
     return ReportTable("learning_curve", "In numbers", caption, columns, pd.DataFrame(rows))

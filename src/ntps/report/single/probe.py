@@ -11,6 +11,7 @@ import pandas as pd
 from ntps.display.finetune import NAMES
 from ntps.display.probe import probe_words
 from ntps.display.tables import TITLES
+from ntps.jobs.new_texts import NewTexts
 from ntps.plots.layers import draw_probe_layers
 from ntps.plots.probe_curves import draw_epochs
 from ntps.report.parts import Report, ReportFigure, Section
@@ -77,7 +78,8 @@ def _figures(result: ProbeFile) -> ReportTable:
     return ReportTable(
         "figures",
         "Every figure",
-        "Left out: of a ridge probe on training texts left out in turn, whatever kind was asked for. Training: of the "
+        "Left out, and all layers: of a ridge probe, whatever kind was asked for. Left out: on training texts in turn. "
+        "Training: of the "
         "texts that the probe was fitted to. ±: half of the 95 % interval.",
         (Column("name", "layer"), *with_values(columns, frame)),
         frame,
@@ -94,8 +96,18 @@ def _frame(result: ProbeFile) -> pd.DataFrame:
             shown |= figures_row(figures, f"{split}_")
         rows.append(shown | _left_out(row, criterion))
     if result.all_layers is not None and len(rows) > 1:
-        rows.append({"name": "all layers", **_left_out(result.all_layers, criterion)})
+        rows.append({"name": "all layers", **_left_out(result.all_layers, criterion), **_tested(result.all_layers)})
     return pd.DataFrame(rows)
+
+
+def _tested(together: NewTexts) -> dict[str, object]:
+    """Figures of the probe of all layers on test texts, as those of a layer are called."""
+    shown: dict[str, object] = {}
+    for each in FIGURES:
+        shown[f"test_{each.key}"] = getattr(together, f"{each.key}_test", None)
+        if each.half:
+            shown[f"test_{each.half}"] = half_of(getattr(together, f"{each.key}_test_interval", None))
+    return shown
 
 
 def _left_out(row: object, criterion: str | None) -> dict[str, object]:

@@ -72,11 +72,13 @@ def choose_columns(
     return Columns(tuple(text), found_label, group, tuple(notes))
 
 
-def require_columns(table: Table, names: Iterable[str]) -> None:
-    """Raises an InputError if a column does not exist."""
+def require_columns(table: Table, names: Iterable[str], remedy: str = "") -> None:
+    """Raises an InputError if a column does not exist; ``remedy`` says what to do."""
     for name in names:
         if name not in table.columns:
-            raise InputError(f"{table.origin} has no column '{name}': its columns are {_listed(table.columns)}.")
+            raise InputError(
+                f"{table.origin} has no column '{name}': its columns are {_listed(table.columns)}{remedy}."
+            )
 
 
 def _require_header(table: Table) -> None:

@@ -85,7 +85,7 @@ def all_texts(table: Table, columns: Sequence[str]) -> list[str]:
     Raises:
         InputError: A column is missing in the table or in one row, or a text is empty or not a string.
     """
-    require_columns(table, columns)
+    require_columns(table, columns, "; name that of the texts with `text_columns`")
     texts = list(_joined(table, columns))
     if not all(texts):
         named = " and ".join(f"'{name}'" for name in columns)
