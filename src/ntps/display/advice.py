@@ -121,7 +121,8 @@ def _decision(result: AdviceFile) -> str:
     told = "more texts would not tell" if enough is None else f"about {enough:,} would tell"
     return (
         f"Advice: whether LoRA gains {worth} cannot be told from {texts} (that takes a chance below 10 % or above "
-        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: about {duration(result.costs.lora)} here."
+        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: about {duration(result.costs.lora)} "
+        "here."
     )
 
 

@@ -57,7 +57,7 @@ def _picture(result: AdviceFile) -> ReportFigure:
 
 
 def _curve(result: AdviceFile) -> ReportTable:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"texts": point.texts, "accuracy": point.accuracy, "accuracy_half": half_of(point.accuracy_interval)}
         for point in result.learning_curve
     ]
