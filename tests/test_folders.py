@@ -203,7 +203,7 @@ def test_what_somebody_puts_beside_checkpoints_stays(inputs: Path, tmp_path: Pat
 
         steps = 0
 
-        def start(self, phase: str, _total: int, _unit: str) -> Callable[[int], None]:
+        def start(self, phase: str, _total: int | None, _unit: str) -> Callable[[int], None]:
             return self.step if phase == "training" else lambda _count: None
 
         def step(self, count: int) -> None:

@@ -37,7 +37,7 @@ class After:
     def __init__(self, steps: int) -> None:
         self.left = steps
 
-    def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, phase: str, total: int | None, unit: str) -> Callable[[int], None]:
         return self.advance if phase == "training" else lambda _done: None
 
     def advance(self, done: int) -> None:

@@ -31,6 +31,11 @@ def test_a_line_every_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
     now += LINE_INTERVAL_S
     lines.start("probes", 5, "layers")(5)
     assert capsys.readouterr().err.startswith("probes: 5 of 5 layers")
+    # Of a stream nobody knows the end.
+    advance = lines.start("Predicting", None, "texts")
+    now += LINE_INTERVAL_S
+    advance(3_000)
+    assert capsys.readouterr().err == "Predicting: 3,000 texts, 100 texts/s\n"
 
 
 def run_study(*arguments: object) -> None:

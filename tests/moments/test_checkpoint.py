@@ -38,7 +38,7 @@ class Interrupter:
         self.phase, self.after = phase, after
         self.calls: dict[str, int] = {}
 
-    def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, phase: str, total: int | None, unit: str) -> Callable[[int], None]:
         self.calls[phase] = 0
 
         def advance(done: int) -> None:

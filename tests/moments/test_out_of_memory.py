@@ -118,8 +118,8 @@ def test_late_in_the_run_the_last_checkpoint_counts(
     done: dict[str, int] = {}
 
     class Counter:
-        def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
-            done[phase] = -total
+        def start(self, phase: str, total: int | None, unit: str) -> Callable[[int], None]:
+            done[phase] = -(total or 0)
 
             def advance(tokens: int) -> None:
                 done[phase] += tokens

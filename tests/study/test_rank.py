@@ -17,9 +17,11 @@ import pytest
 import ntps
 from grid import stamps
 from ntps.cli import main
+from ntps.display.ranking import ranking_words
 from ntps.errors import InputError
 from ntps.study.ranking.compare import rank_folders
 from ntps.study.ranking.looks import look_at
+from ntps.study.ranking.record import Ranking
 from ntps.tasks.task import TargetKind
 from ntps.theory.bootstrap import OUTSIDE, WIDENING
 from ntps.theory.factor import Array
@@ -40,9 +42,10 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory, short_check: None) -> Path:
-    """A task, three models, and one without weights."""
+    """A task, of whose rows one has no label, three models, and one without weights."""
     folder = tmp_path_factory.mktemp("inputs")
-    save_task(folder / "task.jsonl", 60)
+    task = save_task(folder / "task.jsonl", 60)
+    task.write_text(task.read_text() + '{"text": "without a label", "label": null}\n')
     for name, kind in MODELS.items():
         save_model(folder / name, kind)
     shutil.copytree(folder / "first", folder / "broken", ignore=shutil.ignore_patterns("*.safetensors"))
@@ -138,6 +141,8 @@ def test_a_ranking_says_what_each_score_says_and_what_is_missing(ranked: Path) -
     (missing,) = content["missing"]
     assert missing["model"] == "broken" and "no weights" in missing["cause"]
     assert {row["model"] for row in content["models"]} == {*MODELS}
+    (unused,) = content["unused"]
+    assert unused.startswith("1 of 61 rows") and f"{unused}." in ranking_words(Ranking.model_validate(content))
     values = [row["value"] for row in content["models"]]
     assert values == sorted(values, reverse=True)
     for row in content["models"]:
@@ -145,6 +150,7 @@ def test_a_ranking_says_what_each_score_says_and_what_is_missing(ranked: Path) -
         assert (row["value"], row["layer"]) == (result["summary"]["chosen_cv"], result["summary"]["name"])
         assert row["all_layers"] == result["all_layers"]["accuracy_cv"]
         assert row["parameters"] == result["model"]["parameters"]
+        assert (row["source"], row["weights"]) == (result["model"]["id"], result["model"]["weights"])
         assert row["first"] <= row["last"] and (row["behind"] is None) == (row is content["models"][0])
 
 
@@ -169,7 +175,7 @@ def test_what_is_done_is_not_done_again_and_folders_do_without_models(
     for cells, row in zip(rows, alone["models"], strict=True):
         assert len(cells) == len(head)
         named = dict(zip(head, cells, strict=True))
-        assert named["area random"] == f"{row['area_cv']:z.2f} / {row['chance_area_cv']:z.2f}"
+        assert named["area / random"] == f"{row['area_cv']:z.2f} / {row['chance_area_cv']:z.2f}"
         assert named["layer"] == row["layer"] and named["time"].endswith(" s")
     assert run(*scores(ranked), "--csv", "--json") == 2
 

@@ -62,7 +62,7 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def start(self, phase: str, total: int, unit: str) -> Advance:
+    def start(self, phase: str, total: int | None, unit: str) -> Advance:
         """Adds the bar of a phase."""
         return Advance(self._progress, self._progress.add_task(phase, total=total, unit=unit))
 
@@ -85,7 +85,7 @@ class Lines:
         self._clock = clock
         self.next = clock() + LINE_INTERVAL_S
 
-    def start(self, phase: str, total: int, unit: str) -> Callable[[int], None]:
+    def start(self, phase: str, total: int | None, unit: str) -> Callable[[int], None]:
         """Begins to count what a phase does."""
         began, done = self._clock(), 0
 
@@ -97,8 +97,9 @@ class Lines:
                 return
             self.next = now + LINE_INTERVAL_S
             speed = done / max(now - began, 1e-9)
-            left = "" if done >= total else f", {duration((total - done) / speed)} left"
-            err.print(f"{phase}: {done:,} of {total:,} {unit}, {speed:,.3g} {unit}/s{left}", soft_wrap=True)
+            of = "" if total is None else f" of {total:,}"
+            left = "" if total is None or done >= total else f", {duration((total - done) / speed)} left"
+            err.print(f"{phase}: {done:,}{of} {unit}, {speed:,.3g} {unit}/s{left}", soft_wrap=True)
 
         return advance
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from ntps.cli.arguments import Quiet, Verbose
-from ntps.cli.console import err
+from ntps.cli.console import err, out, progress_bars
 from ntps.cli.from_options import flat
 from ntps.options.keywords import values
 from ntps.options.predicting import PredictorOptions, RowOptions, WritingOptions
@@ -53,6 +53,7 @@ def predict(
     Rows are read and predicted some at a time, so that memory does not grow with them.
     """
     from ntps.files import write_whole
+    from ntps.jobs.progress import NullReporter
     from ntps.prediction.agreement import Agreement
     from ntps.prediction.loading import load_probe
     from ntps.prediction.rows import predict_rows, read_rows
@@ -61,15 +62,20 @@ def predict(
     predictor = load_probe(probe, model=model, **values(loading, PredictorOptions))
     agreement = None if rows.label_column is None else Agreement(rows.label_column)
     count = 0
+    # No bar among lines on the same terminal.
+    silent = quiet or (writing.out is None and out.is_terminal)
 
     def write(stream: IO[bytes]) -> None:
         nonlocal count
-        for table, predictions in predict_rows(predictor, tables, rows.text_columns):
-            if agreement is not None:
-                agreement.add(table, predictions)
-            stream.writelines(line.encode() for line in _lines(predictions, writing, header=not count))
-            stream.flush()
-            count += len(predictions)
+        with progress_bars(silent) as reporter:
+            advance = (reporter or NullReporter()).start("Predicting", None, "texts")
+            for table, predictions in predict_rows(predictor, tables, rows.text_columns):
+                if agreement is not None:
+                    agreement.add(table, predictions)
+                stream.writelines(line.encode() for line in _lines(predictions, writing, header=not count))
+                stream.flush()
+                count += len(predictions)
+                advance(len(predictions))
 
     def write_file(path: Path) -> None:
         with path.open("wb") as stream:

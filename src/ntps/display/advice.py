@@ -119,10 +119,10 @@ def _decision(result: AdviceFile) -> str:
         return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
     enough = summary.enough_texts
     told = "more texts would not tell" if enough is None else f"about {enough:,} would tell"
+    here = f"about {duration(result.costs.lora)} here"
     return (
         f"Advice: whether LoRA gains {worth} cannot be told from {texts} (that takes a chance below 10 % or above "
-        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: about {duration(result.costs.lora)} "
-        "here."
+        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: {here}."
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORDS = ("model", "layer")
 """Columns of names."""
-AREA, TEXTS, LORA = "area\nrandom", "texts", "LoRA"
+AREA, TEXTS, LORA = "area /\nrandom", "texts", "LoRA"
 """Titles of the one column that there is place for."""
 
 
@@ -51,6 +51,7 @@ def ranking_words(ranking: Ranking) -> list[str]:
     return [
         *_best(ranking),
         *_samples(ranking),
+        *(f"{sentence}." for sentence in ranking.unused),
         *(f"LoRA is not forecast for {row.model}: {row.lora_missing}" for row in ranking.models if row.lora_missing),
         *(
             f"{each.model} has no score{' of more texts' if each.model in scored else ''}: {each.cause}"

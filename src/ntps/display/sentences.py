@@ -54,7 +54,8 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
         ends = getattr(summary, f"{summary.criterion}_test_interval")
         tested = f", and {with_interval(test, ends)} on {_test_texts(result.task.test.texts)}"
     if summary.majority is not None and summary.criterion == "accuracy":
-        majority = f"; always answering {summary.majority!r} gives {percent(summary.majority_accuracy)}"
+        of = " on the training texts" if tested else ""
+        majority = f"; always answering {summary.majority!r} gives {percent(summary.majority_accuracy)}{of}"
     elif summary.criterion == "mean_average_precision":
         majority = f"; labels in a fixed order give {percent(summary.baseline_cv)}"
     yield (

@@ -77,16 +77,21 @@ def _frame(ranking: Ranking) -> pd.DataFrame:
     for row in ranking.models:
         halves = {name: half_of(getattr(row, f"{name}_interval")) for name in ("value", "behind", "all_layers", "test")}
         rows.append({"place": row.place, **dict(row), **{f"{name}_half": half for name, half in halves.items()}})
-    return pd.DataFrame(rows).drop(columns=["equals", "folder"])
+    return pd.DataFrame(rows).drop(columns=["equals", "folder", "weights"])
 
 
 def _facts(ranking: Ranking) -> Iterator[tuple[str, str]]:
     yield "made", f"{date_of(ranking.created)}, by ntps {ranking.ntps_version}"
+    for row in ranking.models:
+        if row.source is not None and row.weights is not None:
+            yield f"model {row.model}", f"{row.source}, SHA-256 {row.weights[:16]}…"
     yield "task", ranking.task
     test = "" if ranking.test_texts is None else f"; {ranking.test_texts:,} test texts"
     yield "texts", f"{ranking.texts:,} left out in turn{test}"
     if ranking.majority is not None:
         yield "most frequent class", ranking.majority
+    if ranking.unused:
+        yield "not used", "; ".join(ranking.unused)
     if ranking.until is not None:
         yield (
             "until",

@@ -13,6 +13,7 @@ import numpy as np
 from ntps.advice.record import AdviceFile, LoraForecast
 from ntps.errors import InputError
 from ntps.files import SCHEMA
+from ntps.jobs.unused_rows import unused_rows
 from ntps.scoring.record import ScoreFile
 from ntps.study.ranking.looks import Look, look_at, read_score, standing
 from ntps.study.ranking.record import MissingModel, RankedModel, Ranking
@@ -97,6 +98,7 @@ def rank_looks(
         missing=tuple(MissingModel(model=name, cause=cause) for name, cause in missing.items()),
         until=until,
         samples=tuple(samples),
+        unused=tuple(unused_rows(score.task, unusable=True)),
     )
 
 
@@ -128,6 +130,8 @@ def _row(name: str, score: ScoreFile, standing: Mapping[str, object]) -> RankedM
             "area_cv": summary.area_cv,
             "chance_area_cv": summary.chance_area_cv,
             "parameters": score.model.parameters,
+            "source": score.model.id,
+            "weights": score.model.weights,
             **standing,
         }
     )

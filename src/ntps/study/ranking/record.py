@@ -38,6 +38,8 @@ class RankedModel(Block):
         folder: Of that score; null if it was not kept.
         lora: Accuracy that LoRA would reach, if that was asked for, with its 95 % prediction interval.
         lora_missing: Why that is not forecast.
+        source: Hub id or folder of the model.
+        weights: Fingerprint of its weights.
     """
 
     model: str
@@ -62,6 +64,8 @@ class RankedModel(Block):
     lora: Figure = None
     lora_interval: Interval = None
     lora_missing: str | None = None
+    source: str | None = None
+    weights: str | None = None
 
     @property
     def place(self) -> str:
@@ -97,6 +101,7 @@ class Ranking(Block):
         missing: Those that have none.
         until: What ends the ranking as soon as it is decided: ``best`` or ``order``; null where all texts are scored.
         samples: Sizes of the samples that it may take, ascending; the places of all of them hold together at 95 %.
+        unused: Rows that cannot be used, in words.
     """
 
     schema_version: int = Field(alias="schema")
@@ -114,6 +119,7 @@ class Ranking(Block):
     missing: Items[MissingModel]
     until: str | None = None
     samples: Items[int] = ()
+    unused: Items[str] = ()
 
     @property
     def decided(self) -> bool:
