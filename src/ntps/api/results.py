@@ -21,6 +21,7 @@ from ntps.study.ranking.record import Ranking
 from ntps.training.records import FinetuneRecord, ProbeRecord
 
 if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
     from matplotlib.figure import Figure
 
 
@@ -52,6 +53,17 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
         return self.record.result.to_dict()
+
+    def to_eval_results(self) -> list[EvalResult]:
+        """Figures of a probe or a fine-tuned classifier on test texts, as Hugging Face model cards have them.
+
+        Raises:
+            InputError: There is no classifier, or no test text.
+        """
+        # The hub takes a moment to import.
+        from ntps.display.model_card import eval_results
+
+        return eval_results(self.record.result)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes ``result.json`` and ``curves.parquet``.
