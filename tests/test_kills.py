@@ -24,6 +24,7 @@ from ntps.training.finetuning import finetune_run as finetune
 from ntps.training.finetuning import tuner
 from ntps.training.probes import saved
 from same import assert_same
+from slow import slow
 from tiny import save_model, save_task
 
 pytestmark = pytest.mark.usefixtures("short_check")
@@ -63,7 +64,7 @@ def wholes(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 WRITTEN = (record.Record, "write", 1, "after")
 # Command, what dies when it is called for the n-th time, before or after it did its work, and what then stands there.
-POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
+POINTS: list[Any] = [
     ("score", (Moments, "add", 5, "before"), ["progress"]),
     ("score", (checkpoint, "write_moments", 2, "before"), ["progress"]),
     ("score", (checkpoint, "write_manifest", 2, "before"), ["progress"]),
@@ -88,8 +89,8 @@ POINTS: list[tuple[str, tuple[Any, str, int, str], list[str]]] = [
     ("probe", (saved, "write_whole", 1, "after"), ["probe.safetensors"]),
     ("probe", (record, "write_whole", 1, "after"), ["curves.parquet", "probe.safetensors"]),
     ("probe", WRITTEN, ["curves.parquet", "probe.safetensors", "result.json"]),
-    ("lora", (tuner.Tuner, "save_model", 1, "after"), ["progress"]),
-    ("lora", (finetune, "save_classifier", 1, "before"), ["progress"]),
+    slow("lora", (tuner.Tuner, "save_model", 1, "after"), ["progress"]),
+    slow("lora", (finetune, "save_classifier", 1, "before"), ["progress"]),
     ("lora", (finetune, "save_classifier", 1, "after"), ["adapter", "progress"]),
     ("lora", (record, "write_whole", 1, "after"), ["adapter", "curves.parquet", "progress"]),
     ("lora", WRITTEN, ["adapter", "curves.parquet", "progress", "result.json"]),
@@ -146,6 +147,7 @@ def test_a_kill_leaves_no_trace(
         call(out)
 
 
+@pytest.mark.slow
 def test_another_run_does_not_replace_what_a_kill_left_finished(inputs: Path, tmp_path: Path) -> None:
     for name, call in calls(inputs).items():
         out = tmp_path / name

@@ -213,6 +213,7 @@ def test_a_server_error(
     scored(ntps, repository, task)
 
 
+@pytest.mark.slow
 def test_without_a_network_the_cache_serves_and_the_result_says_so(
     hub: HubServer, ntps: HubClient, task: str, folder: Path
 ) -> None:

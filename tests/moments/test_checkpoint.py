@@ -21,6 +21,7 @@ from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
 from ntps.moments.accumulator import Moments
 from same import assert_same
+from slow import slow
 from tiny import random_task, save_model
 
 pytestmark = pytest.mark.usefixtures("short_check")
@@ -299,7 +300,7 @@ def test_an_old_result_stays_until_the_new_pass_is_over(model: LanguageModel, ta
 
 
 @pytest.mark.parametrize("step", ["write_moments", "write_manifest", "_digest", "_sweep"])
-@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("count", [0, slow(1), 3])
 def test_death_at_any_step_of_a_checkpoint(
     step: str,
     count: int,

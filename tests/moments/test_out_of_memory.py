@@ -191,6 +191,7 @@ def test_other_errors_are_not_taken_for_it(model: LanguageModel, task: Task, mon
         score(model, task, tokens_per_batch=BUDGET)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit of the address space")
 def test_an_allocator_that_really_fails(tmp_path: Path) -> None:
     """No stand-in: the address space is as small as the run needs it not to be."""

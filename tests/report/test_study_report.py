@@ -24,6 +24,7 @@ from ntps.study.analysis.measures import MAIN_RULE, MEASURES, RIVAL_RULES, RULES
 from ntps.study.analysis.reader import StudyResults, read_results
 from ntps.validation.rivals import RIVALS
 from report.factory import LAYERS, MEASUREMENTS, TASKS, TEST_TEXTS, StudyFactory
+from slow import slow
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +356,7 @@ def test_points_stand_where_the_data_says(report: Report) -> None:
             assert all(axes.get_xlabel() and axes.get_ylabel() for axes in part.figure.axes)
 
 
-@pytest.mark.parametrize(("models", "tasks"), [(1, 3), (2, 12), pytest.param(8, 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("models", "tasks"), [(1, 3), slow(2, 12), slow(8, 4)])
 def test_any_size_of_study_is_drawn_without_overlaps(models: int, tasks: int, tmp_path: Path) -> None:
     names = [f"owner/a-model-with-a-long-name-{number}" for number in range(models)]
     report = build_report(StudyFactory(models=names, tasks=TASKS[:tasks]).write(tmp_path))

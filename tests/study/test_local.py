@@ -238,6 +238,7 @@ def test_a_plan_counts_what_is_to_do(grid: Path, tmp_path: Path) -> None:
     assert [row.kept for row in begin(grid, tmp_path / "out", overwrite=Overwrite.always).plan()] == [None] * 2
 
 
+@pytest.mark.slow
 def test_workers_leave_what_one_process_leaves(tmp_path: Path) -> None:
     grid = save_grid(tmp_path / "grid", planted=True)
     here = run_grid(grid, tmp_path / "here")

@@ -119,6 +119,7 @@ def test_what_is_said_about_the_data_is_true_of_them() -> None:
         assert f"{group.min().min():+.1f} to {group.max().max():+.1f}".replace("-", "−") in REMARKS[3]
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 

@@ -28,6 +28,7 @@ from ntps.training.finetuning.finetune_run import run_finetune
 from ntps.training.finetuning.saved import load_classifier
 from ntps.training.records import FinetuneRecord
 from openelm import save_openelm
+from slow import slow
 from tiny import random_task, random_texts, save_model, tokenizer_of
 from trained import After, Interrupted, plain, weights
 
@@ -159,7 +160,7 @@ def test_every_test_text_is_evaluated_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-@pytest.mark.parametrize("steps", [1, 6, 12])
+@pytest.mark.parametrize("steps", [slow(1), 6, slow(12)])
 def test_an_interrupted_run_ends_like_any_other(
     method: Any, steps: int, folder: Path, tmp_path: Path, whole: Whole
 ) -> None:

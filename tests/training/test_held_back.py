@@ -27,6 +27,7 @@ from ntps.training.finetuning.saved import load_classifier
 from ntps.training.metrics import figures_of_logits
 from ntps.training.records import FinetuneRecord
 from ntps.validation.labels import Labels
+from slow import slow
 from tiny import random_task, random_texts, save_model
 from trained import After, Interrupted, plain, weights
 
@@ -146,7 +147,7 @@ def test_test_texts_change_neither_training_nor_the_choice(folder: Path, tmp_pat
     assert record.result.summary.test != expected.result.summary.test
 
 
-@pytest.mark.parametrize(("method", "steps"), [("lora", 3), ("lora", 7), ("full", 7)])
+@pytest.mark.parametrize(("method", "steps"), [slow("lora", 3), ("lora", 7), slow("full", 7)])
 def test_an_interrupted_run_stops_and_chooses_like_any_other(
     method: str, steps: int, folder: Path, tmp_path: Path, whole: Whole
 ) -> None:

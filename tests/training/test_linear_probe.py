@@ -245,6 +245,7 @@ def test_only_numbers_that_apply_are_recorded_and_hashed(model: LanguageModel, t
     assert run(tokens_per_batch=64)["settings_hash"] == run()["settings_hash"]
 
 
+@pytest.mark.slow
 def test_a_run_can_be_repeated_bit_for_bit_whatever_the_threads(model: LanguageModel, task: Task) -> None:
     threads = torch.get_num_threads()
     for settings in (ProbeSettings(kind="logistic"), ProbeSettings(kind=AdamWProbe(epochs=2))):
