@@ -28,5 +28,5 @@ def assert_same(out: Path, expected: Path) -> None:
 
 def _result(folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    del result["created"], result["timing"]
+    del result["created"], result["command"], result["timing"]
     return result

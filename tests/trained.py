@@ -24,7 +24,9 @@ def weights(out: Path) -> dict[str, bytes]:
 
 def plain(record: FinetuneRecord) -> dict[str, Any]:
     """What two runs must agree on."""
-    return {name: value for name, value in record.result.to_dict().items() if name not in ("created", "timing")}
+    return {
+        name: value for name, value in record.result.to_dict().items() if name not in ("created", "command", "timing")
+    }
 
 
 class Interrupted(Exception):

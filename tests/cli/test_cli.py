@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from ntps import InputError, ScoreResult, api
+from ntps import InputError, ProbeResult, ScoreResult, api, probe
 from ntps.api import loading, scoring
 from ntps.checkpoint.lock import claim_folder
 from ntps.cli import main
@@ -97,6 +99,15 @@ def test_json_alone_is_on_stdout(model: Path, task: Path, tmp_path: Path, run: R
     done = run("score", model, task, "--json", "--out", tmp_path / "run")
     assert done.status == 0
     assert json.loads(done.out) == ScoreResult.load(tmp_path / "run").to_dict()
+
+
+def test_a_result_says_what_made_it(model: Path, task: Path, tmp_path: Path, run: Run) -> None:
+    arguments = ["probe", str(model), str(task), "--layers=-1", "--no-test", "--out", str(tmp_path / "a folder")]
+    assert run(*arguments).status == 0
+    assert ProbeResult.load(tmp_path / "a folder").to_dict()["command"] == shlex.join(["ntps", *arguments])
+    assert run("report", tmp_path / "a folder").status == 0
+    assert shlex.join(arguments) in unescape((tmp_path / "a folder" / "report" / "report.html").read_text())
+    assert probe(str(model), str(task), layers="-1", test=False).to_dict()["command"] is None
 
 
 def test_quiet_says_the_result_only(model: Path, tmp_path: Path, run: Run) -> None:

@@ -33,8 +33,8 @@ from ntps.scoring.validated import LayerNewTexts
 from tiny import DEPTH, WIDTH, random_task, save_model
 
 TOP = {
-    *("schema", "kind", "ntps_version", "created", "settings_hash", "model", "task", "settings", "timing", "versions"),
-    *("layers", "summary", "warnings"),
+    *("schema", "kind", "ntps_version", "created", "command", "settings_hash", "model", "task", "settings", "timing"),
+    *("versions", "layers", "summary", "warnings"),
 }
 MODEL = {"id", "revision", "architecture", "parameters", "hidden_size", "num_layers"}
 TASK = {

@@ -52,7 +52,7 @@ def told(result: Any) -> dict[str, Any]:
     """What a result says beside dates, times, where it comes from, and what batching did to the layers of the run."""
     found: dict[str, Any] = result.to_dict()
     del found["settings"]["batching_deviation"]
-    return {name: value for name, value in found.items() if name not in ("created", "timing", "rescored")}
+    return {name: value for name, value in found.items() if name not in ("created", "command", "timing", "rescored")}
 
 
 @pytest.mark.parametrize("options", [{}, {"convention": "released"}, {"centered": True}, {"layers": "1,-1"}])

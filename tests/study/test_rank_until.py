@@ -155,7 +155,7 @@ def test_a_ranking_ends_when_it_is_decided(
     before = stamps(tmp_path / "out" / "results")
     assert run(*command, "-q") == 3
     again = json.loads((tmp_path / "out" / "ranking.json").read_text())
-    assert again | {"created": ""} == content | {"created": ""}
+    assert again | {"created": "", "command": ""} == content | {"created": "", "command": ""}
     done = {name: stamp for name, stamp in before.items() if "broken" not in name}
     assert stamps(tmp_path / "out" / "results").items() >= done.items()
 

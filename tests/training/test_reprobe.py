@@ -35,7 +35,7 @@ def scored(model: LanguageModel, task: Task, tmp_path_factory: pytest.TempPathFa
 
 def same(result: dict[str, Any]) -> dict[str, Any]:
     """All but times and where it comes from."""
-    own = {"created", "timing", "rescored"}
+    own = {"created", "command", "timing", "rescored"}
     return {name: value for name, value in result.items() if name not in own}
 
 

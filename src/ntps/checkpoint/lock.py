@@ -136,7 +136,9 @@ def replace_result(folder: Path, record: Record) -> None:
     Raises:
         InputError: The disk refuses, or another run was killed when its result was there.
     """
-    run = {name: value for name, value in record.result.to_dict().items() if name not in ("created", "timing")}
+    run = {
+        name: value for name, value in record.result.to_dict().items() if name not in ("created", "command", "timing")
+    }
     if not left_behind(folder, run):
         clear_folder(folder, run)
         record.write(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,6 +23,7 @@ from ntps.cli.score import score
 from ntps.cli.study import rank, study
 from ntps.distributed.launch import process_rank
 from ntps.errors import InputError, NtpsError
+from ntps.jobs.command import COMMAND
 
 
 class Command(TyperCommand):
@@ -35,12 +37,17 @@ class Command(TyperCommand):
                 several = isinstance(option, TyperOption) and (option.multiple or option.is_flag)
                 if isinstance(option, TyperOption) and not several and given.count(option) > 1:
                     raise InputError(f"{option.opts[0]} is given {given.count(option)} times: it takes one value")
+            ctx.meta[COMMAND.name] = shlex.join(["ntps", str(ctx.info_name), *args])
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""
         with flags_of(each for each in self.params if isinstance(each, TyperOption)):
-            return super().invoke(ctx)
+            token = COMMAND.set(ctx.meta[COMMAND.name])
+            try:
+                return super().invoke(ctx)
+            finally:
+                COMMAND.reset(token)
 
 
 app = typer.Typer(

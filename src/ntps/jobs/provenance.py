@@ -10,6 +10,7 @@ from importlib.metadata import version
 from ntps.files import SCHEMA
 from ntps.jobs.blocks import LabelsBlock, ModelBlock, SplitBlock, TaskBlock
 from ntps.jobs.clock import Clock
+from ntps.jobs.command import COMMAND
 from ntps.jobs.record import Provenance
 from ntps.models.model import LanguageModel
 from ntps.models.tokenizing.tokens import TokenizedTexts
@@ -128,6 +129,7 @@ def envelope(kind: str, provenance: Provenance, clock: Clock, *packages: str) ->
         "kind": kind,
         "ntps_version": found.pop("ntps"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": COMMAND.get(),
         **provenance.to_dict(),
         "timing": clock.seconds(),
         "versions": found,

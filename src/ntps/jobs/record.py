@@ -22,12 +22,14 @@ class Head(Block):
     Attributes:
         schema_version: 1; the schema grows by addition only.
         created: Time of its end.
+        command: The command line that made it; null if it was made in Python, or by a worker process.
     """
 
     schema_version: int = Field(alias="schema")
     kind: str
     ntps_version: str
     created: str
+    command: str | None = None
 
 
 class Rescored(Block):

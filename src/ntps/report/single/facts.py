@@ -17,6 +17,8 @@ def facts(result: ResultFile) -> Iterator[tuple[str, str]]:
     """Names and values: date, model, texts, classes, settings."""
     model, task = result.model, result.task
     yield "made", f"{date_of(result.created)}, by ntps {result.ntps_version}"
+    if result.command is not None:
+        yield "command", result.command
     revision = f", revision {model.revision}" if model.revision else ""
     yield "model", f"{model.id}{revision}: {model.architecture}, {model.parameters:,} parameters"
     if model.adapter:

@@ -82,6 +82,8 @@ def _frame(ranking: Ranking) -> pd.DataFrame:
 
 def _facts(ranking: Ranking) -> Iterator[tuple[str, str]]:
     yield "made", f"{date_of(ranking.created)}, by ntps {ranking.ntps_version}"
+    if ranking.command is not None:
+        yield "command", ranking.command
     for row in ranking.models:
         if row.source is not None and row.weights is not None:
             yield f"model {row.model}", f"{row.source}, SHA-256 {row.weights[:16]}…"

@@ -13,6 +13,7 @@ import numpy as np
 from ntps.advice.record import AdviceFile, LoraForecast
 from ntps.errors import InputError
 from ntps.files import SCHEMA
+from ntps.jobs.command import COMMAND
 from ntps.jobs.unused_rows import unused_rows
 from ntps.scoring.record import ScoreFile
 from ntps.study.ranking.looks import Look, look_at, read_score, standing
@@ -98,6 +99,7 @@ def rank_looks(
         missing=tuple(MissingModel(model=name, cause=cause) for name, cause in missing.items()),
         until=until,
         samples=tuple(samples),
+        command=COMMAND.get(),
         unused=tuple(unused_rows(score.task, unusable=True)),
     )
 

@@ -102,6 +102,7 @@ class Ranking(Block):
         until: What ends the ranking as soon as it is decided: ``best`` or ``order``; null where all texts are scored.
         samples: Sizes of the samples that it may take, ascending; the places of all of them hold together at 95 %.
         unused: Rows that cannot be used, in words.
+        command: The command line that made it; null if it was made in Python.
     """
 
     schema_version: int = Field(alias="schema")
@@ -120,6 +121,7 @@ class Ranking(Block):
     until: str | None = None
     samples: Items[int] = ()
     unused: Items[str] = ()
+    command: str | None = None
 
     @property
     def decided(self) -> bool:
