@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import ntps
 from ntps.advice.calibration import Calibration
 from ntps.cli import main
 from ntps.errors import InputError
+from ntps.options import recipes
 from tiny import random_texts, save_model, save_rows
 
 TASKS = 6
-LORA = {"steps": 4, "batch_size": 8, "rank": 4}
 
 
 def save_study(
@@ -46,13 +47,17 @@ def save_study(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, short_check: None) -> Path:
-    return tmp_path_factory.mktemp("studies")
+def folder(tmp_path_factory: pytest.TempPathFactory, short_check: None) -> Iterator[Path]:
+    """Where studies are, with a standard recipe of four steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "FEWEST_STEPS", 4)
+        patch.setattr(recipes, "PASSES", 1)
+        yield tmp_path_factory.mktemp("studies")
 
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
-    return save_study(folder, "trained", {"score": None, "tangent": None, "lora": LORA})
+    return save_study(folder, "trained", {"score": None, "tangent": None, "lora": None})
 
 
 def results(study: Path, task: str) -> dict[str, dict[str, Any]]:
@@ -82,7 +87,7 @@ def test_cells_are_what_the_results_say(trained: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_of_several_runs_the_one_counts_that_texts_held_back_prefer(trained: Path, folder: Path) -> None:
-    faster = save_study(folder, "faster", {"lora": {**LORA, "learning_rate": 0.05, "steps": 8}}, tasks=TASKS)
+    faster = save_study(folder, "faster", {"lora": {"learning_rate": 0.05}}, tasks=TASKS)
     found = ntps.calibrate([trained, faster]).calibration.cells
     for cell in found:
         runs = [results(study, cell.task)["lora"]["summary"] for study in (trained, faster)]
@@ -92,20 +97,24 @@ def test_of_several_runs_the_one_counts_that_texts_held_back_prefer(trained: Pat
 
 
 def test_what_is_no_cell_is_named(trained: Path, folder: Path) -> None:
-    recipes = {"score": None, "tangent": {"test": False}, "lora": {**LORA, "recipe": "paper"}}
-    paper = save_study(folder / "paper", "study", recipes, tasks=1, seed=100)
+    of_paper = {"score": None, "tangent": {"test": False}, "lora": {"recipe": "paper", "steps": 2}}
+    paper = save_study(folder / "paper", "study", of_paper, tasks=1, seed=100)
+    own = {"score": None, "tangent": {"test": False}, "lora": {"rank": 4, "steps": 2}}
+    small = save_study(folder / "small", "study", own, tasks=1, seed=300)
     untested = save_study(folder / "untested", "study", {"score": None}, tasks=1, test=False, seed=200)
-    found = ntps.calibrate([trained, paper, untested])
+    found = ntps.calibrate([trained, paper, small, untested])
     assert len(found.calibration.cells) == TASKS
+    # Models and tasks of one name are called by their paths.
+    on = {name: f"{folder / name / 'model'} on 60 texts of {folder / name / 'task0'}" for name in ("paper", "small")}
     assert sorted(found.left_out) == [
-        "model on 60 texts of task0 is left out: its LoRA held no texts back to say when to stop, as the standard "
-        "recipe does",
+        f"{on['paper']} is left out: its LoRA held no texts back to say when to stop, as the standard recipe does",
+        f"{on['small']} is left out: its LoRA is not the standard recipe's: steps 2 and not 4, rank 4 and not 32",
         "score of model on task0 is left out: it has no test texts",
     ]
 
 
 def test_too_little_is_refused(trained: Path, folder: Path, tmp_path: Path) -> None:
-    few = save_study(folder / "few", "few", {"score": None, "tangent": None, "lora": LORA}, tasks=1)
+    few = save_study(folder / "few", "few", {"score": None, "tangent": None, "lora": None}, tasks=1)
     with pytest.raises(InputError, match="trained cells of 1 tasks, and a calibration needs 6"):
         ntps.calibrate(few)
     with pytest.raises(InputError, match=r"study\.json"):

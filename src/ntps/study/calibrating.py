@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ntps.advice.calibration import Calibration
@@ -12,6 +13,7 @@ from ntps.advice.fits import NORMAL
 from ntps.errors import InputError
 from ntps.jobs.record import ResultFile
 from ntps.json_files import read_json
+from ntps.options.recipes import LoRA
 from ntps.scoring.record import ScoreFile
 from ntps.study.analysis.reader import read_result
 from ntps.study.state import STUDY, StudyFile
@@ -77,17 +79,26 @@ def cells_of(folders: Sequence[Path]) -> Cells:
                 continue
             runs = found.setdefault((result.model.weights, result.task.fingerprint), {})
             runs.setdefault(row.measurement, []).append(result)
-    for runs in found.values():
-        some = next(iter(runs.values()))[0]
-        name = f"{_last(some.model.id)} on {some.task.texts:,} texts of {_last(some.task.id)}"
+    every = [next(iter(runs.values()))[0] for runs in found.values()]
+    models, tasks = _names(some.model.id for some in every), _names(some.task.id for some in every)
+    for some, runs in zip(every, found.values(), strict=True):
+        model, task = models[some.model.id], tasks[some.task.id]
+        name = f"{model} on {some.task.texts:,} texts of {task}"
         try:
-            cells.append(_cell(runs))
+            cells.append(_cell(model, task, runs))
         except InputError as error:
             left_out.append(f"{name} is left out: {error}")
     return Cells(tuple(cells), tuple(left_out))
 
 
-def _cell(runs: Mapping[str, Sequence[ResultFile]]) -> Cell:
+def _names(ids: Iterable[str]) -> dict[str, str]:
+    """The last part of each id or path, and all of it where others end alike."""
+    last = {each: _last(each) for each in ids}
+    counts = Counter(last.values())
+    return {each: name if counts[name] == 1 else each for each, name in last.items()}
+
+
+def _cell(model: str, task: str, runs: Mapping[str, Sequence[ResultFile]]) -> Cell:
     """The cell of one model and task.
 
     Raises:
@@ -108,9 +119,11 @@ def _cell(runs: Mapping[str, Sequence[ResultFile]]) -> Cell:
     assert score.task.test is not None, "others were left out"
     if ends is None:
         raise InputError("its texts are too few for intervals")
+    if lora.task.test is None or lora.task.test.fingerprint != score.task.test.fingerprint:
+        raise InputError("its LoRA was judged on other test texts than its score")
     content = {
-        "model": _last(score.model.id),
-        "task": _last(score.task.id),
+        "model": model,
+        "task": task,
         "texts": score.task.texts,
         "classes": sum(count > 0 for count in score.task.class_counts or ()),
         "parameters": score.model.parameters,
@@ -136,7 +149,21 @@ def _best_lora(runs: Sequence[ResultFile]) -> FinetuneFile:
     trained = [run for run in runs if isinstance(run, FinetuneFile) and run.summary.validation is not None]
     if not trained:
         raise InputError("its LoRA held no texts back to say when to stop, as the standard recipe does")
-    return max(trained, key=_validation)
+    standard = [run for run in trained if not _differences(run)]
+    if not standard:
+        raise InputError(f"its LoRA is not the standard recipe's: {_differences(trained[0])}")
+    return max(standard, key=_validation)
+
+
+def _differences(run: FinetuneFile) -> str:
+    """In what a run differs from the standard recipe, but for its learning rate, which may be searched."""
+    held_back = run.summary.validation_texts or 0
+    expected, settings = asdict(LoRA().for_texts(run.task.texts - held_back)), run.settings.to_dict()
+    return ", ".join(
+        f"{name} {settings[name]} and not {value}"
+        for name, value in expected.items()
+        if name in settings and name not in ("learning_rate", "epsilons") and settings[name] != value
+    )
 
 
 def _validation(run: FinetuneFile) -> float:
