@@ -25,7 +25,7 @@ from ntps import (
     score,
     task_from_lists,
 )
-from tiny import DEPTH, random_texts, save_model
+from tiny import CONTEXT, DEPTH, random_texts, save_model
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,10 @@ def test_a_model_that_moved_is_named_and_another_is_refused(
     assert (load_probe(probed[0], model=moved).predict(task.test.texts) == same).all()
     with pytest.raises(InputError) as refused:
         load_probe(probed[0], save_model(tmp_path / "other", seed=1))
+    probe(moved, task, layers="0", out=tmp_path / "of moved")
+    moved.rename(tmp_path / "again")
+    with pytest.raises(InputError, match=r"cannot be loaded .*: if it lies elsewhere now, name it with `model`"):
+        load_probe(tmp_path / "of moved")
     sentence = f"belongs to another model than {tmp_path / 'other'}: it was made of {folder}, whose weights differ"
     assert sentence in str(refused.value)
     with pytest.raises(InputError, match="`model` was loaded in float64, but what predicts was made in float32"):
@@ -159,6 +163,14 @@ def test_what_is_no_saved_probe(
 def test_texts_that_cannot_be_predicted(probed: tuple[Path, dict[str, Any]], texts: Any, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         load_probe(probed[0]).predict(texts)
+
+
+def test_texts_that_are_cut_are_told(probed: tuple[Path, dict[str, Any]]) -> None:
+    loaded = load_probe(probed[0])
+    texts = ["ba " * (CONTEXT + 1), "ba be"]
+    with pytest.warns(UserWarning, match="1 of 2 texts were longer than the limit and lost their end"):
+        loaded.predict(texts)
+    assert loaded.predictions(texts).truncated == 1 and loaded.predictions(texts[1:]).truncated == 0
 
 
 def test_no_texts_are_no_predictions(probed: tuple[Path, dict[str, Any]]) -> None:

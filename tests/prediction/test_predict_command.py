@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from ntps import LanguageModel, Task, load_model, load_probe, probe, task_from_l
 from ntps.cli import main
 from ntps.prediction import rows
 from ntps.tasks.sources.rows import all_texts
-from tiny import random_task, random_texts, save_model, save_rows
+from tiny import CONTEXT, random_task, random_texts, save_model, save_rows
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -129,6 +130,17 @@ def test_csv_has_a_header_and_a_file_is_whole_or_not_there(probed: Path, file: P
     assert status == 2 and "exists: choose another --out, or replace it with --overwrite" in err
     assert run(probed, file, "--out", out, "--overwrite", "-q")[0] == 0
     assert lines_of(out.read_text())[5]["label"] == known[5]["label"]
+    # A link stays one, and what is no file is not replaced.
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(out)
+    os.mkfifo(pipe)
+    assert run(probed, file, "--csv", "--out", link, "--overwrite", "-q")[0] == 0
+    assert link.is_symlink() and out.read_text().startswith("label,probability")
+    for place, sentence in ((pipe, "is no ordinary file"), (tmp_path / "no" / "where", "there is no folder")):
+        status, _, err = run(probed, file, "--out", place, "--overwrite")
+        assert status == 2 and sentence in err
+    for made in (link, pipe):
+        made.unlink()
     # What is wrong further down leaves nothing behind, neither half a file nor its temporary name.
     broken = tmp_path / "broken.jsonl"
     broken.write_text(file.read_text() + '{"text": ""}\n')
@@ -223,6 +235,9 @@ def test_what_cannot_be_predicted_is_one_sentence(probed: Path, tmp_path: Path, 
         assert not re.search(r"[.!?] [A-Z]|Traceback", found[1])
     status, _, err = run(probed, "-", stdin=b"just a text\n")
     assert status == 2 and "standard input, line 1: broken JSON" in err
+    long = tmp_path / "long.jsonl"
+    long.write_text(json.dumps({"text": "ba " * (CONTEXT + 1)}))
+    assert "1 of 1 texts were longer than the limit" in run(probed, long)[2]
 
 
 def test_another_model_is_one_sentence(probed: Path, file: Path, tmp_path: Path, run: Run) -> None:

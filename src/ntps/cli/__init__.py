@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -109,11 +110,14 @@ def main() -> None:
         if error.already_reported:
             sys.exit(error.exit_status)
         _fail(error, str(error), error.exit_status, verbose)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _unexpected(error, verbose)
+        _fail(error, "no space is left where the output goes: free some, or choose another place", 1, verbose)
     except KeyboardInterrupt as error:
         _fail(error, "interrupted", 130, False)
     except Exception as error:
-        where = "please report it" if verbose else "-v shows where; please report it"
-        _fail(error, f"unexpected {type(error).__name__}: {error} ({where})", 1, verbose)
+        _unexpected(error, verbose)
 
 
 def _require_current_folder() -> None:
@@ -124,7 +128,12 @@ def _require_current_folder() -> None:
         raise InputError("the current folder does not exist any more: change to another one") from error
 
 
-def _fail(error: BaseException, sentence: str, status: int, verbose: bool) -> None:
+def _unexpected(error: Exception, verbose: bool) -> NoReturn:
+    where = "please report it" if verbose else "-v shows where; please report it"
+    _fail(error, f"unexpected {type(error).__name__}: {error} ({where})", 1, verbose)
+
+
+def _fail(error: BaseException, sentence: str, status: int, verbose: bool) -> NoReturn:
     err.quiet = False
     if verbose:
         err.print_exception()

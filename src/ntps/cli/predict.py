@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from ntps.cli.arguments import Quiet, Verbose
-from ntps.cli.console import err, out, progress_bars
+from ntps.cli.console import err, out, progress_bars, say
 from ntps.cli.from_options import flat
 from ntps.options.keywords import values
 from ntps.options.predicting import PredictorOptions, RowOptions, WritingOptions
@@ -56,17 +56,18 @@ def predict(
     from ntps.jobs.progress import NullReporter
     from ntps.prediction.agreement import Agreement
     from ntps.prediction.loading import load_probe
+    from ntps.prediction.predictor import truncated
     from ntps.prediction.rows import predict_rows, read_rows
 
-    tables = read_rows(file, sys.stdin.buffer)
+    tables = read_rows(file, None if sys.stdin is None else sys.stdin.buffer)
     predictor = load_probe(probe, model=model, **values(loading, PredictorOptions))
     agreement = None if rows.label_column is None else Agreement(rows.label_column)
-    count = 0
+    count = cut = 0
     # No bar among lines on the same terminal.
     silent = quiet or (writing.out is None and out.is_terminal)
 
     def write(stream: IO[bytes]) -> None:
-        nonlocal count
+        nonlocal count, cut
         with progress_bars(silent) as reporter:
             advance = (reporter or NullReporter()).start("Predicting", None, "texts")
             for table, predictions in predict_rows(predictor, tables, rows.text_columns):
@@ -75,6 +76,7 @@ def predict(
                 stream.writelines(line.encode() for line in _lines(predictions, writing, header=not count))
                 stream.flush()
                 count += len(predictions)
+                cut += predictions.truncated
                 advance(len(predictions))
 
     def write_file(path: Path) -> None:
@@ -82,7 +84,8 @@ def predict(
             write(stream)
 
     if writing.out is not None:
-        write_whole(Path(writing.out), write_file)
+        # Where a link leads to, the file is replaced, and not the link.
+        write_whole(Path(writing.out).resolve(), write_file)
     else:
         try:
             write(sys.stdout.buffer)
@@ -94,6 +97,8 @@ def predict(
         where = "" if writing.out is None else f", in {writing.out}"
         texts = f"{count:,} text{'s' if count > 1 else ''}"
         err.print(f"{texts} predicted by the {predictor.description}{where}", soft_wrap=True)
+    if cut:
+        say("Warning", "yellow", truncated(cut, count))
     if agreement is not None:
         err.print(agreement.sentence(), soft_wrap=True)
 

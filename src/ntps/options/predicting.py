@@ -73,5 +73,9 @@ class WritingOptions:
         path = Path(self.out)
         if not str(self.out).strip() or path.is_dir():
             raise InputError(f"`out` must be a file for the predictions, not the folder {self.out}")
+        if not path.parent.is_dir():
+            raise InputError(f"`out` cannot be {path}, for there is no folder {path.parent}: make it first")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no ordinary file, which would be replaced: choose another `out`")
         if path.exists() and not self.overwrite:
             raise InputError(f"{path} exists: choose another `out`, or replace it with `overwrite`")

@@ -67,14 +67,22 @@ class Origin(Block):
             if given != dtype:
                 raise InputError(f"`model` was loaded in {given}, but what predicts was made in {dtype}: load it so")
             return model
-        return load_model(
-            model or (f"{own}@{self.model.revision}" if self.model.revision else own),
-            dtype=dtype,
-            device=options.device,
-            # A model's own tokenizer is where the model is.
-            tokenizer=options.tokenizer or (None if known == own else known),
-            trust_remote_code=options.trust_remote_code,
-        )
+        try:
+            return load_model(
+                model or (f"{own}@{self.model.revision}" if self.model.revision else own),
+                dtype=dtype,
+                device=options.device,
+                # A model's own tokenizer is where the model is.
+                tokenizer=options.tokenizer or (None if known == own else known),
+                trust_remote_code=options.trust_remote_code,
+            )
+        except InputError as error:
+            if model is not None:
+                raise
+            raise InputError(
+                f"the model that this was made of cannot be loaded ({error}): if it lies elsewhere now, name it with "
+                "`model`"
+            ) from error
 
     def require_weights(self, model: LanguageModel, path: Path) -> None:
         """Makes sure that a model is the one that was probed, wherever it lies.

@@ -24,11 +24,13 @@ class Predictions:
         kind: What is predicted.
         label_names: Names of the classes, of the labels of sets, or of the numbers; length c.
         outputs: Logits, a label of a set being predicted from 0 on; for regression the numbers themselves.
+        truncated: How many texts were longer than the limit and lost their end.
     """
 
     kind: TargetKind
     label_names: tuple[str, ...]
     outputs: Float64[Array, "texts outputs"]
+    truncated: int = 0
 
     def __len__(self) -> int:
         return len(self.outputs)

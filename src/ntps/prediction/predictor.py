@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ class Predictor:
             >>> ntps.load_probe("probe").predict(["Draw a scatter plot.", "Solve a linear system."]).shape
             (2,)
         """
-        return self.predictions(texts).labels
+        return self._told(texts).labels
 
     def predict_proba(self, texts: Sequence[str]) -> Float64[Array, "texts outputs"]:
         """Probabilities, in the order of ``label_names``; errors as for :meth:`predict`.
@@ -94,7 +95,7 @@ class Predictor:
             >>> ntps.load_probe("probe").predict_proba(["Draw a scatter plot."]).sum().round(6)
             1.0
         """
-        return self.predictions(texts).probabilities
+        return self._told(texts).probabilities
 
     def predictions(self, texts: Sequence[str], at: Callable[[int], str] | None = None) -> Predictions:
         """Everything that is predicted, from one forward pass.
@@ -113,7 +114,19 @@ class Predictor:
         if not texts:
             return Predictions(self.kind, self.label_names, np.empty((0, len(self.label_names))))
         tokens = tokenize(self.model, texts, self.max_length, at=at)
-        return Predictions(self.kind, self.label_names, self.scorer(tokens))
+        return Predictions(self.kind, self.label_names, self.scorer(tokens), tokens.truncated)
+
+    def _told(self, texts: Sequence[str]) -> Predictions:
+        """Predictions, with a warning where texts were cut."""
+        found = self.predictions(texts)
+        if found.truncated:
+            warnings.warn(truncated(found.truncated, len(found)), stacklevel=3)
+        return found
+
+
+def truncated(count: int, texts: int) -> str:
+    """That texts were cut, as results say it too."""
+    return f"{count:,} of {texts:,} texts were longer than the limit and lost their end"
 
 
 def require_texts(texts: Sequence[object], at: Callable[[int], str] = TEXT) -> None:

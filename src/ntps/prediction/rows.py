@@ -22,17 +22,22 @@ TEXT = "text"
 """Column of the texts, unless something says otherwise."""
 
 
-def read_rows(source: str, stream: IO[bytes]) -> Iterator[Table]:
+def read_rows(source: str, stream: IO[bytes] | None) -> Iterator[Table]:
     """Reads rows some at a time; the first of them at once, so that a wrong file is noticed before anything else.
 
     Args:
         source: A file, or ``-`` for JSON lines from the stream.
-        stream: Standard input.
+        stream: Standard input; None where there is none.
 
     Raises:
         InputError: The file cannot be read, is malformed, or has no rows.
     """
-    tables = json_chunks(STREAM, stream, ROWS) if source == "-" else read_chunks(Path(source).expanduser(), ROWS)
+    if source != "-":
+        tables = read_chunks(Path(source).expanduser(), ROWS)
+    elif stream is None:
+        raise InputError(f"{STREAM} is closed: give a file")
+    else:
+        tables = json_chunks(STREAM, stream, ROWS)
     first = next(tables, None)
     if first is None:
         raise InputError(f"{STREAM if source == '-' else source} holds no rows: give texts to predict")
