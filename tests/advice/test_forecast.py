@@ -156,12 +156,18 @@ def test_outside_the_calibration_forecasts_widen_and_far_outside_there_are_none(
     larger = inside.model_copy(update={"parameters": 30_000_000, "texts": 5_000})
     distances = calibration.outside(larger)
     assert [distance for distance, _ in distances] == pytest.approx([1.0, 1.0])
-    assert "30,000,000 parameters, where 3,000,000 to 3,000,000" in distances[0][1]
+    assert "30,000,000 parameters, where only 3,000,000" in distances[0][1]
     assert stretch(distances) == pytest.approx(3.0)
     found, wider = (Verdict(each, calibration, 0.02).forecast for each in (inside, larger))
     assert found is not None and wider is not None
-    low, high = np.asarray([each.gain_interval for each in (found, wider)], dtype=np.float64).T
-    assert high[1] - low[1] == pytest.approx(3 * (high[0] - low[0]))
+    below = [each.gain - float((each.gain_interval or (0.0,))[0] or 0.0) for each in (found, wider)]
+    assert below[1] == pytest.approx(3 * below[0])
+    # No interval leads to an accuracy that there is not.
+    far_away = inside.model_copy(update={"parameters": 2_000_000_000, "texts": 500_000})
+    vast = Verdict(far_away, Calibration.of(cells(9, noise=0.2)), 0.02)
+    assert vast.forecast is not None
+    assert vast.forecast.gain_interval == (-inside.all_layers, 1 - inside.all_layers)
+    assert vast.forecast.accuracy_interval == (0.0, 1.0)
     behind = Verdict(inside, calibration, 0.02, ahead=0.01).forecast
     assert behind is not None and behind.gain == pytest.approx(found.gain - 0.01)
     assert behind.chance < found.chance and behind.accuracy == found.accuracy

@@ -292,6 +292,15 @@ def test_a_runs_identity_is_what_changes_its_numbers(tmp_path: Path) -> None:
         assert ("group_column" in run.identity["task"]) == known and (run.digest == first[0]) != known
         of_first = {"name", "text_columns", "label_column", "config", "train_texts", "test_texts", "seed", "texts"}
         assert run.identity["task"].keys() - {"group_column"} == of_first
+    cells = tmp_path / "cells.json"
+    advice = {}
+    for content in ("one", "one", "other"):
+        cells.write_text(content)
+        (advice[content],) = identities(model, task, measurements={"advice": {"calibration": str(cells)}})
+    assert advice["one"] != advice["other"]
+    cells.rename(moved / "cells.json")
+    (found,) = identities(model, task, measurements={"advice": {"calibration": str(moved / "cells.json")}})
+    assert found == advice["other"]
     task.write_text(task.read_text() + task.read_text().splitlines()[0] + "\n")
     changed = identities(model, task)
     assert changed != first

@@ -19,6 +19,10 @@ from grid import stamps
 from ntps.cli import main
 from ntps.display.ranking import ranking_words
 from ntps.errors import InputError
+from ntps.report.build import build_report
+from ntps.report.finding import forecasts, lead
+from ntps.report.study_tables import advice_table
+from ntps.study.analysis.reader import read_results
 from ntps.study.ranking.compare import rank_folders
 from ntps.study.ranking.looks import look_at
 from ntps.study.ranking.record import Ranking
@@ -250,6 +254,14 @@ def test_a_forecast_of_lora_stands_beside_each_model(
     for row in rows:
         advice = ntps.AdviceResult.load(Path(row["folder"]).parent / "advice").to_dict()
         assert row["lora"] == advice["lora"]["accuracy"] and row["lora_interval"] == advice["lora"]["accuracy_interval"]
+        assert f"{100 * row['lora']:z.1f} (" in printed
+    # The page of the ranking shows it, and so does that of a study.
+    (table,) = build_report(tmp_path / "out").tables
+    assert "LoRA, forecast (%)" in [column.heading for column in table.columns]
+    results = read_results(tmp_path / "out")
+    shown = advice_table(results).frame.set_index("model")["lora"].to_dict()
+    assert shown == {row["model"]: row["lora"] for row in rows}
+    assert lead(results)[0].startswith("On texts not seen, 2 models") and "forecast to gain" in forecasts(results)[0]
     before = stamps(tmp_path / "out")
     assert run(inputs / "task.jsonl", *paths, "--lora", "--out", tmp_path / "out", "-q") == 0
     again = stamps(tmp_path / "out")

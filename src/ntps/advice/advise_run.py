@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -111,7 +111,7 @@ def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: A
         "layers": tuple({"layer": layer, "name": names[layer], **found.layers[layer]} for layer in ready.layers),
         "all_layers": found.together,
         "tangent": tangent,
-        "learning_curve": tuple(_points(fits.curve)),
+        "learning_curve": tuple(_points(fits.curve, count, best)),
         "lora": verdict.forecast,
         "costs": costs(fits.texts, ready.clock.seconds()["total"], count),
         "calibration": calibration_block(
@@ -123,8 +123,12 @@ def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: A
     return AdviceFile.model_validate(content)
 
 
-def _points(curve: LearningCurve | None) -> Iterator[dict[str, object]]:
+def _points(curve: LearningCurve | None, count: int, best: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """What the best probe reaches from fewer texts, from all of them, as the summary says it, and from more."""
     if curve is None:
         return
     for texts, reached in zip(curve.texts, curve.reached, strict=True):
-        yield {"texts": texts, "accuracy": reached.value, "accuracy_interval": (reached.low, reached.high)}
+        point: dict[str, object] = {"accuracy": reached.value, "accuracy_interval": (reached.low, reached.high)}
+        if texts == count:
+            point = {"accuracy": best["best_cv"], "accuracy_interval": best["best_cv_interval"]}
+        yield {"texts": texts, **point}

@@ -28,9 +28,9 @@ FEWEST_TASKS = 6
 FARTHEST = 3.0
 """Powers of ten beyond the calibrated range from which on nothing is forecast."""
 RANGES = {
-    "parameters": "a model of {:,} parameters, where {:,} to {:,} were calibrated",
-    "texts": "{:,} texts, where {:,} to {:,} were calibrated",
-    "classes": "{:,} classes, where {:,} to {:,} were calibrated",
+    "parameters": "a model of {:,} parameters, where {} were calibrated",
+    "texts": "{:,} texts, where {} were calibrated",
+    "classes": "{:,} classes, where {} were calibrated",
 }
 
 
@@ -140,7 +140,8 @@ def outside(cells: Sequence[Cell], evidence: Evidence) -> Iterator[tuple[float, 
         known, value = [getattr(cell, name) for cell in cells], getattr(evidence, name)
         low, high = min(known), max(known)
         if not low <= value <= high:
-            yield abs(math.log10(value / (low if value < low else high))), words.format(value, low, high)
+            known_range = f"{low:,} to {high:,}" if low < high else f"only {low:,}"
+            yield abs(math.log10(value / (low if value < low else high))), words.format(value, known_range)
 
 
 def stretch(outside: Sequence[tuple[float, str]]) -> float:

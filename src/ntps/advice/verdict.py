@@ -46,11 +46,17 @@ class Verdict:
         wider, forecaster = stretch(outside), self.calibration.forecaster
         gain, accuracy = (each(self.evidence, wider) for each in (forecaster.gain, forecaster.accuracy))
         low, high = accuracy.interval
+        best = self.evidence.all_layers + self.ahead
+
+        def possible(gained: float) -> float:
+            """A gain over the best probe with which LoRA's accuracy is one."""
+            return min(max(gained - self.ahead, -best), 1 - best)
+
         return LoraForecast(
-            accuracy=accuracy.value,
+            accuracy=min(max(accuracy.value, 0.0), 1.0),
             accuracy_interval=(max(low, 0.0), min(high, 1.0)),
-            gain=gain.value - self.ahead,
-            gain_interval=(gain.interval[0] - self.ahead, gain.interval[1] - self.ahead),
+            gain=possible(gain.value),
+            gain_interval=(possible(gain.interval[0]), possible(gain.interval[1])),
             chance=gain.chance_above(self.worth + self.ahead),
             stretch=wider,
             outside=tuple(words for _, words in outside),

@@ -59,13 +59,16 @@ def advice_caption(result: AdviceFile) -> str:
     """What the rows are."""
     block = result.calibration
     parts = ["On new texts. Probes: ridge, on texts left out, time that of the pass"]
+    if result.summary.layer != result.layers[-1].layer:
+        parts.append("the best layer's is less what its choice flatters")
     parts.append(
         "tangent probe: ridge on the last layer and its derivatives by LoRA's weights, LoRA in its linear regime"
     )
     if result.lora is not None:
+        models = f"{block.models} model{'s' if block.models > 1 else ''}"
         parts.append(
-            f"LoRA: forecast from {block.cells} trained cells of {block.tasks} tasks and {block.models} models, with "
-            "its prediction interval"
+            f"LoRA: forecast from {block.cells} trained cells of {block.tasks} tasks and {models}, with its prediction "
+            "interval"
         )
     return "; ".join(parts) + "."
 
@@ -73,9 +76,11 @@ def advice_caption(result: AdviceFile) -> str:
 def _probes(result: AdviceFile) -> Iterator[str]:
     summary = result.summary
     what = "one probe of all layers together" if summary.best == "all layers" else f"a linear probe of {summary.best}"
+    low = (summary.best_cv_interval or (None, None))[0]
+    told = "" if low is None or low > summary.majority_accuracy else ", from which these texts do not tell it"
     yield (
         f"Without training, {what} reaches {with_interval(summary.best_cv, summary.best_cv_interval)}; always "
-        f"answering {summary.majority!r} gives {percent(summary.majority_accuracy)}."
+        f"answering {summary.majority!r} gives {percent(summary.majority_accuracy)}{told}."
     )
 
 
@@ -163,7 +168,8 @@ def calibration_words(calibration: Calibration) -> list[str]:
     cells = calibration.cells
     sizes = [cell.texts for cell in cells]
     of = {name: len({getattr(cell, name) for cell in cells}) for name in ("task", "model")}
+    texts = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
     return [
-        f"{len(cells)} cells of {of['task']} tasks and {of['model']} models, {min(sizes):,} to {max(sizes):,} texts; "
-        "errors in points."
+        f"{len(cells)} cells of {of['task']} tasks and {of['model']} model{'s' if of['model'] > 1 else ''}, {texts} "
+        "texts; errors in points."
     ]

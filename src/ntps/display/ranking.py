@@ -117,7 +117,7 @@ def _row(row: RankedModel, column: str) -> list[str]:
     shown = {
         AREA: "–" if row.area_cv is None else " / ".join(areas),
         TEXTS: f"{row.texts:,}" if row.texts is not None else "–",
-        LORA: _figure(row.lora, row.lora_interval),
+        LORA: forecast_of(row),
     }
     return [
         row.place,
@@ -131,12 +131,21 @@ def _row(row: RankedModel, column: str) -> list[str]:
     ]
 
 
+def forecast_of(row: RankedModel) -> str:
+    """What LoRA would reach: its interval ends where accuracies do, so that it may lie on one side."""
+    if row.lora is None:
+        return "–"
+    low, high = row.lora_interval or (None, None)
+    ends = "" if low is None or high is None else f" ({100 * low:z.1f} to {100 * high:z.1f})"
+    return f"{100 * row.lora:z.1f}{ends}"
+
+
 def _caption(ranking: Ranking) -> str:
     in_turn = f"{ranking.texts:,} in turn" if ranking.until is None else "in turn, as many as the table says"
     explained = {
         AREA: "; area: share of the probe's R² kept by next-token directions, and by random ones",
         TEXTS: "",
-        LORA: "; LoRA: a forecast, ± its 95 % prediction interval; nothing was trained",
+        LORA: "; LoRA: a forecast, in brackets its 95 % prediction interval; nothing was trained",
     }
     return (
         f"{TITLES[ranking.criterion]}: of a ridge probe of each model's best layer on texts left out ({in_turn}), "

@@ -34,12 +34,18 @@ MEANING = (
 )
 
 
+NOTHING = "No run says anything of accuracy on texts not seen yet."
+DECISIONS = {"lora": "train LoRA", "probe": "keep the probe", "undecided": "it cannot be told"}
+"""Advice in words."""
+
+
 def lead(results: StudyResults) -> list[str]:
     """What was reached on texts not seen, in a sentence with its numbers, and how much was measured."""
-    return [_reached(results), _coverage(results)]
+    reached = _reached(results)
+    return [*((reached,) if reached else forecasts(results) or (NOTHING,)), _coverage(results)]
 
 
-def _reached(results: StudyResults) -> str:
+def _reached(results: StudyResults) -> str | None:
     """The best probe and whatever was trained: means over the tasks and models that have all that most of them have."""
     frame, named = side_by_side(results), ways(results)
     frame = frame[frame["figure"] == "accuracy"]
@@ -47,7 +53,7 @@ def _reached(results: StudyResults) -> str:
     complete = [name for name, count in counts.items() if count and count == max(counts.values())]
     frame = frame.dropna(subset=complete)
     if not complete or frame.empty:
-        return "No run says anything of accuracy on texts not seen yet."
+        return None
     means = {name: float(frame[name].to_numpy(dtype=float).mean()) for name in complete}
     probes = [name for name in complete if name not in TRAINED]
     shown = [*sorted(probes, key=means.__getitem__)[-1:], *(name for name in complete if name in TRAINED)]
@@ -84,6 +90,21 @@ def gains(results: StudyResults) -> tuple[str, ...]:
         f"LoRA gains {_points(gain.mean())} points {over} on average, from {_points(gain.min())} to "
         f"{_points(gain.max())}; in {clear} of {len(frame)} the gain is larger than what chance in the test texts "
         "explains.",
+    )
+
+
+def forecasts(results: StudyResults) -> tuple[str, ...]:
+    """What LoRA is forecast to gain, in a sentence; nothing where it is not."""
+    frame = results.advice.dropna(subset=["gain"])
+    if frame.empty:
+        return ()
+    gain, decisions = frame["gain"].astype(float), frame["decision"].value_counts()
+    parts = [f"{words} in {decisions[name]}" for name, words in DECISIONS.items() if name in decisions]
+    many = len(frame) > 1
+    spread = f" on average, from {_points(gain.min())} to {_points(gain.max())}" if many else ""
+    return (
+        f"LoRA is forecast to gain {_points(gain.mean())} points over the best probe{spread}, without any training: "
+        f"{', '.join(parts)} of {len(frame)}.",
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
-from ntps.report.finding import gains, lead, prediction
+from ntps.report.finding import forecasts, gains, lead, prediction
 from ntps.report.parts import Report, ReportFigure, Section
 from ntps.report.study_figures import accuracy_figure, figure_2, figure_3, figure_s1, figures_1, surfaces
-from ntps.report.study_tables import accuracy_table, costs, failures, lora_table, table_1, table_2
+from ntps.report.study_tables import accuracy_table, advice_table, costs, failures, lora_table, table_1, table_2
 from ntps.report.tabular import Column, ReportTable
 from ntps.study.analysis.correlations import FIXED, SELECTED, Correlations, correlate
 from ntps.study.analysis.measures import MEASURES, ProbeLayer
@@ -45,6 +45,7 @@ def study_report(results: StudyResults, figures: Collection[str], probe_layer: P
         (
             Section("accuracies", "What every way reaches", (), (accuracy_table(results), accuracy_figure(results))),
             Section("gains", "Gains", gains(results), (lora_table(results), table_1(results))),
+            Section("advice", "Probe or LoRA, without training", forecasts(results), (advice_table(results),)),
             Section(
                 "prediction",
                 "Does the score predict?",

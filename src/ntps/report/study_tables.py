@@ -64,6 +64,32 @@ def lora_table(results: StudyResults) -> ReportTable:
     return _compared(results, frame, "lora_gain", "LoRA against the linear probe", "lora")
 
 
+def advice_table(results: StudyResults) -> ReportTable:
+    """What LoRA is forecast to reach, beside the best probe; nothing of it was trained."""
+    frame = results.advice.copy()
+    for name in ("best_cv", "lora", "gain"):
+        frame[f"{name}_half"] = (frame[f"{name}_high"].astype(float) - frame[f"{name}_low"].astype(float)) / 2
+    return ReportTable(
+        "advice",
+        "Probe or LoRA, without training",
+        "Accuracy on new texts in percent: of the best probe, on training texts left out, and of LoRA, a forecast. ±: "
+        "half of the 95 % interval, which is a prediction interval for LoRA and its gain. Chance: that LoRA gains what "
+        "it must to be worth its training.",
+        (
+            *WHO,
+            Column("texts", "texts", "count"),
+            Column("majority", "majority", "percent"),
+            Column("best", "best probe"),
+            Column("best_cv", "probe", "percent", "best_cv_half"),
+            Column("lora", "LoRA, forecast", "percent", "lora_half"),
+            Column("gain", "gain (points)", "points", "gain_half"),
+            Column("chance", "chance", "percent"),
+            Column("decision", "advice"),
+        ),
+        frame,
+    )
+
+
 def _compared(results: StudyResults, frame: pd.DataFrame, name: str, title: str, way: str) -> ReportTable:
     """A probe and another way, and the difference; without rows where no pair has one."""
     probe = NAMES[gain_probe(results)]

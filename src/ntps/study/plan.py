@@ -13,6 +13,7 @@ from typing import Any
 from ntps.errors import InputError
 from ntps.files import existing
 from ntps.models.registry import EMBEDDED as EMBEDDED_MODEL
+from ntps.options.advising import AdviseSettings
 from ntps.study.measurements import MEASUREMENTS
 from ntps.study.runs import Run
 from ntps.study.specs import ModelSpec, Study, TaskSpec
@@ -54,6 +55,9 @@ def _runs_of(study: Study, model: ModelSpec, task: TaskSpec, results: Path, data
     for name, settings in measured.items():
         needs = tuple(made[needed] for needed in MEASUREMENTS[name].after)
         numbers = {key: value for key, value in settings.identity().items() if key not in settings.not_hashed}
+        if isinstance(settings, AdviseSettings) and settings.calibration is not None:
+            # A file that was replaced makes another forecast.
+            numbers["calibration"] = _content(Path(settings.calibration))
         identity: dict[str, Any] = {**shared, "measurement": name, "settings": numbers}
         if needs:
             identity["continues"] = {run.measurement: run.digest for run in needs}

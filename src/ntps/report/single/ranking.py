@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ntps.display.ranking import ranking_words
+from ntps.display.ranking import forecast_of, ranking_words
 from ntps.display.sentences import short_name
 from ntps.display.tables import TITLES
 from ntps.json_files import read_json
@@ -54,6 +54,7 @@ def _table(ranking: Ranking, frame: pd.DataFrame) -> ReportTable:
         Column("behind", "behind (points)", "points", "behind_half"),
         Column("layer", "best layer"),
         Column("all_layers", "all layers (%)", "percent", "all_layers_half"),
+        Column("forecast", "LoRA, forecast (%)"),
         Column("test", "test (%)", "percent", "test_half"),
         Column("area_cv", "area", "decimal"),
         Column("chance_area_cv", "random", "decimal"),
@@ -76,7 +77,9 @@ def _frame(ranking: Ranking) -> pd.DataFrame:
     rows = []
     for row in ranking.models:
         halves = {name: half_of(getattr(row, f"{name}_interval")) for name in ("value", "behind", "all_layers", "test")}
-        rows.append({"place": row.place, **dict(row), **{f"{name}_half": half for name, half in halves.items()}})
+        shown: dict[str, object] = {f"{name}_half": half for name, half in halves.items()}
+        shown["forecast"] = None if row.lora is None else forecast_of(row)
+        rows.append({"place": row.place, **dict(row), **shown})
     return pd.DataFrame(rows).drop(columns=["equals", "folder", "weights"])
 
 

@@ -49,6 +49,8 @@ COLUMNS = {
         "changes": "model task layer name depth k ntps_before ntps_after ntps_change_percent area_before area_after "
         "r2_before r2_after area_cv_before area_cv_after r2_cv_before r2_cv_after",
         "losses": "model task method split step cross_entropy",
+        "advice": "model task texts majority best best_cv best_cv_low best_cv_high lora lora_low lora_high gain "
+        "gain_low gain_high chance worth decision",
     }.items()
 }
 
@@ -67,6 +69,7 @@ class StudyResults:
         finetunes: Fine-tuning by method (``lora``, ``full``, ``scratch``) and split.
         changes: Scores before and after LoRA.
         losses: Training losses by step.
+        advice: What the best probe reaches, and what LoRA is forecast to.
         words: Results of kind ``words``.
     """
 
@@ -79,6 +82,7 @@ class StudyResults:
     finetunes: pd.DataFrame
     changes: pd.DataFrame
     losses: pd.DataFrame
+    advice: pd.DataFrame
     words: tuple[WordsFile, ...]
 
     @property
@@ -218,6 +222,23 @@ def _add_result(rows: dict[str, list[Row]], key: Row, run: Row, folder: Path) ->
             rows["finetunes"] += found
             losses = _curves(folder, {"step": int, "cross_entropy": float}, ["split"])
             rows["losses"] += [{**kept, **row} for row in _records(losses)]
+        case AdviceFile():
+            rows["advice"].append({**key, **_advised(result)})
+
+
+def _advised(result: AdviceFile) -> Row:
+    """What advice says of one model on one task."""
+    summary, lora = result.summary, result.lora
+    found = {"best": summary.best, "decision": summary.decision, "majority": summary.majority_accuracy}
+    found |= {"texts": result.task.texts, "worth": result.settings.worth / 100}
+    figures = {"best_cv": (summary.best_cv, summary.best_cv_interval)}
+    if lora is not None:
+        figures |= {"lora": (lora.accuracy, lora.accuracy_interval), "gain": (lora.gain, lora.gain_interval)}
+        found["chance"] = lora.chance
+    for name, (value, ends) in figures.items():
+        low, high = ends or (None, None)
+        found |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return found
 
 
 def _curves(folder: Path, numbers: Mapping[str, type], words: Sequence[str] = ()) -> pd.DataFrame:
