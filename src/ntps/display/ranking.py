@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.display.sentences import FIGURES, percent, with_interval
+from ntps.display.sentences import FIGURES, percent, with_ends, with_interval
 from ntps.display.tables import TITLES
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _row(row: RankedModel, column: str) -> list[str]:
     shown = {
         AREA: "–" if row.area_cv is None else " / ".join(areas),
         TEXTS: f"{row.texts:,}" if row.texts is not None else "–",
-        LORA: forecast_of(row),
+        LORA: with_ends(row.lora, row.lora_interval),
     }
     return [
         row.place,
@@ -129,15 +129,6 @@ def _row(row: RankedModel, column: str) -> list[str]:
         _size(row.parameters),
         "–" if row.seconds is None else f"{row.seconds:,.0f} s",
     ]
-
-
-def forecast_of(row: RankedModel) -> str:
-    """What LoRA would reach: its interval ends where accuracies do, so that it may lie on one side."""
-    if row.lora is None:
-        return "–"
-    low, high = row.lora_interval or (None, None)
-    ends = "" if low is None or high is None else f" ({100 * low:z.1f} to {100 * high:z.1f})"
-    return f"{100 * row.lora:z.1f}{ends}"
 
 
 def _caption(ranking: Ranking) -> str:

@@ -33,6 +33,21 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{_hundredths(share)} %"
 
 
+def with_ends(value: float | None, ends: Sequence[float | None] | None, sign: str = "") -> str:
+    """Percentages in a table, where the interval may lie on one side: it ends where shares do.
+
+    Args:
+        value: The share.
+        ends: Both ends of its interval.
+        sign: ``+`` for differences.
+    """
+    if value is None:
+        return "–"
+    low, high = ends or (None, None)
+    between = "" if low is None or high is None else f" ({100 * low:{sign}z.1f} to {100 * high:{sign}z.1f})"
+    return f"{100 * value:{sign}z.1f}{between}"
+
+
 def _hundredths(share: float) -> str:
     """Beyond a hundred times the whole, its size."""
     return f"{100 * share:z.1f}" if abs(share) < 100 else f"{100 * share:.0e}"

@@ -35,7 +35,7 @@ MEANING = (
 
 
 NOTHING = "No run says anything of accuracy on texts not seen yet."
-DECISIONS = {"lora": "train LoRA", "probe": "keep the probe", "undecided": "it cannot be told"}
+DECISIONS = {"lora": "train LoRA", "probe": "keep the probe", "undecided": "undecided"}
 """Advice in words."""
 
 
@@ -103,8 +103,8 @@ def forecasts(results: StudyResults) -> tuple[str, ...]:
     many = len(frame) > 1
     spread = f" on average, from {_points(gain.min())} to {_points(gain.max())}" if many else ""
     return (
-        f"LoRA is forecast to gain {_points(gain.mean())} points over the best probe{spread}, without any training: "
-        f"{', '.join(parts)} of {len(frame)}.",
+        f"LoRA is forecast to gain {_points(gain.mean())} points over the best probe{spread}, without any training; "
+        f"advice: {', '.join(parts)} of {len(frame)}.",
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ntps.display.finetune import NAMES
-from ntps.display.sentences import FIGURES
+from ntps.display.sentences import FIGURES, with_ends
 from ntps.report.tabular import Column, ReportTable
 from ntps.study.analysis.accuracies import TWO_SIDED, accuracies, gain_probe, side_by_side
 from ntps.study.analysis.reader import StudyResults
@@ -67,22 +67,25 @@ def lora_table(results: StudyResults) -> ReportTable:
 def advice_table(results: StudyResults) -> ReportTable:
     """What LoRA is forecast to reach, beside the best probe; nothing of it was trained."""
     frame = results.advice.copy()
-    for name in ("best_cv", "lora", "gain"):
-        frame[f"{name}_half"] = (frame[f"{name}_high"].astype(float) - frame[f"{name}_low"].astype(float)) / 2
+    for name, sign in (("best_cv", ""), ("lora", ""), ("gain", "+")):
+        figures = frame[[name, f"{name}_low", f"{name}_high"]].astype(float).to_numpy()
+        frame[f"{name}_shown"] = [
+            "–" if np.isnan(value) else with_ends(value, (low, high), sign) for value, low, high in figures
+        ]
     return ReportTable(
         "advice",
         "Probe or LoRA, without training",
-        "Accuracy on new texts in percent: of the best probe, on training texts left out, and of LoRA, a forecast. ±: "
-        "half of the 95 % interval, which is a prediction interval for LoRA and its gain. Chance: that LoRA gains what "
-        "it must to be worth its training.",
+        "Accuracy on new texts in percent: of the best probe, on training texts left out, and of LoRA, a forecast. In "
+        "brackets the 95 % interval, which is a prediction interval for LoRA and its gain. Chance: that LoRA gains "
+        "what it must to be worth its training.",
         (
             *WHO,
             Column("texts", "texts", "count"),
             Column("majority", "majority", "percent"),
             Column("best", "best probe"),
-            Column("best_cv", "probe", "percent", "best_cv_half"),
-            Column("lora", "LoRA, forecast", "percent", "lora_half"),
-            Column("gain", "gain (points)", "points", "gain_half"),
+            Column("best_cv_shown", "probe"),
+            Column("lora_shown", "LoRA, forecast"),
+            Column("gain_shown", "gain (points)"),
             Column("chance", "chance", "percent"),
             Column("decision", "advice"),
         ),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ntps.display.ranking import forecast_of, ranking_words
-from ntps.display.sentences import short_name
+from ntps.display.ranking import ranking_words
+from ntps.display.sentences import short_name, with_ends
 from ntps.display.tables import TITLES
 from ntps.json_files import read_json
 from ntps.plots.rankings import draw_ranking
@@ -78,7 +78,7 @@ def _frame(ranking: Ranking) -> pd.DataFrame:
     for row in ranking.models:
         halves = {name: half_of(getattr(row, f"{name}_interval")) for name in ("value", "behind", "all_layers", "test")}
         shown: dict[str, object] = {f"{name}_half": half for name, half in halves.items()}
-        shown["forecast"] = None if row.lora is None else forecast_of(row)
+        shown["forecast"] = None if row.lora is None else with_ends(row.lora, row.lora_interval)
         rows.append({"place": row.place, **dict(row), **shown})
     return pd.DataFrame(rows).drop(columns=["equals", "folder", "weights"])
 
