@@ -8,7 +8,9 @@ A twin has the architecture and the tokenizer of a model, and random weights. On
 the same file of texts. The reference is the test accuracy of a tuned probe, by transformers and scikit-learn alone:
 logistic regression on standardized mean tokens, its C by cross-validation, at the layer where a ridge classifier is
 best in cross-validation on the training texts; the test texts are up to twice as many. FILE has a row a task, and tasks
-that are there are not computed again. Printed is Kendall's τ (b) of each order with the reference.
+that are there are not computed again. Printed are Kendall's τ (b) of each order with the reference, of all models and
+of those that are no twins, and how much accuracy whoever takes the first model loses; and from the cells of the
+calibration of `ntps advise`, how often what was known before puts two models in the order that LoRA gave them.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ import ntps
 from against_transformer_ranker import ENVIRONMENT, HERE, measure
 from common import Array, machine, write_texts
 from ntps import theory
+from ntps.advice.calibration import Calibration
+from ntps.advice.cells import Cell
 from ntps.validation.rivals import RIVALS
 
 Row = dict[str, Any]
@@ -121,13 +125,52 @@ def compare(task_name: str, models: Sequence[Path], data_dir: Path, limit: int, 
     return {"task": task_name, "texts": len(task.train), "reference": reference, "orders": orders, "costs": costs}
 
 
-def kendall(row: Row) -> dict[str, float]:
+TWIN = "random-"
+"""How the name of a twin begins."""
+
+
+def kendall(row: Row, *, twins: bool) -> dict[str, float]:
     """τ of every order of a task with the reference."""
-    names, reference = list(row["reference"]), list(row["reference"].values())
+    names = [name for name in row["reference"] if twins or not name.startswith(TWIN)]
+    reference = [row["reference"][name] for name in names]
     return {
         order: float(kendalltau(reference, [values[name] for name in names]).statistic)
         for order, values in row["orders"].items()
     }
+
+
+def lost(row: Row) -> dict[str, float]:
+    """How far the reference of the first model of every order is below the best one."""
+    reference = row["reference"]
+    return {
+        order: max(reference.values()) - reference[max(values, key=values.__getitem__)]
+        for order, values in row["orders"].items()
+    }
+
+
+def with_mean(rows: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    """Figures of every order by task, and their means."""
+    orders = next(iter(rows.values()))
+    return {**rows, "mean": {order: float(np.mean([each[order] for each in rows.values()])) for order in orders}}
+
+
+def after_lora() -> Row:
+    """In how many samples a figure orders two models as LoRA's accuracies do, and in how many that tell them apart."""
+    pairs: dict[tuple[str, int], list[Cell]] = {}
+    for cell in Calibration.read().cells:
+        pairs.setdefault((cell.task, cell.texts), []).append(cell)
+    found: Row = {"samples": len(pairs), "told apart": 0}
+    for one, other in pairs.values():
+        gap = one.lora_test - other.lora_test
+        errors = [each.lora_test * (1 - each.lora_test) / each.test_texts for each in (one, other)]
+        apart = abs(gap) > 1.96 * np.sqrt(sum(errors))
+        found["told apart"] += int(apart)
+        for name in ("final", "all_layers", "tangent", "area", "ntps"):
+            right = (getattr(one, name) > getattr(other, name)) == (gap > 0)
+            right_of = found.setdefault(name, {"right": 0, "right where told apart": 0})
+            right_of["right"] += int(right)
+            right_of["right where told apart"] += int(right and apart)
+    return found
 
 
 def main(
@@ -139,18 +182,22 @@ def main(
     limit: int = 500,
     environment: Annotated[Path, typer.Option(help="Where transformer-ranker is installed")] = ENVIRONMENT,
 ) -> None:
-    """Prints τ for each task, and the means."""
+    """Prints the figures of each task, and their means."""
     known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     with TemporaryDirectory() as name:
-        models = [*model, *(twin(each, Path(name) / f"random-{each.name}") for each in twins or ())]
+        models = [*model, *(twin(each, Path(name) / f"{TWIN}{each.name}") for each in twins or ())]
         for task in tasks:
             if task not in {row["task"] for row in known}:
                 known.append(compare(task, models, data_dir, limit, environment / "bin" / "python"))
                 with out.open("a") as file:
                     file.write(json.dumps(known[-1]) + "\n")
-    taus = {row["task"]: kendall(row) for row in known}
-    mean = {order: float(np.mean([each[order] for each in taus.values()])) for order in known[0]["orders"]}
-    print(json.dumps({"tau": taus | {"mean": mean}, "machine": machine()}, indent=2, ensure_ascii=False))
+    figures = {
+        "tau": {row["task"]: kendall(row, twins=True) for row in known},
+        "tau without twins": {row["task"]: kendall(row, twins=False) for row in known},
+        "lost": {row["task"]: lost(row) for row in known},
+    }
+    said = {name: with_mean(rows) for name, rows in figures.items()}
+    print(json.dumps({**said, "after_lora": after_lora(), "machine": machine()}, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def advice_table(results: StudyResults) -> ReportTable:
     for name, sign in (("best_cv", ""), ("lora", ""), ("gain", "+")):
         figures = frame[[name, f"{name}_low", f"{name}_high"]].astype(float).to_numpy()
         frame[f"{name}_shown"] = [
-            "–" if np.isnan(value) else with_ends(value, (low, high), sign) for value, low, high in figures
+            "–" if np.isnan(value) else with_ends(value, (low, high), sign).replace("-", "−")
+            for value, low, high in figures
         ]
     return ReportTable(
         "advice",
