@@ -9,7 +9,10 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow fuzz kills lint types docs wheel train-demo-model collect-docstrings \
+# The tests of what meets other libraries.
+LOWEST_TESTS ?= tests/models tests/moments/test_accuracy.py tests/tasks tests/training/test_finetune.py
+
+.PHONY: demo test test-slow test-lowest fuzz kills lint types docs wheel train-demo-model collect-docstrings \
 	transformer-ranker-env real-models clean
 
 ## Score the embedded model on the embedded task; results go to demo-result/.
@@ -23,6 +26,11 @@ test: $(VENV)/.installed-dev
 ## The long ones: many processes, kills, clusters.
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+
+## Tests with the lowest versions that pyproject.toml names, in .venv-lowest: some minutes, after a large download, for PyPI's
+## PyTorch brings CUDA along.
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(LOWEST_TESTS)
 
 ## Kill every command at random moments, go on, and compare with undisturbed runs: some minutes.
 kills: $(VENV)/.installed-dev
@@ -69,7 +77,7 @@ real-models: $(VENV)/.installed-dev
 	$(BIN)/python scripts/prepare_real_models.py --out $(REAL_MODELS)
 
 clean:
-	rm -rf $(VENV) .venv-transformer-ranker dist site demo-result .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-transformer-ranker .venv-lowest dist site demo-result .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -84,4 +92,10 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --editable ".[docs]"
+	touch $@
+
+.venv-lowest/.installed: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	PIP_CONSTRAINT=$(CURDIR)/constraints-lowest.txt .venv-lowest/bin/pip install --quiet --editable ".[train]" \
+		beartype hypothesis mpmath protobuf pytest pytest-xdist
 	touch $@
