@@ -6,11 +6,9 @@ FUZZ_SEED ?= 0
 REAL_MODELS ?= ../real-models
 INVENTORIES ?=
 BIN := $(VENV)/bin
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+# Relative: pip divides the value at blanks, which the folder may have in its name.
+export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-
-# The tests of what meets other libraries.
-LOWEST_TESTS ?= tests/models tests/moments/test_accuracy.py tests/tasks tests/training/test_finetune.py
 
 .PHONY: demo test test-slow test-lowest fuzz kills lint types docs wheel train-demo-model collect-docstrings \
 	transformer-ranker-env real-models clean
@@ -27,10 +25,11 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
-## Tests with the lowest versions that pyproject.toml names, in .venv-lowest: some minutes, after a large download, for PyPI's
-## PyTorch brings CUDA along.
+## The tests of `make test` with the lowest versions that pyproject.toml names for running and for `train`, in .venv-lowest: as
+## long as those, after a large download, for PyPI's PyTorch brings CUDA along. Python 3.11 or 3.12: some of these versions know
+## no newer one.
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(LOWEST_TESTS)
+	.venv-lowest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 ## Kill every command at random moments, go on, and compare with undisturbed runs: some minutes.
 kills: $(VENV)/.installed-dev
@@ -96,6 +95,6 @@ $(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
 
 .venv-lowest/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest
-	PIP_CONSTRAINT=$(CURDIR)/constraints-lowest.txt .venv-lowest/bin/pip install --quiet --editable ".[train]" \
+	PIP_CONSTRAINT=constraints-lowest.txt .venv-lowest/bin/pip install --quiet --editable ".[train]" \
 		beartype hypothesis mpmath protobuf pytest pytest-xdist
 	touch $@

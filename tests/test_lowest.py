@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
-def lowest(requirement: Requirement) -> Version:
-    (bound,) = (each.version for each in requirement.specifier if each.operator in {">=", "=="})
-    return Version(bound)
+def bounds(lines: Iterable[str], operator: str) -> list[tuple[str, Version]]:
+    """Name and version of each line, which bounds it with this operator once."""
+    found = []
+    for requirement in map(Requirement, lines):
+        versions = [each.version for each in requirement.specifier if each.operator == operator]
+        assert len(versions) == 1, f"{requirement} needs one {operator}"
+        found.append((canonicalize_name(requirement.name), Version(versions[0])))
+    return sorted(found)
+
+
+def pinned() -> list[tuple[str, Version]]:
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    return bounds([line for line in lines if line and not line.startswith("#")], "==")
 
 
 def test_the_lowest_versions_are_those_of_pyproject() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["train"]])
-    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
-    tested = (Requirement(line) for line in lines if not line.startswith("#"))
-    assert {each.name: lowest(each) for each in tested} == {each.name: lowest(each) for each in named}
+    assert pinned() == bounds([*PROJECT["dependencies"], *EXTRAS["train"]], ">=")
+
+
+def test_other_extras_promise_no_other_versions_of_the_same_packages() -> None:
+    tested = dict(pinned())
+    promised = bounds([line for extra in EXTRAS.values() for line in extra], ">=")
+    assert [(name, version) for name, version in promised if tested.get(name, version) != version] == []
