@@ -135,3 +135,16 @@ def test_adjusted_r2_is_undefined_without_degrees_of_freedom(texts: int) -> None
 def test_adjusted_r2_of_a_perfect_fit_and_of_no_features() -> None:
     assert adjusted_r2(1.0, 10, 8) == 1.0
     assert adjusted_r2(0.25, 10, 0) == 0.25
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.integers(1, 300), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_a_text_is_predicted_alike_whatever_texts_are_beside_it(texts: int, dims: int, outputs: int, seed: int) -> None:
+    """To the last bit, however the weights lie in memory: a score and what is made of its pooled texts agree."""
+    random = np.random.default_rng(seed)
+    weights, pooled = random.normal(size=(dims, outputs)), random.normal(size=(texts, dims))
+    probe, other = (LinearProbe(each, np.zeros(outputs)) for each in (weights, np.asfortranarray(weights)))
+    together = probe.predict(pooled)
+    alone = np.concatenate([other.predict(pooled[text : text + 1]) for text in range(texts)])
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_allclose(together, np.einsum("td,do->to", pooled, weights), atol=1e-9)

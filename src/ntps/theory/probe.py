@@ -25,8 +25,9 @@ class LinearProbe:
     intercept: Float64[Array, " outputs"]
 
     def predict(self, pooled: Float64[Array, "texts dims"]) -> Float64[Array, "texts outputs"]:
-        """Predictions for pooled texts."""
-        return pooled @ self.coefficients + self.intercept
+        """Predictions for pooled texts, which do not depend on what other texts are predicted with them."""
+        # Text by text: for another number of rows, BLAS adds up in another order on some processors.
+        return np.asarray((pooled[:, None] @ np.ascontiguousarray(self.coefficients))[:, 0] + self.intercept)
 
 
 def fit_probe(

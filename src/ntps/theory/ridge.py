@@ -206,7 +206,9 @@ def decompose_kernel(kernel: Float64[Array, "texts texts"]) -> RidgeDecompositio
     shifted = kernel - (float(np.linalg.norm(kernel)) or 1.0) / len(kernel)
     # NumPy's lets other threads run meanwhile, and so other layers; SciPy's does not.
     values, vectors = np.linalg.eigh(shifted)
-    return RidgeDecomposition(vectors[:, 1:], np.maximum(values[1:], 0.0), complete=True)
+    # An eigenvalue of 0 comes out as rounding noise of −values[0] = ‖K‖.
+    kept = np.where(values[1:] > rounding(len(kernel)) * -values[0], values[1:], 0.0)
+    return RidgeDecomposition(vectors[:, 1:], kept, complete=True)
 
 
 def ridge_probe(

@@ -62,8 +62,10 @@ class TangentFit(RidgeFit):
         return self.ridge.predict(pooled, tangents)
 
 
-def fit_tangents(pooled: Pooled, tangents: Tangents, labels: Labels, resolution: float) -> TangentFit:
-    """Fits the ridge whose kernel is that of standardized pooled texts plus :data:`GAMMA` times that of the tangents.
+def fit_tangents(
+    pooled: Pooled, tangents: Tangents, labels: Labels, resolution: float, gamma: float = GAMMA
+) -> TangentFit:
+    """Fits the ridge whose kernel is that of standardized pooled texts plus ``gamma`` times that of the tangents.
 
     The first is scaled to unit mean diagonal, the second to unit diagonal: a text whose state moves easily says no
     more than another.
@@ -73,10 +75,11 @@ def fit_tangents(pooled: Pooled, tangents: Tangents, labels: Labels, resolution:
         tangents: Tangent features.
         labels: The labels.
         resolution: Relative rounding of the hidden states that were pooled.
+        gamma: What the kernel of tangent features counts.
     """
     standardization = theory.standardize(pooled, resolution)
     # What features are divided by, weights are too.
-    scales = np.repeat((max(standardization.varying, 1) ** -0.5, GAMMA**0.5), (pooled.shape[1], tangents.shape[1]))
+    scales = np.repeat((max(standardization.varying, 1) ** -0.5, gamma**0.5), (pooled.shape[1], tangents.shape[1]))
     features = np.concatenate((standardization.apply(pooled), _of_unit_length(tangents)), axis=1)
     features *= scales
     mean = features.mean(axis=0)
