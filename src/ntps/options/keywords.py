@@ -76,15 +76,16 @@ def meanings(options: type) -> dict[str, str]:
     """What the docstrings of a dataclass of options, and of what it inherits from, say of each field."""
     meaning: dict[str, str] = {}
     for kind in reversed(inspect.getmro(options)):
-        _, _, attributes = (kind.__doc__ or "").partition("Attributes:\n")
-        meaning |= re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", attributes, re.MULTILINE)
+        # Python 3.13 takes the indentation away itself.
+        _, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")
+        meaning |= re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE)
     return meaning
 
 
 def _documented(text: str, meaning: Mapping[str, str], signature: inspect.Signature) -> str:
     """The docstring of a function with what its options mean."""
     explained = [name for name in signature.parameters if name in meaning]
-    entries = [f"    {name}: {meaning[name]}".replace("\n    ", "\n") for name in explained]
+    entries = [f"    {name}: {meaning[name]}" for name in explained]
     head, returns, rest = text.partition("\nReturns:")
     return "\n".join([f"{head}\nArgs:", *entries]) + f"\n{returns}{rest}"
 
