@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ import ntps
 from grid import stamps
 from ntps.cli import main
 from ntps.display.ranking import ranking_words
+from ntps.display.sentences import plain_words
 from ntps.errors import InputError
 from ntps.report.build import build_report
 from ntps.report.finding import forecasts, lead
 from ntps.report.study_tables import advice_table
+from ntps.scoring.record import ScoreFile
 from ntps.study.analysis.reader import read_results
 from ntps.study.ranking.compare import rank_folders
 from ntps.study.ranking.looks import look_at
@@ -135,6 +138,17 @@ def test_places_are_those_of_differences_that_hold_together(kind: TargetKind, ra
     looked = look_at({str(number): folder for number, folder in enumerate(folders)}, 5).found
     for pair, width in half.items():
         assert looked.half[pair] == pytest.approx(width * wider / widest, abs=1e-6)
+    # The probe of all layers, here the first layer, has nothing to choose; its pairs hold together too.
+    outside = np.array([[m[0][drawn == 0].mean() / total for drawn in labels.draws] for m in right])
+    steps = np.array([outside[i] - outside[j] for i, j in pairs])
+    spread = steps.std(axis=1)
+    critical = np.quantile((np.abs(steps - steps.mean(axis=1, keepdims=True)).T / spread).max(axis=1), 0.95)
+    widths = {frozenset(pair): critical * width * WIDENING / OUTSIDE for pair, width in zip(pairs, spread, strict=True)}
+    assert ranking.models[0].all_layers_step is None and ranking.models[0].all_layers_step_interval is None
+    for row, model, above in zip(ranking.models[1:], order[1:], order, strict=False):
+        gap, width = (right[model][0].mean() - right[above][0].mean()) / total, widths[frozenset((model, above))]
+        assert row.all_layers_step == pytest.approx(gap, abs=1e-6)
+        assert row.all_layers_step_interval == pytest.approx((gap - width, gap + width), abs=1e-6)
     # There is something to see.
     assert len({row.place for row in ranking.models}) > 2 and any(row.equals for row in ranking.models)
 
@@ -156,6 +170,52 @@ def test_a_ranking_says_what_each_score_says_and_what_is_missing(ranked: Path) -
         assert row["parameters"] == result["model"]["parameters"]
         assert (row["source"], row["weights"]) == (result["model"]["id"], result["model"]["weights"])
         assert row["first"] <= row["last"] and (row["behind"] is None) == (row is content["models"][0])
+
+
+def test_neighbours_are_compared_by_all_their_layers_wherever_a_ranking_shows(
+    ranked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ranking = Ranking.model_validate(json.loads((ranked / "ranking.json").read_text()))
+    first, *others = ranking.models
+    by_name = {row.model: row for row in ranking.models}
+    for above, row in pairwise(ranking.models):
+        assert row.all_layers_step == pytest.approx(float(row.all_layers or 0) - float(above.all_layers or 0), abs=1e-6)
+        low, high = row.all_layers_step_interval or (None, None)
+        assert low is not None and high is not None and low < float(row.all_layers_step or 0) < high
+    assert run(*scores(ranked)) == 0
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("One probe of all layers"))
+    for row in others:
+        assert f"{row.model} {100 * float(row.all_layers_step or 0):+z.1f} (" in said
+    assert first.model not in said
+    (table,) = build_report(ranked).tables
+    shown = table.frame.set_index("model")["all_layers_step"].dropna()
+    assert shown.to_dict() == {name: row.all_layers_step for name, row in by_name.items() if name != first.model}
+
+
+@pytest.mark.parametrize(
+    ("low", "name", "equals", "verdict"),
+    [
+        (0.8, "embed", ("embed", "block.1"), "best"),
+        (0.8, "block.1", ("embed", "block.1"), "equal"),
+        (0.8, "block.1", ("block.1",), None),
+        (0.0, "embed", ("embed",), None),
+    ],
+)
+def test_a_ranking_warns_as_a_score_does_where_the_embedding_does_as_well(
+    low: float, name: str, equals: tuple[str, ...], verdict: str | None, ranked: Path, tmp_path: Path
+) -> None:
+    one, other = scores(ranked)[:2]
+    shutil.copytree(one, tmp_path / "first")
+    content = json.loads((one / "result.json").read_text())
+    content["summary"] |= {"name": name, "equals": equals, "chosen_cv": 0.9, "chosen_cv_interval": (low, 1.0)}
+    (tmp_path / "first" / "result.json").write_text(json.dumps(content))
+    ranking = rank_folders([tmp_path / "first", other])
+    (row,) = (row for row in ranking.models if row.folder == str(tmp_path / "first"))
+    assert row.embedding == verdict
+    (short, *more) = [line for line in ranking_words(ranking) if line.startswith(f"{row.model}: ")] or [""]
+    assert not more and ("embedding" in short) == (verdict is not None)
+    words = plain_words(ScoreFile.model_validate(content))
+    assert any(short.removeprefix(f"{row.model}: ").capitalize() == line for line in words) == (verdict is not None)
 
 
 def test_what_is_done_is_not_done_again_and_folders_do_without_models(

@@ -52,7 +52,8 @@ def seen(names: str, values: Sequence[float], half: float) -> Look:
     difference = value[:, None] - value
     width = half * (1 - np.eye(len(value)))
     places = np.arange(len(value))
-    return Look(dict.fromkeys(names, Path()), {}, 100, theory.Comparison(value, difference, width, places, places))
+    found = theory.Comparison(value, difference, width, places, places)
+    return Look(dict.fromkeys(names, Path()), {}, 100, found, found)
 
 
 def test_what_a_look_decides_stays_decided() -> None:
@@ -95,9 +96,8 @@ def test_equal_models_are_hardly_ever_told_apart() -> None:
             labels = Labels("regression", np.zeros((size, 1)))
             figures = [theory.ratio(each[:size, None], np.ones((size, 1))) for each in right]
             found = theory.compare(figures, labels.draws[:400], size, 1 - 0.05 / len(sizes))
-            looks.append(
-                Look(dict.fromkeys("abc", Path()), {}, size, replace(found, half=found.half / theory.WIDENING))
-            )
+            found = replace(found, half=found.half / theory.WIDENING)
+            looks.append(Look(dict.fromkeys("abc", Path()), {}, size, found, found))
         wrong += len(standing(looks).left("order")) < 3
     assert wrong <= 15
 

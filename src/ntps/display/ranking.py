@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.display.sentences import FIGURES, percent, with_ends, with_interval
+from ntps.display.sentences import EMBEDDING, FIGURES, percent, with_ends, with_interval
 from ntps.display.tables import TITLES
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def ranking_words(ranking: Ranking) -> list[str]:
     scored = {row.model for row in ranking.models}
     return [
         *_best(ranking),
+        *_steps(ranking),
+        *(f"{row.model}: {EMBEDDING[row.embedding]}." for row in ranking.models if row.embedding),
         *_samples(ranking),
         *(f"{sentence}." for sentence in ranking.unused),
         *(f"LoRA is not forecast for {row.model}: {row.lora_missing}" for row in ranking.models if row.lora_missing),
@@ -78,6 +80,14 @@ def _best(ranking: Ranking) -> Iterator[str]:
         yield f"Always answering {ranking.majority!r} gives {percent(ranking.baseline)}."
     elif ranking.criterion == "mean_average_precision":
         yield f"Labels in a fixed order give {percent(ranking.baseline)}."
+
+
+def _steps(ranking: Ranking) -> Iterator[str]:
+    """How far apart the probes of all layers are, from each model to the next."""
+    steps = [row for row in ranking.models if row.all_layers_step is not None]
+    if steps:
+        found = (f"{row.model} {with_ends(row.all_layers_step, row.all_layers_step_interval, '+')}" for row in steps)
+        yield f"One probe of all layers, less that of the model above, in points: {', '.join(found)}."
 
 
 def _samples(ranking: Ranking) -> Iterator[str]:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 FIGURES = {"accuracy": "accuracy", "mean_average_precision": "mean average precision", "r2": "R²"}
 """What the figures by which layers are compared are called."""
+EMBEDDING = {
+    "best": "no single layer is better than the embedding: the words alone carry it, whatever their order",
+    "equal": "the embedding may be as good: the words alone may carry it, whatever their order",
+}
+"""What an embedding says that is as good as the best layer."""
 
 
 def plain_words(result: ScoreFile) -> list[str]:
@@ -57,12 +62,9 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
     summary = result.summary
     assert summary.criterion is not None
     several = len(result.layers) > 1
-    value, interval = summary.chosen_cv, summary.chosen_cv_interval
-    flattered = ""
-    if value is None:
-        value = getattr(summary, f"{summary.criterion}_cv")
-        interval = getattr(summary, f"{summary.criterion}_cv_interval")
-        flattered = " (as the best of several layers, which flatters it)" if several else ""
+    value, interval = summary.reached
+    own = several and summary.chosen_cv is None
+    flattered = " (as the best of several layers, which flatters it)" if own else ""
     test = getattr(summary, f"{summary.criterion}_test")
     tested, majority = "", ""
     if test is not None and result.task.test is not None:
@@ -80,23 +82,15 @@ def _which_layer(result: ScoreFile) -> Iterator[str]:
     low = None if interval is None else interval[0]
     yield from _undecided(summary, value, low)
     others = [name for name in summary.equals or () if name != summary.name]
-    if several and low is not None and low > _nothing(summary):
-        if summary.name == "embed":
-            yield "No single layer is better than the embedding: the words alone carry it, whatever their order."
-        elif "embed" in others:
-            yield "The embedding may be as good: the words alone may carry it, whatever their order."
+    if result.embedding is not None:
+        words = EMBEDDING[result.embedding]
+        yield f"{words[0].upper()}{words[1:]}."
     if others:
         yield f"{listed([row.name for row in result.layers], others)} cannot be told from {summary.name}."
 
 
 def _test_texts(count: int) -> str:
     return "the one test text" if count == 1 else f"the {count:,} test texts"
-
-
-def _nothing(summary: Summary) -> float:
-    """What an answer reaches that does not look at the texts."""
-    known = summary.majority_accuracy if summary.criterion == "accuracy" else summary.baseline_cv
-    return known or 0.0
 
 
 def _undecided(summary: Summary, value: float | None, low: float | None) -> Iterator[str]:
@@ -106,7 +100,7 @@ def _undecided(summary: Summary, value: float | None, low: float | None) -> Iter
     if low is None:
         yield f"{summary.cv_texts:,} texts, or those of a label, are too few for an interval."
         return
-    nothing = _nothing(summary)
+    nothing = summary.blind
     if low > nothing:
         return
     against = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ntps import theory
 from ntps.files import LEFT_OUT, writing
@@ -79,6 +80,19 @@ class Summary(LayerNewTexts, ChosenLayer):
     few_texts: bool
     majority_accuracy: Figure = None
     majority: str | None = None
+
+    @property
+    def reached(self) -> tuple[float | None, Sequence[float | None] | None]:
+        """What new texts are said to give, with the interval: less what the choice flatters, where that is known."""
+        if self.chosen_cv is not None:
+            return self.chosen_cv, self.chosen_cv_interval
+        return getattr(self, f"{self.criterion}_cv"), getattr(self, f"{self.criterion}_cv_interval")
+
+    @property
+    def blind(self) -> float:
+        """What an answer reaches that does not look at the texts."""
+        known = self.majority_accuracy if self.criterion == "accuracy" else self.baseline_cv
+        return known or 0.0
 
 
 class ChangeRow(Block):
@@ -170,6 +184,21 @@ class ScoreFile(ResultFile):
     def measurement(self) -> str:
         """What was measured, by the name that studies give it."""
         return "score-after-lora" if self.model.adapter else "score"
+
+    @property
+    def embedding(self) -> Literal["best", "equal"] | None:
+        """Whether the embedding, whose words have no order, is the best layer, or cannot be told from it.
+
+        None where it is worse, and where the best layer itself may tell nothing.
+        """
+        summary = self.summary
+        if summary.criterion is None or len(self.layers) < 2:
+            return None
+        low = (summary.reached[1] or (None,))[0]
+        if low is None or low <= summary.blind:
+            return None
+        embed = self.model.layer_names[0]
+        return "best" if summary.name == embed else "equal" if embed in (summary.equals or ()) else None
 
 
 @dataclass(frozen=True, repr=False)

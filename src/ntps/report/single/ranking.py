@@ -18,6 +18,8 @@ from ntps.report.single.splits import half_of
 from ntps.report.tabular import Column, ReportTable, with_values
 from ntps.study.ranking.record import RANKING, Ranking
 
+WITH_INTERVALS = ("value", "behind", "all_layers", "all_layers_step", "test")
+
 
 def ranking_report(folder: Path) -> Report:
     """Which model is the best and how certain that is, as a picture and as a table.
@@ -54,6 +56,7 @@ def _table(ranking: Ranking, frame: pd.DataFrame) -> ReportTable:
         Column("behind", "behind (points)", "points", "behind_half"),
         Column("layer", "best layer"),
         Column("all_layers", "all layers (%)", "percent", "all_layers_half"),
+        Column("all_layers_step", "all layers, from the model above (points)", "points", "all_layers_step_half"),
         Column("forecast", "LoRA, forecast (%)"),
         Column("test", "test (%)", "percent", "test_half"),
         Column("area_cv", "area", "decimal"),
@@ -66,8 +69,9 @@ def _table(ranking: Ranking, frame: pd.DataFrame) -> ReportTable:
         "ranking",
         "Figures",
         f"{title}: of a ridge probe of the best layer on texts left out in turn, and on test texts. Behind: the "
-        "difference from the first model on the same texts. Places and differences hold together at 95 %. area: share "
-        "of the probe's R² kept by next-token directions, and by random ones. ±: half of the 95 % interval.",
+        "difference from the first model on the same texts. All layers: one probe of them together. Places and "
+        "differences hold together at 95 %. area: share of the probe's R² kept by next-token directions, and by random "
+        "ones. ±: half of the 95 % interval.",
         (Column("place", "place"), Column("model", "model"), *with_values(columns, frame)),
         frame,
     )
@@ -76,7 +80,7 @@ def _table(ranking: Ranking, frame: pd.DataFrame) -> ReportTable:
 def _frame(ranking: Ranking) -> pd.DataFrame:
     rows = []
     for row in ranking.models:
-        halves = {name: half_of(getattr(row, f"{name}_interval")) for name in ("value", "behind", "all_layers", "test")}
+        halves = {name: half_of(getattr(row, f"{name}_interval")) for name in WITH_INTERVALS}
         shown: dict[str, object] = {f"{name}_half": half for name, half in halves.items()}
         shown["forecast"] = None if row.lora is None else with_ends(row.lora, row.lora_interval)
         rows.append({"place": row.place, **dict(row), **shown})

@@ -62,7 +62,7 @@ def rank_looks(
     stand = standing(looks)
     names, found, order = list(stand.last), stand.found, stand.order
     top, rows = order[0], []
-    for index in order:
+    for index, above in zip(order, [None, *order], strict=False):
         name, gap, width = names[index], found.difference[index, order[0]], found.half[index, order[0]]
         undecided = ~(stand.better[index] | stand.better[:, index])
         look = stand.last[name]
@@ -77,6 +77,7 @@ def rank_looks(
             "folder": str(look.folders[name]) if kept else None,
             "texts": look.texts,
             "seconds": sum(seconds) if seconds else None,
+            **({} if above is None else _step(looks, name, names[above])),
             **_forecast(forecasts.get(name)),
         }
         rows.append(_row(name, scores[-1], of_pair))
@@ -102,6 +103,12 @@ def rank_looks(
         command=COMMAND.get(),
         unused=tuple(unused_rows(score.task, unusable=True)),
     )
+
+
+def _step(looks: Sequence[Look], below: str, above: str) -> dict[str, object]:
+    """How far apart the probes of all layers of two neighbours are, on the largest sample that both were scored on."""
+    gap, half = next(look for look in reversed(looks) if {below, above} <= look.scores.keys()).step(below, above)
+    return {"all_layers_step": gap, "all_layers_step_interval": None if np.isinf(half) else (gap - half, gap + half)}
 
 
 def _forecast(found: Forecast | None) -> dict[str, object]:
@@ -131,6 +138,7 @@ def _row(name: str, score: ScoreFile, standing: Mapping[str, object]) -> RankedM
             "test_interval": getattr(summary, f"{figure}_test_interval"),
             "area_cv": summary.area_cv,
             "chance_area_cv": summary.chance_area_cv,
+            "embedding": score.embedding,
             "parameters": score.model.parameters,
             "source": score.model.id,
             "weights": score.model.weights,

@@ -32,13 +32,21 @@ class Look:
         folders: The folder of each score, by the name of the model.
         scores: What it says.
         texts: How many texts were left out in turn.
-        found: The comparison.
+        found: The comparison of best layers.
+        together: That of one probe of all layers of each model.
     """
 
     folders: Mapping[str, Path]
     scores: Mapping[str, ScoreFile]
     texts: int
     found: theory.Comparison
+    together: theory.Comparison
+
+    def step(self, below: str, above: str) -> tuple[float, float]:
+        """What one probe of all layers of a model reaches, less that of another, and half the width of the interval."""
+        names = list(self.folders)
+        pair = names.index(below), names.index(above)
+        return float(self.together.difference[pair]), float(self.together.half[pair])
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,14 @@ def look_at(folders: Mapping[str, Path], looks: int = 1) -> Look:
                 f"{folders[first]} and {folders[name]} cannot be compared, because their texts or labels differ: score "
                 "both models on the same task, with the same options"
             )
-    labels, figures = kept_first.labels, [criterion(each.judged, each.labels) for each in left_out.values()]
+    labels, level = kept_first.labels, 1 - (1 - theory.LEVEL) / looks
+    best = [criterion(each.judged, each.labels) for each in left_out.values()]
+    whole = [criterion([each.together], each.labels) for each in left_out.values()]
     try:
-        found = theory.compare(figures, labels.draws, labels.units, 1 - (1 - theory.LEVEL) / looks)
+        found, together = (theory.compare(each, labels.draws, labels.units, level) for each in (best, whole))
     except ValueError as error:
         raise InputError(f"the models cannot be ranked on {head.task.id}: {error}") from error
-    return Look(folders, scores, len(labels), found)
+    return Look(folders, scores, len(labels), found, together)
 
 
 def standing(looks: Sequence[Look]) -> Standing:

@@ -30,6 +30,11 @@ class RankedModel(Block):
         equals: Models that cannot be told from it.
         layer: Name of its best layer.
         all_layers: What one probe of all its layers together reaches.
+        all_layers_step: That, less the same of the model above; null for the first. On the largest sample that both
+            were scored on.
+        all_layers_step_interval: The interval of the difference on the same texts; those of all pairs hold together.
+        embedding: ``best`` where no single layer is better than the embedding, whose words have no order; ``equal``
+            where the embedding cannot be told from the best layer; null otherwise.
         test: What the probe of the best layer reaches on the test texts.
         area_cv: Share of the R² of new texts that probes of next-token directions reach in the best layer.
         chance_area_cv: The same of random subspaces.
@@ -53,6 +58,9 @@ class RankedModel(Block):
     layer: str
     all_layers: Figure
     all_layers_interval: Interval
+    all_layers_step: Figure = None
+    all_layers_step_interval: Interval = None
+    embedding: str | None = None
     test: Figure
     test_interval: Interval
     area_cv: Figure
