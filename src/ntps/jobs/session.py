@@ -115,6 +115,16 @@ class RunSession:
             "settings_hash": self.settings_hash,
         }
 
+    def pass_identity(self) -> dict[str, Any]:
+        """What must be the same for a pass to be continued: also the model, and every setting that moves a number."""
+        settings = {n: value for n, value in self.settings.to_dict().items() if n not in self.settings.not_hashed}
+        return {
+            **{f"model {name}": value for name, value in self.described.to_dict().items()},
+            "dtype": self.dtype,
+            **self.run_identity(settings),
+            "layers": list(self.layers),
+        }
+
     def provenance(self) -> Provenance:
         """The blocks of a result that say what was measured with what."""
         settings = SettingsBlock.model_validate(

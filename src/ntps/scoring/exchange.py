@@ -1,48 +1,21 @@
-"""What the processes of a run tell each other before and after their batches."""
+"""What the processes of a score tell each other before and after their batches."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ntps.distributed.world import World
-from ntps.errors import InputError
 from ntps.forward.batch_plan import Batch, Shard
 from ntps.forward.pooled_texts import PooledTexts
+from ntps.jobs.exchange import join_rows
 from ntps.moments.accumulator import Moments
 from ntps.moments.sums import SUMS
-from ntps.scoring.record import ScoreFile, ScoreRecord
 from ntps.scoring.reductions import Probes, Seen
 from ntps.theory import LinearProbe
-
-PLACES = ("model id", "model revision", "model tokenizer")
-"""Where things lie, which may differ from host to host."""
-
-
-def require_equal_across_processes(world: World, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What identifies the run, in the words of the first process.
-
-    Raises:
-        InputError: Some process has loaded something else.
-    """
-    mine = json.loads(json.dumps(identity))
-    said = world.all_gather_object(mine)
-    for rank, other in enumerate(said):
-        differing = [name for name in mine if name not in PLACES and other[name] != said[0][name]]
-        if differing:
-            raise InputError(
-                f"process {rank} differs from process 0 in {', '.join(differing)}: give all hosts the same command, "
-                "model, texts and versions of libraries"
-            )
-    first: dict[str, Any] = said[0]
-    return first
 
 
 def join_moments(world: World, moments: dict[int, Moments]) -> None:
@@ -89,14 +62,6 @@ def share_probes(world: World, probes: Probes | None, layers: Sequence[int], sha
     return Probes(**{"ridge": {}, "together": {}, **known})
 
 
-def open_pooled(world: World, pooled: PooledTexts, layers: Sequence[int], width: int) -> None:
-    """Makes room for pooled texts, one process after the other, because they may share a folder."""
-    for rank in range(world.size):
-        if rank == world.rank:
-            pooled.open(layers, width)
-        world.barrier()
-
-
 def join_pooled(world: World, pooled: PooledTexts, plan: Sequence[Batch], shard: Shard) -> None:
     """Gives the first process the pooled texts of all others.
 
@@ -114,13 +79,7 @@ def join_pooled(world: World, pooled: PooledTexts, plan: Sequence[Batch], shard:
         others = [batch for rank in range(1, world.size) for batch in replace(shard, rank=rank).of(plan)]
         own = np.setdiff1d(np.arange(pooled.texts), np.concatenate([*others, np.empty(0, dtype=np.int64)]))
     rows, _ = pooled.places(own)
-    world.barrier()
-    for layer in sorted(pooled.arrays):
-        whole = np.zeros_like(pooled.arrays[layer])
-        whole[rows] = pooled.arrays[layer][rows]
-        world.reduce(torch.from_numpy(whole))
-        if world.rank == 0:
-            pooled.arrays[layer][:] = whole
+    join_rows(world, pooled.arrays, rows)
 
 
 def join_seen(world: World, seen: Seen) -> None:
@@ -130,16 +89,3 @@ def join_seen(world: World, seen: Seen) -> None:
         world.reduce(torch.from_numpy(sums.sums))
     for predicted in seen.ridge.predicted.values() if seen.ridge else ():
         world.reduce(torch.from_numpy(predicted))
-
-
-def share_record(world: World, record: ScoreRecord | None) -> ScoreRecord:
-    """The record of the first process, in all."""
-    if record is not None and world.alone:
-        return record
-    file = io.BytesIO()
-    if record is not None:
-        record.curves.to_parquet(file, index=False)
-    content = np.frombuffer(file.getbuffer(), dtype=np.uint8).copy()
-    result, size = world.broadcast_object([None if record is None else record.result.to_dict(), len(content)])
-    content = world.broadcast(torch.from_numpy(np.resize(content, size))).numpy()
-    return ScoreRecord(ScoreFile.model_validate(result), pd.read_parquet(io.BytesIO(content.tobytes())))

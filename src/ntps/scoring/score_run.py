@@ -21,6 +21,7 @@ from ntps.forward.batch_plan import Shard
 from ntps.forward.out_of_memory import retry_smaller
 from ntps.forward.pooled_texts import PooledTexts, read_pooled
 from ntps.forward.stream import Pass, discard_pooled
+from ntps.jobs.exchange import open_pooled, require_equal_across_processes, share_record
 from ntps.jobs.new_texts import Validated, cross_validate_sample
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
@@ -33,15 +34,7 @@ from ntps.moments.layer_score import LayerScore, score_layers
 from ntps.moments.sums_folder import write_moments
 from ntps.options.scoring import ScoreSettings
 from ntps.scoring.adapter_change import change_block
-from ntps.scoring.exchange import (
-    join_moments,
-    join_pooled,
-    join_seen,
-    open_pooled,
-    require_equal_across_processes,
-    share_probes,
-    share_record,
-)
+from ntps.scoring.exchange import join_moments, join_pooled, join_seen, share_probes
 from ntps.scoring.record import LayerRow, ScoreFile, ScoreRecord, summarize
 from ntps.scoring.reductions import collect_moments, evaluate_probes, probes_of, with_held_out
 from ntps.scoring.score_session import ScoreSession
@@ -116,7 +109,7 @@ class _ScoreRun(ScoreSession):
             if self.world.broadcast_object(self.world.rank == 0 and left_behind(out, self.whole)) and resume:
                 # It was killed when all but the clearing up was done.
                 Checkpoint(out, fresh).leave()
-                return share_record(self.world, None if self.world.rank else ScoreRecord.read(out))
+                return share_record(self.world, ScoreRecord, None if self.world.rank else ScoreRecord.read(out))
             asked = self.settings.tokens_per_batch
             checkpoint = open_progress(self.world, out, fresh, asked, resume=resume, overwrite=overwrite)
             self.follow(checkpoint.manifest.tokens_per_batch)
@@ -263,7 +256,7 @@ class _ScoreRun(ScoreSession):
                 record.write(out)
             if checkpoint is not None:
                 checkpoint.remove()
-        return share_record(self.world, record)
+        return share_record(self.world, ScoreRecord, record)
 
     def within_memory(
         self, attempt: Callable[[Pass], Result], work: Pass, checkpoint: Checkpoint | None = None

@@ -56,12 +56,8 @@ class ScoreSession(RunSession):
 
     def identity(self, keep_moments: bool) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
-        settings = {n: value for n, value in self.settings.to_dict().items() if n not in self.settings.not_hashed}
         return {
-            **{f"model {name}": value for name, value in self.described.to_dict().items()},
-            "dtype": self.dtype,
-            **self.run_identity(settings),
-            "layers": list(self.layers),
+            **self.pass_identity(),
             "moments": "keep" if keep_moments else "drop",
             "pooled": "keep" if self.pooled else "drop",
         }
