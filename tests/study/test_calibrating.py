@@ -113,12 +113,33 @@ def test_what_is_no_cell_is_named(trained: Path, folder: Path) -> None:
     ]
 
 
+def test_cells_of_files_are_joined_with_those_of_studies(trained: Path, folder: Path, tmp_path: Path) -> None:
+    own = ntps.calibrate(trained, tmp_path / "own.json").calibration.cells
+    shipped = Calibration.read().cells
+    both = ntps.calibrate(["shipped", trained], tmp_path / "both.json")
+    assert both.calibration.cells == (*shipped, *own) and both.left_out == ()
+    # The order of the arguments does not matter for studies, and a cell counts once.
+    assert ntps.calibrate([trained, "shipped"]).calibration.cells == both.calibration.cells
+    again = ntps.calibrate([tmp_path / "both.json", trained])
+    assert again.calibration.cells == both.calibration.cells
+    assert again.left_out == tuple(
+        f"model on 60 texts of task{task} of the study is not used: a calibration before it has that cell"
+        for task in range(TASKS)
+    )
+    # A study of fewer tasks than a calibration needs adds to one.
+    few = save_study(folder / "more", "few", {"score": None, "tangent": None, "lora": None}, tasks=1, seed=400)
+    assert len(ntps.calibrate(["shipped", few]).calibration.cells) == len(shipped) + 1
+
+
 def test_too_little_is_refused(trained: Path, folder: Path, tmp_path: Path) -> None:
     few = save_study(folder / "few", "few", {"score": None, "tangent": None, "lora": None}, tasks=1)
     with pytest.raises(InputError, match="trained cells of 1 tasks, and a calibration needs 6"):
         ntps.calibrate(few)
     with pytest.raises(InputError, match=r"study\.json"):
         ntps.calibrate(tmp_path)
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError, match=r"other\.json"):
+        ntps.calibrate(["shipped", tmp_path / "other.json"])
 
 
 def test_the_command_prints_errors(

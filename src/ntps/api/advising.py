@@ -106,15 +106,16 @@ def calibrate(
     Args:
         studies: Folders of studies with the measurements ``score``, ``tangent`` and ``lora``, the last by the standard
             recipe, on six tasks or more. Of several LoRA runs of one model and task, such as those of several learning
-            rates, the one counts that is best on the texts that it held back. None for the calibration that comes
-            with ntps.
+            rates, the one counts that is best on the texts that it held back. Files of calibrations may stand among
+            them, and ``"shipped"`` for the one that comes with ntps, whose cells are then joined. None looks at that
+            one alone.
         out: File for the calibration, for ``calibration`` of :func:`ntps.advise`; not written by default.
 
     Returns:
         The calibration, with ``errors()``.
 
     Raises:
-        InputError: A folder holds no study, or too few tasks.
+        InputError: A folder holds no study, a file no calibration of this version, or the tasks are too few.
 
     Examples:
         >>> errors = ntps.calibrate().errors()["task"]
@@ -125,8 +126,7 @@ def calibrate(
         if out is not None:
             raise InputError("the calibration that comes with ntps needs no `out`: name studies to make another one")
         return CalibrationResult(Calibration.read(), ())
-    folders = [studies] if isinstance(studies, str | Path) else list(studies)
-    calibration, left_out = calibrate_studies([Path(each) for each in folders])
+    calibration, left_out = calibrate_studies([studies] if isinstance(studies, str | Path) else list(studies))
     if out is not None:
         calibration.write(Path(out))
     return CalibrationResult(calibration, left_out)

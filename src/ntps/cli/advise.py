@@ -48,8 +48,9 @@ def calibrate(
         list[Path] | None,
         typer.Argument(
             metavar="[STUDY...]",
-            help="Folders that ntps study wrote, with score, tangent and lora of six tasks or more; without one, the "
-            "calibration that comes with ntps is looked at.",
+            help="Folders that ntps study wrote, with score, tangent and lora of six tasks or more; files of "
+            "calibrations, and `shipped` for the one that comes with ntps, are joined with them. Without one, that "
+            "calibration is looked at.",
             show_default=False,
         ),
     ] = None,

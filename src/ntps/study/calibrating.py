@@ -21,6 +21,8 @@ from ntps.training.records import FinetuneFile, ProbeFile
 
 NEEDED = ("score", "tangent", "lora")
 """Measurements that a cell is made of."""
+SHIPPED = "shipped"
+"""Name of the calibration that comes with ntps, where a study or a file could stand."""
 REMEDY = "give folders that `ntps study` wrote, with the measurements score, tangent and lora"
 
 
@@ -38,22 +40,37 @@ class Cells:
     left_out: tuple[str, ...]
 
 
-def calibrate_studies(folders: Sequence[Path]) -> tuple[Calibration, tuple[str, ...]]:
+def calibrate_studies(sources: Sequence[str | Path]) -> tuple[Calibration, tuple[str, ...]]:
     """Makes a calibration.
 
     Args:
-        folders: Of studies.
+        sources: Folders of studies, files of calibrations, and ``"shipped"`` for the one that comes with ntps.
 
     Returns:
-        The calibration, and why some models and tasks are not in it.
+        The calibration, and why some models and tasks of the studies, or of later files, are not in it.
 
     Raises:
-        InputError: A folder holds no study, or the cells are too few.
+        InputError: A folder holds no study, a file no calibration of this version, or the cells are too few.
     """
-    found = cells_of(folders)
-    calibration = Calibration.of(found.cells)
-    calibration.require_enough(" and ".join(map(str, folders)))
-    return calibration, found.left_out
+    files = [str(source) == SHIPPED or Path(source).is_file() for source in sources]
+    found = cells_of([Path(source) for source, file in zip(sources, files, strict=True) if not file])
+    several: list[tuple[str, Sequence[Cell]]] = [
+        (str(source), Calibration.read(None if str(source) == SHIPPED else Path(source)).cells)
+        for source, file in zip(sources, files, strict=True)
+        if file
+    ]
+    cells: dict[tuple[str, str, int], Cell] = {}
+    left_out = list(found.left_out)
+    for name, more in [*several, ("the study", found.cells)]:
+        for cell in more:
+            key = (cell.model, cell.task, cell.texts)
+            if key in cells:
+                left_out.append(f"{_cell_name(*key)} of {name} is not used: a calibration before it has that cell")
+            else:
+                cells[key] = cell
+    calibration = Calibration.of(tuple(cells.values()))
+    calibration.require_enough(" and ".join(map(str, sources)))
+    return calibration, tuple(left_out)
 
 
 def cells_of(folders: Sequence[Path]) -> Cells:
@@ -83,12 +100,16 @@ def cells_of(folders: Sequence[Path]) -> Cells:
     models, tasks = _names(some.model.id for some in every), _names(some.task.id for some in every)
     for some, runs in zip(every, found.values(), strict=True):
         model, task = models[some.model.id], tasks[some.task.id]
-        name = f"{model} on {some.task.texts:,} texts of {task}"
+        name = _cell_name(model, task, some.task.texts)
         try:
             cells.append(_cell(model, task, runs))
         except InputError as error:
             left_out.append(f"{name} is left out: {error}")
     return Cells(tuple(cells), tuple(left_out))
+
+
+def _cell_name(model: str, task: str, texts: int) -> str:
+    return f"{model} on {texts:,} texts of {task}"
 
 
 def _names(ids: Iterable[str]) -> dict[str, str]:
