@@ -16,7 +16,7 @@ SCHEMA = 1
 """Version of ``result.json``."""
 RESULT, CURVES, MOMENTS, POOLED = "result.json", "curves.parquet", "moments", "pooled"
 PROBE = "probe.safetensors"
-LEFT_OUT = "left_out.safetensors"
+LEFT_OUT, HELD_OUT = "left_out.safetensors", "held_out.safetensors"
 """What a folder of results may hold."""
 INDEX = "index.json"
 """What a folder of arrays says of itself."""

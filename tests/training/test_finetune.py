@@ -178,7 +178,13 @@ def test_an_interrupted_run_ends_like_any_other(
     assert plain(record) == plain(expected)
     pd.testing.assert_frame_equal(record.curves, expected.curves, check_exact=True)
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        [".ntps.json", "curves.parquet", "result.json", "adapter" if method == "lora" else "model"]
+        [
+            ".ntps.json",
+            "curves.parquet",
+            "held_out.safetensors",
+            "result.json",
+            "adapter" if method == "lora" else "model",
+        ]
     )
 
 

@@ -293,7 +293,9 @@ def test_a_class_that_only_test_texts_have(model: LanguageModel) -> None:
 @pytest.mark.parametrize("kind", ["ridge", "ols", "logistic", "adamw"])
 def test_results_are_saved_loaded_and_drawn(model: LanguageModel, task: Task, kind: Any, tmp_path: Path) -> None:
     result = probe(model, task, AdamWProbe(epochs=2) if kind == "adamw" else kind, out=tmp_path / "run")
-    files = {".ntps.json", "curves.parquet", "result.json"} | ({"probe.safetensors"} if kind == "ridge" else set())
+    files = {".ntps.json", "curves.parquet", "held_out.safetensors", "result.json"} | (
+        {"probe.safetensors"} if kind == "ridge" else set()
+    )
     assert {path.name for path in (tmp_path / "run").iterdir()} == files
     again = ProbeResult.load(tmp_path / "run")
     assert again.to_dict() == result.to_dict() == json.loads((tmp_path / "run" / "result.json").read_text())

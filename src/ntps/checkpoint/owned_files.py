@@ -26,6 +26,7 @@ RESULTS = (
     "curves.parquet",
     "probe.safetensors",
     "left_out.safetensors",
+    "held_out.safetensors",
     *(f"moments/{name}" for name in LAYERS),
     *(f"pooled/*/{name}" for name in ("layer.[0-9]*.npy", "targets.npy", "groups.npy", "digests.npy", "index.json")),
 )

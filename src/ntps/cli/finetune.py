@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Compare = Annotated[
     list[Path] | None,
-    typer.Option(help="Folder of a probe or another run to compare with.", rich_help_panel=OUTPUT),
+    typer.Option(help="Folder of a score, a probe or another run to compare with.", rich_help_panel=OUTPUT),
 ]
 
 
@@ -38,7 +38,8 @@ def finetune(
 
     The folder of results gets adapter/ (LoRA) or model/. Under torchrun, processes share every step.
     """
-    from ntps.display.finetune import comparison, finetune_words, read_compared
+    from ntps.display.comparison import comparison, read_compared
+    from ntps.display.finetune import finetune_words
 
     others = read_compared(compare or [])
     if not showing.quiet:
@@ -48,6 +49,7 @@ def finetune(
 
     def body(result: FinetuneResult) -> None:
         out.print(finetune_words(result.record.result), soft_wrap=True)
-        out.print(comparison(result.record.result, others), soft_wrap=True)
+        for line in comparison(result.record.result, result.record.held_out, others):
+            out.print(line, soft_wrap=True)
 
     show(result, body, options.out, showing)

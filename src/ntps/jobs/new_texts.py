@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from ntps.jobs.blocks import LayerBlock
+from ntps.jobs.held_out_texts import ALL_LAYERS, CHOSEN, HeldOutTexts
 from ntps.json_files import Block, Figure, Items
 from ntps.moments.kernels import resolution_of
 from ntps.validation.choice import LayerChoice, choose_layer
@@ -127,6 +128,7 @@ class Validated:
         texts: How many texts were left out in turn.
         baseline: What that figure is without looking at the texts.
         left_out: How right every probe is, text by text, where it was fitted now.
+        held_out: The same of the test texts, for the best layer and for all layers together.
     """
 
     layers: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class Validated:
     texts: int = 0
     baseline: float | None = None
     left_out: LeftOutTexts | None = None
+    held_out: HeldOutTexts | None = None
 
     def chosen(self, names: Mapping[int, str]) -> dict[str, object]:
         """The entries of :class:`ChosenLayer`, by names of layers; empty where none could be chosen."""
@@ -216,7 +219,15 @@ def validated(
         len(probes.labels),
         baseline(probes.labels),
         probes.left_out,
+        None if held_out is None else _held_out(held_out, probes.choice),
     )
+
+
+def _held_out(held_out: HeldOut, choice: LayerChoice | None) -> HeldOutTexts:
+    predicted = {ALL_LAYERS: held_out.predicted[None]}
+    if choice is not None:
+        predicted[CHOSEN] = held_out.predicted[choice.layer]
+    return HeldOutTexts.of(predicted, held_out.labels)
 
 
 def validated_alone(

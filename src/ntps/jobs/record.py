@@ -1,9 +1,9 @@
-"""A finished run, and the two files that hold it: ``result.json`` and ``curves.parquet``."""
+"""A finished run, and the files that hold it: ``result.json``, ``curves.parquet``, perhaps ``held_out.safetensors``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,8 +11,9 @@ import pandas as pd
 from pydantic import Field
 
 from ntps.errors import InputError
-from ntps.files import CURVES, RESULT, SCHEMA, write_json, write_whole, writing
+from ntps.files import CURVES, HELD_OUT, RESULT, SCHEMA, write_json, write_whole, writing
 from ntps.jobs.blocks import ModelBlock, TaskBlock
+from ntps.jobs.held_out_texts import HeldOutTexts
 from ntps.json_files import Block, Figure, Items, checked, load_json
 
 
@@ -85,6 +86,7 @@ class Record:
         columns: Columns of numbers that the curves must have.
         result: The content of ``result.json`` (schema 1).
         curves: The content of ``curves.parquet``.
+        held_out: How right it is about each test text, for ``held_out.safetensors``; None where that is not known.
     """
 
     kind: ClassVar[str]
@@ -93,14 +95,17 @@ class Record:
 
     result: ResultFile
     curves: pd.DataFrame
+    held_out: HeldOutTexts | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.result.model.id} on {self.result.task.id})"
 
     def write(self, folder: Path) -> None:
-        """Writes both files, each whole or not at all; ``result.json`` last: where it stands, the rest does too."""
+        """Writes all files, each whole or not at all; ``result.json`` last: where it stands, the rest does too."""
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        if self.held_out is not None:
+            self.held_out.write(folder / HELD_OUT)
         write_whole(folder / CURVES, lambda path: self.curves.to_parquet(path, index=False))
         write_json(folder / RESULT, self.result.to_dict(), ensure_ascii=False, allow_nan=False)
 
@@ -123,4 +128,4 @@ class Record:
             raise InputError(f"cannot read a result from {folder}: {reason}; {remedy}") from error
         if missing := [name for name in cls.columns if name not in curves or curves[name].dtype.kind not in "iuf"]:
             raise InputError(f"{folder / CURVES} has no numbers {missing[0]}: {remedy}")
-        return cls(result, curves)
+        return cls(result, curves, held_out=HeldOutTexts.read(folder / HELD_OUT))

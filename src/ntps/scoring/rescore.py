@@ -126,7 +126,7 @@ def rescore_run(
         }
     )
     frame = pd.concat([score.to_frame() for score in scores], ignore_index=True)
-    return ScoreRecord(result, frame, found.left_out)
+    return ScoreRecord(result, frame, found.left_out, held_out=found.held_out)
 
 
 def _chosen(run: StoredRun, settings: ScoreSettings) -> list[int]:

@@ -248,7 +248,9 @@ class _ScoreRun(ScoreSession):
         record = None
         if self.world.rank == 0:
             curves = pd.concat([score.to_frame() for score in scores], ignore_index=True)
-            record = ScoreRecord(self.result(scores, new_texts), curves, new_texts.left_out)
+            record = ScoreRecord(
+                self.result(scores, new_texts), curves, new_texts.left_out, held_out=new_texts.held_out
+            )
             if self.baseline is not None:
                 change = change_block(self.baseline, record, self.place)
                 record = replace(record, result=record.result.model_copy(update={"change": change}))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ntps.display.finetune import comparison, finetune_words
+from ntps.display.comparison import comparison
+from ntps.display.finetune import finetune_words
 from ntps.plots.training_curves import draw_training
 from ntps.report.parts import Report, ReportFigure, Section
 from ntps.report.single.facts import facts, subject
@@ -28,7 +29,7 @@ def finetune_report(folder: Path) -> Report:
     result = record.result
     return Report(
         f"{METHODS[result.measurement]} of {subject(result)}",
-        (finetune_words(result), comparison(result, ())),
+        (finetune_words(result), *comparison(result, record.held_out, ())),
         (
             Section("training", "How training went", (), tuple(_training(result, record.curves))),
             Section("figures", "Every figure", (), (_figures(result),)),

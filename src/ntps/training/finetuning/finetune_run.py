@@ -18,6 +18,7 @@ from ntps.checkpoint.manifest import Manifest, read_manifest, require_same_run, 
 from ntps.checkpoint.owned_files import erase, take
 from ntps.errors import InputError
 from ntps.files import MANIFEST, PROGRESS, writing
+from ntps.jobs.held_out_texts import CHOSEN, HeldOutTexts
 from ntps.jobs.progress import Reporter
 from ntps.jobs.provenance import envelope
 from ntps.jobs.session import RunSession
@@ -163,12 +164,15 @@ class _FinetuneRun(RunSession):
         with self.clock.phase("evaluation"):
             kept = tuner.restore_best()
             figures: dict[str, Metrics | None] = dict.fromkeys(("train", "validation", "test"))
+            held_out: HeldOutTexts | None = None
             if validation is not None:
                 figures["validation"] = figures_of_logits(tuner.logits(validation), validation.labels)
             if test is None:
                 figures["train"] = figures_of_logits(tuner.logits(train), train.labels)
             else:
-                figures["test"] = figures_of_logits(tuner.logits(test), test.labels, held_out=True)
+                logits = tuner.logits(test)
+                figures["test"] = figures_of_logits(logits, test.labels, held_out=True)
+                held_out = HeldOutTexts.of({CHOSEN: logits + 0.5 * (task.kind == "multilabel")}, test.labels)
         steps = int(tuner.state.global_step)
         summary = {
             **{name: None if each is None else asdict(each) for name, each in figures.items()},
@@ -186,7 +190,7 @@ class _FinetuneRun(RunSession):
         tested = None if figures["test"] is None or not recipe.validated else (kept, figures["test"])
         split: Literal["validation", "test"] = "validation" if recipe.validated else "test"
         curves = training_curves(tuner.state.log_history, task, split, tested)
-        record = FinetuneRecord(self.result(arguments, summary), curves)
+        record = FinetuneRecord(self.result(arguments, summary), curves, held_out=held_out)
         if out is not None and arguments.should_save:
             clear_folder(out, run)
             weights = self.described.weights

@@ -12,6 +12,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from ntps.errors import InputError
+from ntps.jobs.held_out_texts import ALL_LAYERS, CHOSEN, HeldOutTexts
 from ntps.jobs.new_texts import FALLBACK, AllLayers, NewTexts, Validated, cross_validate_sample, validated
 from ntps.jobs.progress import Reporter
 from ntps.jobs.session import group_warnings
@@ -22,6 +23,7 @@ from ntps.training.metrics import figures_of_values, majority_accuracy
 from ntps.training.probes.fitted import CURVES, PooledSplits, ProbeFit, probe_adamw, probe_logistic, probe_ols
 from ntps.training.records import ProbeRow, ProbeSummary
 from ntps.validation.cross_validation import CrossValidation
+from ntps.validation.held_out import HeldOut
 from ntps.validation.labels import Labels
 from ntps.validation.tangents import TangentFit
 
@@ -40,6 +42,7 @@ class ComparedProbes:
         warnings: What a reader must know.
         ridge: The ridge probes themselves.
         tangents: The tangent probe itself.
+        held_out: How right the probe of the chosen layer, and that of all layers, is about each test text.
     """
 
     rows: tuple[ProbeRow, ...]
@@ -49,6 +52,7 @@ class ComparedProbes:
     warnings: tuple[str, ...]
     ridge: CrossValidation | None
     tangents: TangentFit | None = None
+    held_out: HeldOutTexts | None = None
 
 
 def compare_layers(
@@ -78,11 +82,12 @@ def compare_layers(
     curve = [{"layer": layer, **row} for layer, each in fitted.items() for row in each.curve]
     if is_ridge and len(some.train) > CV_TEXTS:
         notes.append(f"the ridge probe was fitted to a seeded sample of {CV_TEXTS:,} of {len(some.train):,} texts")
+    summary = summarize(rows, found, some.labels, some.test_labels)
     few = {} if is_ridge else {names[layer]: tuple(_few_texts(each)) for layer, each in pooled.items()}
     return ComparedProbes(
         rows,
         found.together,
-        summarize(rows, found, some.labels, some.test_labels),
+        summary,
         pd.DataFrame(curve, columns=CURVES).astype(dict.fromkeys(CURVES[4:], "float64")),
         (
             *group_warnings(few),
@@ -90,7 +95,21 @@ def compare_layers(
             *notes,
         ),
         ridge,
+        held_out=_held_out(fitted[summary.layer], held_out, settings, some.test_labels),
     )
+
+
+def _held_out(
+    chosen: ProbeFit, ridge: HeldOut | None, settings: ProbeSettings, labels: Labels | None
+) -> HeldOutTexts | None:
+    """How right probes are about the test texts, if there are any."""
+    if chosen.tested is None or labels is None:
+        return None
+    logits = isinstance(settings.probe, LogisticProbe | AdamWProbe) and labels.kind == "multilabel"
+    predicted = {CHOSEN: chosen.tested + 0.5 if logits else chosen.tested}
+    if ridge is not None:
+        predicted[ALL_LAYERS] = ridge.predicted[None]
+    return HeldOutTexts.of(predicted, labels)
 
 
 def _ridge_probes(pooled: Mapping[int, PooledSplits], reporter: Reporter) -> CrossValidation | None:

@@ -48,12 +48,13 @@ class PooledSplits:
 
     def figures(
         self, outputs: Callable[[Array], Array], metric: Callable[..., Metrics]
-    ) -> tuple[Metrics, Metrics | None]:
-        """Figures of both splits, from what a probe makes of pooled texts."""
+    ) -> tuple[Metrics, Metrics | None, Array | None]:
+        """Figures of both splits, from what a probe makes of pooled texts, and what it makes of the test texts."""
         train = metric(outputs(self.train), self.labels)
         if self.test is None or self.test_labels is None:
-            return train, None
-        return train, metric(outputs(self.test), self.test_labels, held_out=True)
+            return train, None, None
+        tested = outputs(self.test)
+        return train, metric(tested, self.test_labels, held_out=True), tested
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ProbeFit:
     Attributes:
         train: Figures of the training texts.
         test: Figures of the test texts, if there are any.
+        tested: What it predicts for them: target vectors, or logits.
         details: What else the layer's entry in ``result.json`` says.
         warnings: What a reader must know.
         curve: Rows of ``curves.parquet``.
@@ -70,6 +72,7 @@ class ProbeFit:
 
     train: Metrics
     test: Metrics | None
+    tested: Float64[Array, "held_out outputs"] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     curve: tuple[Mapping[str, Any], ...] = ()

@@ -95,7 +95,7 @@ def probe_record(
         weights = SavedTangentProbe.of(found.tangents, settings.seed, provenance)
     elif found.ridge is not None and isinstance(settings.probe, RidgeProbe):
         weights = SavedProbe.of(found.ridge, result.summary.layer, provenance)
-    return ProbeRecord(result, found.curves, weights)
+    return ProbeRecord(result, found.curves, weights, held_out=found.held_out)
 
 
 def require_fitting(settings: ProbeSettings, kind: TargetKind, task: str) -> None:

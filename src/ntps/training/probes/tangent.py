@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from ntps.forward.tangents import TangentPass
+from ntps.jobs.held_out_texts import CHOSEN, HeldOutTexts
 from ntps.jobs.new_texts import validated_alone
 from ntps.jobs.session import RunSession
 from ntps.moments.kernels import resolution_of
@@ -44,11 +45,12 @@ def probe_tangents(ready: RunSession, seed: int) -> ComparedProbes:
             test_labels = Labels.of(task, ready.test)
     with ready.clock.phase("training"):
         fit = fit_tangents(train.pooled[layer], train.tangents, labels, resolution_of(torch.float32))
-        known, unseen, judged = figures_of_values(fit.predict(train.pooled[layer], train.tangents), labels), None, None
+        known = figures_of_values(fit.predict(train.pooled[layer], train.tangents), labels)
+        unseen, judged, held_out = None, None, None
         if test is not None and test_labels is not None:
             predicted = fit.predict(test.pooled[layer], test.tangents)
             unseen = figures_of_values(predicted, test_labels, held_out=True)
-            judged = judge_held_out(predicted, test_labels)
+            judged, held_out = judge_held_out(predicted, test_labels), HeldOutTexts.of({CHOSEN: predicted}, test_labels)
         found = validated_alone(layer, fit, labels, judged, test_labels)
     rows = (layer_row(layer, model.layer_names[layer], ProbeFit(known, unseen), found, test=True),)
     warnings = []
@@ -58,4 +60,5 @@ def probe_tangents(ready: RunSession, seed: int) -> ComparedProbes:
             "the figures of training texts are of"
         )
     summary = summarize(rows, found, labels, test_labels).model_copy(update={"rule": ONLY})
-    return ComparedProbes(rows, None, summary, pd.DataFrame(columns=CURVES), tuple(warnings), None, tangents=fit)
+    curves = pd.DataFrame(columns=CURVES)
+    return ComparedProbes(rows, None, summary, curves, tuple(warnings), None, tangents=fit, held_out=held_out)
