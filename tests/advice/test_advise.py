@@ -13,7 +13,9 @@ from torch import nn
 
 import ntps
 from ntps.advice.calibration import Calibration
+from ntps.advice.record import AdviceFile
 from ntps.cli import main
+from ntps.display.advice import advice_words
 from ntps.errors import InputError
 from ntps.models.load import load_model
 from ntps.tasks.task import Task
@@ -68,6 +70,49 @@ def test_the_forecast_is_that_of_the_calibration(advice: Path, model: ntps.Langu
     # A tiny model of few texts is outside, and the forecast says so.
     assert lora["stretch"] > 1 and any(f"{model.parameters:,} parameters" in each for each in lora["outside"])
     assert found["calibration"]["cells"] == len(calibration.cells)
+
+
+@pytest.mark.parametrize(
+    ("chance", "decision", "enough", "words"),
+    [
+        (0.02, "probe", None, "keep the probe ({best}); LoRA is very unlikely to gain 2 points."),
+        (0.12, "undecided", 900, "LoRA is unlikely to gain 2 points from 80 texts; about 900 would make it certain"),
+        (0.5, "undecided", None, "cannot be told from 80 texts, and more of them would not make it certain"),
+        (0.8, "undecided", 900, "is likely to gain more than 2 points from 80 texts; about 900"),
+        (0.95, "lora", None, "is very likely to gain more than 2 points."),
+    ],
+)
+def test_the_advice_says_what_the_chance_says(
+    chance: float, decision: str, enough: int | None, words: str, advice: Path
+) -> None:
+    found = ntps.AdviceResult.load(advice).to_dict()
+    found["lora"]["chance"] = chance
+    found["summary"] |= {"decision": decision, "enough_texts": enough}
+    *_, last = advice_words(AdviceFile.model_validate(found))
+    assert last.startswith("Advice: ") and words.format(best=found["summary"]["best"]) in last
+    assert ("cannot be told" in last) == (chance == 0.5)
+
+
+def test_a_forecast_for_what_the_calibration_holds_is_said_to_be_no_test(
+    model: ntps.LanguageModel, task: Task, advice: Path, tmp_path: Path
+) -> None:
+    calibration = Calibration.read()
+    here = {"parameters": model.parameters, "model": Path(model.id).name}
+    cases: list[tuple[dict[str, object], bool, bool]] = [
+        (here, True, False),
+        (here | {"model": model.id, "task": task.id}, True, True),
+        (here | {"parameters": model.parameters + 1, "task": task.id}, False, True),
+    ]
+    for update, same_model, same_task in cases:
+        cell, *others = calibration.cells
+        Calibration.of([cell.model_copy(update=update), *others]).write(tmp_path / "mine.json")
+        result = ntps.advise(model, task, calibration=tmp_path / "mine.json").record.result
+        assert (result.calibration.same_model, result.calibration.same_task) == (same_model, same_task)
+        said = "\n".join(advice_words(result))
+        assert ("this very model" in said, "this very task" in said) == (same_model, same_task)
+        assert "no test of the forecast" in said
+    unknown = ntps.AdviceResult.load(advice)
+    assert unknown.to_dict()["calibration"]["same_model"] is False and "no test" not in repr(unknown)
 
 
 def test_the_learning_curve_ends_with_the_figure_of_all_texts(advice: Path) -> None:

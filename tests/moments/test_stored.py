@@ -177,6 +177,7 @@ def test_the_files_are_those_of_a_score(kept: Path, tmp_path: Path) -> None:
         ".ntps.json",
         "result.json",
         "curves.parquet",
+        "held_out.safetensors",
         "left_out.safetensors",
     }
     assert json.loads((tmp_path / "again" / "result.json").read_text()) == result.to_dict()

@@ -115,7 +115,10 @@ def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: A
         "lora": verdict.forecast,
         "costs": costs(fits.texts, ready.clock.seconds()["total"], count),
         "calibration": calibration_block(
-            calibration, None if settings.calibration is None else str(settings.calibration)
+            calibration,
+            None if settings.calibration is None else str(settings.calibration),
+            ready.described,
+            ready.described_task.id,
         ),
         "summary": summary,
         "warnings": (*unused_rows(ready.described_task, unusable=True), *ready.warnings()),

@@ -60,3 +60,13 @@ class Cell(Evidence):
     def gain(self) -> float:
         """What LoRA gained over the probe of all layers, on the same test texts."""
         return self.lora_test - self.all_layers_test
+
+
+def last_part(name: str) -> str:
+    """Last part of an id or a path, without its revision."""
+    return name.split("@")[0].rstrip("/").rsplit("/", 1)[-1]
+
+
+def named(name: str, full: str) -> bool:
+    """Whether a cell calls a model or a task by this name, of which it may have the last part alone."""
+    return name in (full, last_part(full))

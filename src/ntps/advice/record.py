@@ -72,6 +72,8 @@ class CalibrationBlock(Block):
         cells: How many they are.
         tasks: Of how many tasks.
         models: Of how many models.
+        same_model: Whether they hold this very model, by name and size: the forecast is then no test of itself.
+        same_task: Whether they hold this very task, by name.
     """
 
     source: str | None
@@ -79,6 +81,8 @@ class CalibrationBlock(Block):
     cells: int
     tasks: int
     models: int
+    same_model: bool | None = None
+    same_task: bool | None = None
 
 
 class AdviceSummary(ChosenLayer):
@@ -90,7 +94,8 @@ class AdviceSummary(ChosenLayer):
         tangent_cv: What the ridge on tangent features reaches, without training.
         majority: The most frequent class.
         majority_accuracy: What always answering it gives.
-        decision: ``probe``, ``lora``, or ``undecided``.
+        decision: ``probe`` where the chance of a gain that is worth it is 10 % or less, ``lora`` where it is 90 % or
+            more, ``undecided`` between.
         enough_texts: How many texts would decide; null where it is decided, or where more texts would not do.
     """
 

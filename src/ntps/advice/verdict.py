@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ntps.advice.calibration import FARTHEST, Calibration, stretch
-from ntps.advice.cells import Evidence
+from ntps.advice.cells import Evidence, named
 from ntps.advice.record import Costs, LoraForecast
 from ntps.forward.tangents import TangentTexts
+from ntps.jobs.blocks import ModelBlock
 from ntps.options.recipes import LoRA
 from ntps.training.finetuning.held_back import parts_of
 
 CERTAIN = 0.9
 """How likely a gain must be above what is worth it, or below, to decide."""
+LIKELY = 2 / 3
+"""From here on a gain is called likely; with a third or less it is unlikely, and between them nobody can tell."""
 MOST_TIMES = 100
 """More texts than so many times those at hand are no advice."""
 
 Decision = Literal["probe", "lora", "undecided"]
+Word = Literal["very unlikely", "unlikely", "even", "likely", "very likely"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,13 @@ def decided(chance: float | None) -> Decision:
     return "lora" if chance >= CERTAIN else "probe"
 
 
+def in_words(chance: float) -> Word:
+    """A chance as a word: very unlikely up to 10 %, unlikely up to 1/3, likely from 2/3, very likely from 90 % on."""
+    if decided(chance) != "undecided":
+        return "very likely" if chance >= CERTAIN else "very unlikely"
+    return "likely" if chance >= LIKELY else "unlikely" if chance <= 1 - LIKELY else "even"
+
+
 def costs(texts: TangentTexts, seconds: float, count: int) -> Costs:
     """What things cost here, from what the pass took.
 
@@ -113,13 +124,20 @@ def costs(texts: TangentTexts, seconds: float, count: int) -> Costs:
     return Costs(forward=forward, advice=seconds, lora=lora, lora_steps=recipe.total_steps)
 
 
-def calibration_block(calibration: Calibration, source: str | None) -> dict[str, Any]:
+def calibration_block(calibration: Calibration, source: str | None, model: ModelBlock, task: str) -> dict[str, Any]:
     """What a forecast rests on, as results say it.
 
     Args:
         calibration: The calibration.
         source: Its file; None for the one that comes with ntps.
+        model: The model that the forecast is for.
+        task: Id of its task.
     """
     cells = calibration.cells
     of = {f"{name}s": len({getattr(cell, name) for cell in cells}) for name in ("task", "model")}
-    return {"source": source, "created": calibration.created, "cells": len(cells), **of}
+    # A name alone, such as that of a folder called model, is not enough where the size tells more.
+    same = {
+        "same_model": any(named(cell.model, model.id) and cell.parameters == model.parameters for cell in cells),
+        "same_task": any(named(cell.task, task) for cell in cells),
+    }
+    return {"source": source, "created": calibration.created, "cells": len(cells), **of, **same}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ntps.advice.verdict import in_words
 from ntps.display.sentences import percent, with_interval
 
 if TYPE_CHECKING:
@@ -96,7 +97,15 @@ def _forecast(result: AdviceFile) -> Iterator[str]:
         )
     low, high = lora.gain_interval or (None, None)
     chance = f"the chance that it gains more than {result.settings.worth:g} is {100 * lora.chance:.0f} %"
-    yield f"LoRA would gain {points(lora.gain)} points ({points(low)} to {points(high)}); {chance}."
+    yield f"LoRA would gain {points(lora.gain)} points ({points(low)} to {points(high)}); {chance}{_known(result)}."
+
+
+def _known(result: AdviceFile) -> str:
+    """That the calibration holds what is forecast."""
+    block = result.calibration
+    held = [name for name, same in (("model", block.same_model), ("task", block.same_task)) if same]
+    very = " and ".join(f"this very {name}" for name in held)
+    return f"; the calibration holds {very}, so that this is no test of the forecast" if held else ""
 
 
 def _curve(result: AdviceFile) -> Iterator[str]:
@@ -113,22 +122,30 @@ def _curve(result: AdviceFile) -> Iterator[str]:
 
 
 def _decision(result: AdviceFile) -> str:
-    summary, worth = result.summary, f"{result.settings.worth:g} points"
-    texts = f"{result.task.texts:,} texts"
-    match summary.decision:
-        case "lora":
-            return f"Advice: train LoRA, which is likely to gain more than {worth}."
-        case "probe":
-            return f"Advice: keep the probe ({summary.best}); LoRA is unlikely to gain {worth}."
-    if result.lora is None:
+    summary, lora, worth = result.summary, result.lora, f"{result.settings.worth:g} points"
+    if lora is None:
         return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
-    enough = summary.enough_texts
-    told = "more texts would not tell" if enough is None else f"about {enough:,} would tell"
-    here = f"about {duration(result.costs.lora)} here"
+    keep, here = f"keep the probe ({summary.best})", f"about {duration(result.costs.lora)} here"
+    word = in_words(lora.chance)
+    match word:
+        case "very likely" | "likely":
+            return f"Advice: train LoRA ({here}), which is {word} to gain more than {worth}{_certain(result)}."
+        case "very unlikely" | "unlikely":
+            return f"Advice: {keep}; LoRA is {word} to gain {worth}{_certain(result)}."
     return (
-        f"Advice: whether LoRA gains {worth} cannot be told from {texts} (that takes a chance below 10 % or above "
-        f"90 %), and {told}. Take the probe ({summary.best}), or train LoRA to see: {here}."
+        f"Advice: whether LoRA gains {worth} cannot be told{_certain(result)}. {keep[0].upper()}{keep[1:]}, or train "
+        f"LoRA to see: {here}."
     )
+
+
+def _certain(result: AdviceFile) -> str:
+    """What more texts would do, where nothing is decided."""
+    summary, texts = result.summary, f"{result.task.texts:,} texts"
+    if summary.decision != "undecided":
+        return ""
+    if summary.enough_texts is None:
+        return f" from {texts}, and more of them would not make it certain (10 % or less, or 90 % or more)"
+    return f" from {texts}; about {summary.enough_texts:,} would make it certain (10 % or less, or 90 % or more)"
 
 
 def points(share: float | None) -> str:

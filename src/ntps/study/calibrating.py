@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ntps.advice.calibration import Calibration
-from ntps.advice.cells import Cell
+from ntps.advice.cells import Cell, last_part
 from ntps.advice.fits import NORMAL
 from ntps.errors import InputError
 from ntps.jobs.record import ResultFile
@@ -91,7 +91,7 @@ def cells_of(folders: Sequence[Path]) -> Cells:
                 continue
             result = read_result(folder / row.folder)
             if row.measurement != "tangent" and result.task.test is None:
-                name = f"{row.measurement} of {_last(row.model)} on {_last(row.task)}"
+                name = f"{row.measurement} of {last_part(row.model)} on {last_part(row.task)}"
                 left_out.append(f"{name} is left out: it has no test texts")
                 continue
             runs = found.setdefault((result.model.weights, result.task.fingerprint), {})
@@ -114,7 +114,7 @@ def _cell_name(model: str, task: str, texts: int) -> str:
 
 def _names(ids: Iterable[str]) -> dict[str, str]:
     """The last part of each id or path, and all of it where others end alike."""
-    last = {each: _last(each) for each in ids}
+    last = {each: last_part(each) for each in ids}
     counts = Counter(last.values())
     return {each: name if counts[name] == 1 else each for each, name in last.items()}
 
@@ -190,8 +190,3 @@ def _differences(run: FinetuneFile) -> str:
 def _validation(run: FinetuneFile) -> float:
     validation = run.summary.validation
     return 0.0 if validation is None or validation.accuracy is None else validation.accuracy
-
-
-def _last(name: str) -> str:
-    """Last part of an id or a path."""
-    return name.split("@")[0].rstrip("/").rsplit("/", 1)[-1]
