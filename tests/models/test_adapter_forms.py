@@ -210,7 +210,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert merged.adapter is not None
     assert merged.adapter["targets"] == [r".*\.(q|v)_proj"]
     head, vocabulary = merged.notes
-    assert "(lm_head) is left out" in head
+    assert "(lm_head) is not used" in head
     assert "a vocabulary of 70 tokens where the model has 43" in vocabulary
 
 

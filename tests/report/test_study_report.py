@@ -186,7 +186,7 @@ def test_gains_are_over_whatever_probe_there_is(tmp_path: Path) -> None:
 
 
 def test_coefficients_are_what_scipy_says_of_the_points(correlations: Correlations) -> None:
-    # The made-up scores know nothing of new texts, so that one rule is left out.
+    # The made-up scores know nothing of new texts, so that one rule is not used.
     assert len(correlations.found) == len(MEASURES) * (len(RULES) + 1) + 1 and not correlations.reasons
     for each in correlations.found:
         expected = scipy.stats.spearmanr(each.points["x"], each.points["y"]).statistic
@@ -197,7 +197,7 @@ def test_coefficients_are_what_scipy_says_of_the_points(correlations: Correlatio
 
 
 def test_rivals_are_rules_where_every_task_has_them(study: Path, tmp_path: Path) -> None:
-    """They count in p; one that a single task lacks is left out, and costs no task."""
+    """They count in p; one that a single task lacks is not used, and costs no task."""
     folder = StudyFactory(tasks=TASKS[:7], measurements=("score", "ols"), noise=0.05).write(tmp_path / "study")
     for number, path in enumerate(sorted(folder.rglob("score/result.json"))):
         result = json.loads(path.read_text())
@@ -225,7 +225,7 @@ def test_every_rival_has_a_rule() -> None:
 
 
 def test_rules_that_choose_a_layer_take_it_task_by_task(tmp_path: Path) -> None:
-    """Where scores know what holds for new texts; without that, the rule is left out."""
+    """Where scores know what holds for new texts; without that, the rule is not used."""
     StudyFactory().write(tmp_path)
     chosen = {}
     for index, path in enumerate(sorted(tmp_path.rglob("score/result.json"))):

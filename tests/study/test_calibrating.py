@@ -67,7 +67,7 @@ def results(study: Path, task: str) -> dict[str, dict[str, Any]]:
 
 def test_cells_are_what_the_results_say(trained: Path, tmp_path: Path) -> None:
     found = ntps.calibrate(trained, tmp_path / "calibration.json")
-    assert found.left_out == () and Calibration.read(tmp_path / "calibration.json") == found.calibration
+    assert found.unused == () and Calibration.read(tmp_path / "calibration.json") == found.calibration
     assert [cell.task for cell in found.calibration.cells] == [f"task{task}" for task in range(TASKS)]
     for cell in found.calibration.cells:
         runs = results(trained, cell.task)
@@ -106,10 +106,10 @@ def test_what_is_no_cell_is_named(trained: Path, folder: Path) -> None:
     assert len(found.calibration.cells) == TASKS
     # Models and tasks of one name are called by their paths.
     on = {name: f"{folder / name / 'model'} on 60 texts of {folder / name / 'task0'}" for name in ("paper", "small")}
-    assert sorted(found.left_out) == [
-        f"{on['paper']} is left out: its LoRA held no texts back to say when to stop, as the standard recipe does",
-        f"{on['small']} is left out: its LoRA is not the standard recipe's: steps 2 and not 4, rank 4 and not 32",
-        "score of model on task0 is left out: it has no test texts",
+    assert sorted(found.unused) == [
+        f"{on['paper']} is not used: its LoRA held no texts back to say when to stop, as the standard recipe does",
+        f"{on['small']} is not used: its LoRA is not the standard recipe's: steps 2 and not 4, rank 4 and not 32",
+        "score of model on task0 is not used: it has no test texts",
     ]
 
 

@@ -198,11 +198,11 @@ def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub(path: str) -> N
     assert f"{path} does not exist" in refusal(path)
 
 
-def test_a_test_split_without_the_label_column_is_left_out(tmp_path: Path) -> None:
+def test_a_test_split_without_the_label_column_is_not_used(tmp_path: Path) -> None:
     kaggle = "id,text\n1,x\n2,y\n"
     files = {"train.csv": HEADER + rows(8), "test.csv": kaggle, "valid.csv": HEADER + rows(4, 8)}
     task = load_task(folder(tmp_path, files))
-    assert "The split 'test' has no column 'label' and is left out." in task.notes
+    assert "The split 'test' has no column 'label' and is not used." in task.notes
     assert task.test is not None and task.test.name == "valid"
 
 
@@ -311,7 +311,7 @@ def test_hidden_lists_of_labels_leave_the_scored_split_as_it_is(
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
     task = load_task(tmp_path)
     assert (task.kind, task.test) == ("multilabel", None)
-    assert "The split 'test' has no labelled texts and is left out." in task.notes
+    assert "The split 'test' has no labelled texts and is not used." in task.notes
 
 
 def test_decimals_of_another_file_are_said_to_make_the_task_a_regression(tmp_path: Path) -> None:

@@ -53,11 +53,11 @@ class CalibrationResult:
 
     Attributes:
         calibration: The cells that forecasts rest on.
-        left_out: Why some models and tasks are not among them.
+        unused: Why some models and tasks are not among them.
     """
 
     calibration: Calibration
-    left_out: tuple[str, ...]
+    unused: tuple[str, ...]
 
     def errors(self) -> dict[str, list[ForecastErrors]]:
         """Errors of forecasts for tasks that were left out, and for models where there are several."""
@@ -126,7 +126,7 @@ def calibrate(
         if out is not None:
             raise InputError("the calibration that comes with ntps needs no `out`: name studies to make another one")
         return CalibrationResult(Calibration.read(), ())
-    calibration, left_out = calibrate_studies([studies] if isinstance(studies, str | Path) else list(studies))
+    calibration, unused = calibrate_studies([studies] if isinstance(studies, str | Path) else list(studies))
     if out is not None:
         calibration.write(Path(out))
-    return CalibrationResult(calibration, left_out)
+    return CalibrationResult(calibration, unused)

@@ -72,9 +72,9 @@ def calibrate(
     result = api.calibrate(studies or None, out_file)
     if as_json:
         errors = {by: [asdict(each) for each in rows] for by, rows in result.errors().items()}
-        out.print_json(json.dumps({"left_out": result.left_out, "errors": errors}))
+        out.print_json(json.dumps({"unused": result.unused, "errors": errors}))
         return
-    for line in result.left_out:
+    for line in result.unused:
         err.print(line, soft_wrap=True)
     for by, rows in result.errors().items():
         out.print(errors_table(by, rows))

@@ -12,7 +12,7 @@ CHOSEN = frozenset({"beyond the limit", "held out", "not held out"})
 
 
 def unused_rows(task: TaskBlock, *, unusable: bool = False) -> list[str]:
-    """One sentence for each split with rows that are left out.
+    """One sentence for each split with rows that are not used.
 
     Args:
         task: The ``task`` block of a result.
@@ -25,5 +25,5 @@ def unused_rows(task: TaskBlock, *, unusable: bool = False) -> list[str]:
             rows = split.texts + sum(dropped.values())
             listed = ", ".join(f"{why}: {count:,}" for why, count in dropped.items())
             where = f"the split '{split.split}'" if split.split else "all parts"
-            sentences.append(f"{sum(dropped.values()):,} of {rows:,} rows of {where} are left out ({listed})")
+            sentences.append(f"{sum(dropped.values()):,} of {rows:,} rows of {where} are not used ({listed})")
     return sentences

@@ -39,7 +39,7 @@ class RankOptions(EngineOptions, ScoreSettings, OutputOptions, FrozenModelOption
 
     Attributes:
         until: Ends the ranking as soon as something is certain at 95 %: which model is the ``best``, or the whole
-            ``order``. Models are then scored on growing samples of the texts, and left out when they no longer matter.
+            ``order``. Models are then scored on growing samples of the texts, and dropped when they no longer matter.
         lora: Whether what LoRA would reach is forecast for each model too (see :func:`ntps.advise`), which takes four
             ways back through it.
         models_file: File that names more models, one a line; what follows a ``#`` is a comment.

@@ -30,7 +30,7 @@ class HoverPoints(Artist):
 
 
 def say_at(axes: Axes, xs: ArrayLike, ys: ArrayLike, words: Sequence[str]) -> None:
-    """Gives points their words; those without a value are left out.
+    """Gives points their words; those without a value are not drawn.
 
     Args:
         axes: Where the points are drawn.

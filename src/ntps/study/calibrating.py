@@ -33,11 +33,11 @@ class Cells:
     Attributes:
         cells: One for each model and task that has all measurements; of several LoRA runs, the one that was best on the
             texts that it held back.
-        left_out: Why others are none, each with its model and task.
+        unused: Why others are none, each with its model and task.
     """
 
     cells: tuple[Cell, ...]
-    left_out: tuple[str, ...]
+    unused: tuple[str, ...]
 
 
 def calibrate_studies(sources: Sequence[str | Path]) -> tuple[Calibration, tuple[str, ...]]:
@@ -60,17 +60,17 @@ def calibrate_studies(sources: Sequence[str | Path]) -> tuple[Calibration, tuple
         if file
     ]
     cells: dict[tuple[str, str, int], Cell] = {}
-    left_out = list(found.left_out)
+    unused = list(found.unused)
     for name, more in [*several, ("the study", found.cells)]:
         for cell in more:
             key = (cell.model, cell.task, cell.texts)
             if key in cells:
-                left_out.append(f"{_cell_name(*key)} of {name} is not used: a calibration before it has that cell")
+                unused.append(f"{_cell_name(*key)} of {name} is not used: a calibration before it has that cell")
             else:
                 cells[key] = cell
     calibration = Calibration.of(tuple(cells.values()))
     calibration.require_enough(" and ".join(map(str, sources)))
-    return calibration, tuple(left_out)
+    return calibration, tuple(unused)
 
 
 def cells_of(folders: Sequence[Path]) -> Cells:
@@ -84,7 +84,7 @@ def cells_of(folders: Sequence[Path]) -> Cells:
     """
     found: dict[tuple[str, str], dict[str, list[ResultFile]]] = {}
     cells: list[Cell] = []
-    left_out: list[str] = []
+    unused: list[str] = []
     for folder in folders:
         for row in read_json(folder / STUDY, StudyFile, REMEDY).runs:
             if row.measurement not in NEEDED or row.status != "done":
@@ -92,7 +92,7 @@ def cells_of(folders: Sequence[Path]) -> Cells:
             result = read_result(folder / row.folder)
             if row.measurement != "tangent" and result.task.test is None:
                 name = f"{row.measurement} of {last_part(row.model)} on {last_part(row.task)}"
-                left_out.append(f"{name} is left out: it has no test texts")
+                unused.append(f"{name} is not used: it has no test texts")
                 continue
             runs = found.setdefault((result.model.weights, result.task.fingerprint), {})
             runs.setdefault(row.measurement, []).append(result)
@@ -104,8 +104,8 @@ def cells_of(folders: Sequence[Path]) -> Cells:
         try:
             cells.append(_cell(model, task, runs))
         except InputError as error:
-            left_out.append(f"{name} is left out: {error}")
-    return Cells(tuple(cells), tuple(left_out))
+            unused.append(f"{name} is not used: {error}")
+    return Cells(tuple(cells), tuple(unused))
 
 
 def _cell_name(model: str, task: str, texts: int) -> str:
@@ -137,7 +137,7 @@ def _cell(model: str, task: str, runs: Mapping[str, Sequence[ResultFile]]) -> Ce
     if together is None or last is None:
         raise InputError("its score left no texts out, or lacks the last layer")
     ends = together.accuracy_cv_interval
-    assert score.task.test is not None, "others were left out"
+    assert score.task.test is not None, "others are not used"
     if ends is None:
         raise InputError("its texts are too few for intervals")
     if lora.task.test is None or lora.task.test.fingerprint != score.task.test.fingerprint:

@@ -114,7 +114,7 @@ def _encode(scored: Rows, source: Source, columns: Columns, options: LoadOptions
         unread.remove(name)
         table = source.read(name)
         if columns.label not in table.columns:
-            notes.append(f"The split '{name}' has no column '{columns.label}' and is left out.")
+            notes.append(f"The split '{name}' has no column '{columns.label}' and is not used.")
             continue
         group = columns.group if columns.group in table.columns else None
         rows = usable_rows(table, replace(columns, group=group))
@@ -128,7 +128,7 @@ def _encode(scored: Rows, source: Source, columns: Columns, options: LoadOptions
                     notes.append(f"The split '{name}' has no column '{columns.group}', {unknown}.")
                 break
         found = None
-        notes.append(f"The split '{name}' has no labelled texts and is left out.")
+        notes.append(f"The split '{name}' has no labelled texts and is not used.")
     if unread:
         notes.append(f"Not read: {', '.join(unread)} ({'splits' if len(unread) > 1 else 'a split'}).")
     return found or encode_labels(splits, columns.label, class_names, named), notes

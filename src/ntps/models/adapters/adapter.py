@@ -117,7 +117,7 @@ def merge_adapter(base: nn.Module, folder: Path, name: str) -> tuple[dict[str, A
     heads = sorted({key.removeprefix(_ROOT).split(".")[0] for key in files.tensors if not key.startswith(root)})
     if heads:
         notes.append(
-            f"the adapter's part for the head ({', '.join(heads)}) is left out: no hidden state passes through it"
+            f"the adapter's part for the head ({', '.join(heads)}) is not used: no hidden state passes through it"
         )
     if (now := vocabulary(base)) != before:
         notes.append(

@@ -54,7 +54,7 @@ class Rule:
         column: Of the table of layers.
         depth: Of the layer, from 0 (embedding) to 1 (last): the nearest layer that every task has.
         chosen_by: Instead of a depth, a column of that table: each task's layer is the one where it is highest. It is
-            of training texts alone. Such a rule is left out where a task lacks its figures.
+            of training texts alone. Such a rule is not used where a task lacks its figures.
     """
 
     key: str
@@ -86,7 +86,7 @@ RIVAL_RULES = tuple(
 )
 """Held against measures too, and counted in p, where every task of a model has them."""
 ALWAYS = tuple(rule for rule in RULES if rule.chosen_by is None)
-"""What every score has; the others are left out where a task of a model lacks their figures."""
+"""What every score has; the others are not used where a task of a model lacks their figures."""
 MAIN_RULE = next(rule for rule in RULES if rule.key == "ntps_last")
 """What figures 2 and 3 draw: the paper's score at one k and one layer that nobody chose."""
 

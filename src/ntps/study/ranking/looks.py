@@ -69,7 +69,7 @@ class Standing:
         """The models about which another look could decide something; fewer than two if nothing is left to decide.
 
         Args:
-            until: ``best`` leaves out whatever is certainly not the best, ``order`` those whose place is certain.
+            until: ``best`` drops whatever is certainly not the best, ``order`` those whose place is certain.
         """
         open_ones = self.found.first == 1 if until == "best" else self.found.first < self.found.last
         return [name for name, still in zip(self.last, open_ones, strict=True) if still]

@@ -77,7 +77,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of Spearman's coefficient over tasks drawn with replacement.
 
-    Draws in which either side is constant have no coefficient and are left out.
+    Draws in which either side is constant have no coefficient and are not used.
 
     Args:
         score: (tasks,).

@@ -73,8 +73,8 @@ def _clean(labels: Labels) -> tuple[Labels, tuple[str, ...]]:
     empty = sum(not name.strip() for names in lists for name in names)
     notes: tuple[str, ...] = (blanks_note(labels.column, blank),) if blank else ()
     if empty:
-        counted = f"{empty} empty {'name' if empty == 1 else 'names'}"
-        notes += (f"{counted} in lists of label column '{labels.column}' left out.",)
+        counted, are = (f"{empty} empty names", "are") if empty > 1 else ("1 empty name", "is")
+        notes += (f"{counted} in lists of label column '{labels.column}' {are} not used.",)
     return labels.read_as([name.strip() for name in names if name.strip()] for names in lists), notes
 
 

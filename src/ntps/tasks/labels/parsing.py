@@ -99,7 +99,7 @@ def _stripped(labels: Labels) -> tuple[Labels, list[str]]:
 
 def blanks_note(column: str, blank: Collection[str]) -> str:
     """Says that blanks around labels were removed."""
-    return f"Blanks around labels in column '{column}' are left out, as in {short(min(blank))}."
+    return f"Blanks around labels in column '{column}' are removed, as in {short(min(blank))}."
 
 
 def _text_notes(distinct: Collection[str], words: Collection[str], column: str) -> list[str]:

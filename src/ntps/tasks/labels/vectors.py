@@ -62,7 +62,7 @@ def _output_names(
     if class_names is None or len(class_names) == len(own):
         return class_names or own, ()
     counted = f"{len(class_names)} known names do not fit the {len(own)} real targets"
-    return own, (f"The {counted} in label column '{column}' and are left out.",)
+    return own, (f"The {counted} in label column '{column}' and are not used.",)
 
 
 def _array(labels: Labels, width: int) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ class Rows:
         labels: Their labels as read.
         groups: Their groups as read, if a column holds groups.
         numbers: Their indices in the table.
-        dropped: Rows left out, by reason.
+        dropped: Rows that are not used, by reason.
     """
 
     table: Table
@@ -57,7 +57,7 @@ class Rows:
 
 
 def usable_rows(table: Table, columns: Columns) -> Rows:
-    """Joins the text columns and leaves out rows without a text or a label.
+    """Joins the text columns and drops rows without a text or a label.
 
     Raises:
         InputError: A column is missing in the table or in one row, or a text is not a string.
