@@ -63,6 +63,35 @@ def test_the_environment_names_the_data_folder(tmp_path: Path, monkeypatch: pyte
     assert len(load_task("sst2", data_dir=tmp_path / "two").train) == 20
 
 
+@pytest.mark.parametrize("by", ["variable", "option", "link"])
+def test_the_data_folder_may_be_that_of_the_task_itself(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_copy(tmp_path, "sst2", texts=10)
+    if by == "option":
+        task = load_task("sst2", data_dir=folder)
+    else:
+        (tmp_path / "link").symlink_to(folder)
+        monkeypatch.setenv("NTPS_DATA", str(folder if by == "variable" else tmp_path / "link"))
+        task = load_task("sst2")
+    assert len(task.train) == 10 and task.source.startswith("registry: sst2 (local copy")
+    assert {each.name: each.local for each in known_tasks(folder) if each.local is not None} == {"sst2": folder}
+
+
+def test_another_task_than_that_of_the_data_folder_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ntps.tasks.load.hub_source", lambda *_: pytest.fail("the hub was asked"))
+    folder = write_copy(tmp_path, "sst2", texts=10)
+    monkeypatch.setenv("NTPS_DATA", str(folder))
+    with pytest.raises(InputError, match=r"holds the files of one task itself, and no folder emotion: set .*NTPS_DATA"):
+        load_task("emotion")
+    # Its copy beside that folder is found as the sentence says.
+    write_copy(tmp_path, "emotion", texts=20)
+    monkeypatch.setenv("NTPS_DATA", str(tmp_path))
+    assert len(load_task("emotion").train) == 20
+
+
 def test_a_tilde_in_the_environment_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_copy(tmp_path / "data", "sst2", texts=10)
     monkeypatch.setenv("HOME", str(tmp_path))

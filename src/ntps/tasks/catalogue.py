@@ -56,19 +56,43 @@ def known_tasks(data_dir: str | Path | None = None) -> list[KnownTask]:
 
 
 def local_copy(entry: Entry, data_dir: str | Path | None) -> Path | None:
-    """The folder with a registry task's local copy, if it is at hand.
+    """The folder with a registry task's local copy, if it is at hand: in the data folder, or that folder itself.
 
     Raises:
         InputError: The data folder does not exist.
     """
+    folder = _data_folder(data_dir)
+    if folder is None:
+        return None
+    copy = folder / entry.name
+    if copy.is_dir() and holds_task(copy):
+        return copy
+    return folder if folder.resolve().name == entry.name and holds_task(folder) else None
+
+
+def refuse_folder_of_a_task(entry: Entry, data_dir: str | Path | None) -> None:
+    """Refuses a data folder that is the folder of one task, where another task is asked for.
+
+    Raises:
+        InputError: So it is: the task would be looked for on the hub, where its copy may stand beside that folder.
+    """
+    folder = _data_folder(data_dir)
+    if folder is None or not holds_task(folder) or any((folder / name).is_dir() for name in REGISTRY):
+        return
+    raise InputError(
+        f"The data folder {folder} holds the files of one task itself, and no folder {entry.name}: set `data_dir` or "
+        f"{DATA_VARIABLE} to the folder above it, which holds a folder for each task, or give {folder} as the task."
+    )
+
+
+def _data_folder(data_dir: str | Path | None) -> Path | None:
     named = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
     if named is None:
         return None
     folder = existing(named)
     if folder is None or not folder.is_dir():
         raise InputError(f"The data folder {named} does not exist: correct `data_dir` or {DATA_VARIABLE}.")
-    copy = folder / entry.name
-    return copy if copy.is_dir() and holds_task(copy) else None
+    return folder
 
 
 def _known(entry: Entry, copy: Path | None) -> KnownTask:

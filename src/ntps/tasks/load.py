@@ -12,7 +12,7 @@ from ntps.files import existing
 from ntps.hub import holds_results_only
 from ntps.options.keywords import takes
 from ntps.tasks.build import LoadOptions, build_task
-from ntps.tasks.catalogue import local_copy
+from ntps.tasks.catalogue import local_copy, refuse_folder_of_a_task
 from ntps.tasks.embedded.docstrings import docstring_source
 from ntps.tasks.registry import EMBEDDED, REGISTRY, TASK_NAMES, Entry
 from ntps.tasks.sources.files import EXTENSIONS
@@ -102,6 +102,8 @@ def _registered(entry: Entry, revision: str, data_dir: str | Path | None, config
         source = path_source(copy)
         notes = (*([entry.copy_remark] if entry.copy_remark else []), *source.notes)
         return replace(source, description=f"registry: {entry.name} (local copy {copy})", notes=notes)
+    if not revision and not config:
+        refuse_folder_of_a_task(entry, data_dir)
     return _from_hub(entry, revision, config)
 
 
