@@ -107,6 +107,7 @@ def cleared(out: Path) -> bool:
     return sorted(path.name for path in out.iterdir()) == [
         ".ntps.json",
         "curves.parquet",
+        "held_out.safetensors",
         "left_out.safetensors",
         "moments",
         "result.json",
