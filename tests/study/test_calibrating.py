@@ -117,12 +117,12 @@ def test_cells_of_files_are_joined_with_those_of_studies(trained: Path, folder: 
     own = ntps.calibrate(trained, tmp_path / "own.json").calibration.cells
     shipped = Calibration.read().cells
     both = ntps.calibrate(["shipped", trained], tmp_path / "both.json")
-    assert both.calibration.cells == (*shipped, *own) and both.left_out == ()
+    assert both.calibration.cells == (*shipped, *own) and both.unused == ()
     # The order of the arguments does not matter for studies, and a cell counts once.
     assert ntps.calibrate([trained, "shipped"]).calibration.cells == both.calibration.cells
     again = ntps.calibrate([tmp_path / "both.json", trained])
     assert again.calibration.cells == both.calibration.cells
-    assert again.left_out == tuple(
+    assert again.unused == tuple(
         f"model on 60 texts of task{task} of the study is not used: a calibration before it has that cell"
         for task in range(TASKS)
     )
