@@ -15,7 +15,8 @@ from ntps.advice.calibration import FEWEST_TASKS, Calibration, Method, stretch
 from ntps.advice.cells import Cell
 from ntps.advice.errors import left_out_errors
 from ntps.advice.forecast import Forecaster
-from ntps.advice.verdict import CERTAIN, Verdict, decided, in_words
+from ntps.advice.verdict import CERTAIN, Verdict, decided
+from ntps.display.advice import in_words
 from ntps.errors import InputError
 
 
@@ -184,7 +185,7 @@ def test_a_decision_is_certain_or_none() -> None:
         "lora",
         "undecided",
     ]
-    words = [in_words(each) for each in (1 - CERTAIN, 0.12, 1 / 3, 0.34, 0.66, 2 / 3, 0.89, 0.9)]
+    words = [in_words(each, decided(each)) for each in (1 - CERTAIN, 0.12, 1 / 3, 0.34, 0.66, 2 / 3, 0.89, 0.9)]
     assert words == ["very unlikely", "unlikely", "unlikely", "even", "even", "likely", "likely", "very likely"]
     some, *others = cells(10, noise=0.001)
     calibration = Calibration.of([some, *others, some.model_copy(update={"texts": 1_000_000})])

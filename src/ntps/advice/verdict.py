@@ -16,13 +16,10 @@ from ntps.training.finetuning.held_back import parts_of
 
 CERTAIN = 0.9
 """How likely a gain must be above what is worth it, or below, to decide."""
-LIKELY = 2 / 3
-"""From here on a gain is called likely; with a third or less it is unlikely, and between them nobody can tell."""
 MOST_TIMES = 100
 """More texts than so many times those at hand are no advice."""
 
 Decision = Literal["probe", "lora", "undecided"]
-Word = Literal["very unlikely", "unlikely", "even", "likely", "very likely"]
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,6 @@ def decided(chance: float | None) -> Decision:
     if chance is None or 1 - CERTAIN < chance < CERTAIN:
         return "undecided"
     return "lora" if chance >= CERTAIN else "probe"
-
-
-def in_words(chance: float) -> Word:
-    """A chance as a word: very unlikely up to 10 %, unlikely up to 1/3, likely from 2/3, very likely from 90 % on."""
-    if decided(chance) != "undecided":
-        return "very likely" if chance >= CERTAIN else "very unlikely"
-    return "likely" if chance >= LIKELY else "unlikely" if chance <= 1 - LIKELY else "even"
 
 
 def costs(texts: TangentTexts, seconds: float, count: int) -> Costs:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ntps.advice.verdict import in_words
 from ntps.display.sentences import percent, with_interval
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def advice_table(result: AdviceFile) -> Table:
     return table
 
 
+LIKELY = 2 / 3
+"""From here on a gain is called likely; with a third or less it is unlikely."""
 Row = tuple[str, float | None, Sequence[float | None] | None, str]
 """A way to solve the task, its accuracy with both ends of the interval, and its time."""
 
@@ -126,7 +127,7 @@ def _decision(result: AdviceFile) -> str:
     if lora is None:
         return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
     keep, here = f"keep the probe ({summary.best})", f"about {duration(result.costs.lora)} here"
-    word = in_words(lora.chance)
+    word = in_words(lora.chance, summary.decision)
     match word:
         case "very likely" | "likely":
             return f"Advice: train LoRA ({here}), which is {word} to gain more than {worth}{_certain(result)}."
@@ -136,6 +137,17 @@ def _decision(result: AdviceFile) -> str:
         f"Advice: whether LoRA gains {worth} cannot be told{_certain(result)}. {keep[0].upper()}{keep[1:]}, or train "
         f"LoRA to see: {here}."
     )
+
+
+def in_words(chance: float, decision: str) -> str:
+    """A chance as a word.
+
+    ``very unlikely`` up to 10 % and ``very likely`` from 90 % on, which is what decides; else ``unlikely`` up to 1/3 and
+    ``likely`` from 2/3 on; ``even`` between the two, where nobody can tell.
+    """
+    if decision != "undecided":
+        return "very likely" if decision == "lora" else "very unlikely"
+    return "likely" if chance >= LIKELY else "unlikely" if chance <= 1 - LIKELY else "even"
 
 
 def _certain(result: AdviceFile) -> str:
