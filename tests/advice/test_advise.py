@@ -20,6 +20,7 @@ from ntps.errors import InputError
 from ntps.models.load import load_model
 from ntps.tasks.task import Task
 from tiny import random_task, random_texts, save_model, save_task
+from unwrapped import unwrapped
 
 SIZE = 80
 
@@ -176,7 +177,7 @@ def test_the_command_line_prints_a_table_and_an_advice(
         with pytest.raises(SystemExit) as ended:
             main()
         assert not ended.value.code
-        printed = capsys.readouterr().out
+        printed = unwrapped(capsys.readouterr().out)
         if more:
             assert json.loads(printed)["kind"] == "advice"
         else:

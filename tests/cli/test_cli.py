@@ -29,6 +29,7 @@ from ntps.models.files import is_cached
 from ntps.moments.accumulator import Moments
 from ntps.scoring.record import ScoreRecord
 from tiny import DEPTH, random_texts, save_model, save_rows, save_task
+from unwrapped import unwrapped
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Done:
 
     @property
     def sentence(self) -> str:
-        """The error: exactly one sentence on a line of its own, and nothing else on stderr."""
-        found = re.fullmatch(r"Error: (.+)\.\n", self.err)
+        """The error: exactly one sentence, and nothing else on stderr."""
+        found = re.fullmatch(r"Error: (.+)\.\n", unwrapped(self.err))
         assert found, self.err
         assert not re.search(r"[.!?] [A-Z]|Traceback", found[1]), self.err
         return found[1]
@@ -204,8 +205,9 @@ def test_probe_ends_with_a_table_and_sentences(model: Path, task: Path, tmp_path
     done = run("probe", model, task, "--out", tmp_path / "run")
     assert done.status == 0
     assert all(part in done.out for part in ("100 texts", "3 classes", f"{DEPTH} final_norm", "all layers"))
-    assert re.search(r"accuracy \d+\.\d % \(.* to .*\) on training texts left out; the most frequent class", done.out)
-    assert "is the layer where a ridge probe has the highest accuracy on training texts left out" in done.out
+    said = unwrapped(done.out)
+    assert re.search(r"accuracy \d+\.\d % \(.* to .*\) on training texts left out; the most frequent class", said)
+    assert "is the layer where a ridge probe has the highest accuracy on training texts left out" in said
     files = {".ntps.json", "result.json", "curves.parquet", "probe.safetensors"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == files
 
@@ -526,4 +528,4 @@ def test_doctor_tells_when_batching_is_unsound(
 
 def test_doctor_takes_bad_input_as_score_does(model: Path, run: Run) -> None:
     done = run("doctor", model, "missing.jsonl")
-    assert done.status == 2 and "missing.jsonl" in done.err.splitlines()[-1]
+    assert done.status == 2 and "missing.jsonl" in unwrapped(done.err).splitlines()[-1]

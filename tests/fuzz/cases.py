@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ntps.cli import main
+from unwrapped import unwrapped
 
 LIMIT_S = 120
 """A case that takes longer hangs: all of them are a second's work on an idle machine."""
@@ -91,7 +92,7 @@ def run(case: Case, here: Path, watched: Path) -> Ending:
             status = None
     after = _content(here) | _content(watched)
     changed = sorted(name for name in before if before[name] != after.get(name))
-    return Ending(status, said.getvalue(), tuple(changed))
+    return Ending(status, unwrapped(said.getvalue()), tuple(changed))
 
 
 class _Hangs(BaseException):

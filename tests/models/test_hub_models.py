@@ -14,6 +14,7 @@ import pytest
 from hub import HubClient, HubServer
 from openelm import LAYERS, save_openelm
 from tiny import save_model, save_task, tokenizer_of
+from unwrapped import unwrapped
 
 # The hub's clients ask a failing server again after seconds, for which no test needs to wait.
 NTPS = """
@@ -79,7 +80,7 @@ def refusal(client: HubClient, model: str, task: str, *options: str) -> str:
     err: str
     status, out, err = client.ask(["score", model, task, "-q", *options])[0]
     assert (status, out) == (2, ""), err
-    *attempts, sentence = err.splitlines()
+    *attempts, sentence = unwrapped(err).splitlines()
     assert all("HTTP Error" in line or line.startswith("Retrying") for line in attempts)
     assert sentence.startswith("Error: ") and sentence.endswith(".")
     assert "Traceback" not in err

@@ -23,6 +23,7 @@ from ntps.cli import main
 from ntps.prediction import rows
 from ntps.tasks.sources.rows import all_texts
 from tiny import CONTEXT, random_task, random_texts, save_model, save_rows
+from unwrapped import unwrapped
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -35,7 +36,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        return int(str(ended.value.code or 0)), *capsys.readouterr()
+        printed, said = capsys.readouterr()
+        return int(str(ended.value.code or 0)), printed, unwrapped(said)
 
     return command
 

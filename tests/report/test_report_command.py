@@ -11,6 +11,7 @@ import pytest
 
 from ntps.cli import main
 from report.factory import MEASUREMENTS, TASKS, StudyFactory
+from unwrapped import unwrapped
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -93,7 +94,7 @@ def test_bad_input_is_one_sentence(
     for word, place in places.items():
         arguments = [each.replace(word, place) for each in arguments]
     assert run(monkeypatch, *arguments) == 2
-    err = capsys.readouterr().err
+    err = unwrapped(capsys.readouterr().err)
     assert sentence in err and "Traceback" not in err and err.splitlines()[-1].startswith("Error: ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,14 +32,14 @@ def advise(options: AdviseOptions, showing: Showing, model: ModelArgument = None
     One forward pass with a few ways back over the training texts; nothing is trained.
     """
     if not showing.quiet:
-        err.print(f"Looking at {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        err.prose(f"Looking at {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
     with progress_bars(showing.quiet) as reporter:
         result = api.advise(model, task, **values(options, AdviseOptions), reporter=reporter)
 
     def body(result: AdviceResult) -> None:
-        out.print(advice_table(result.record.result))
+        out.table(advice_table(result.record.result))
         for line in advice_words(result.record.result):
-            out.print(line, soft_wrap=True)
+            out.prose(line)
 
     show(result, body, options.out, showing)
 
@@ -75,10 +76,11 @@ def calibrate(
         out.print_json(json.dumps({"unused": result.unused, "errors": errors}))
         return
     for line in result.unused:
-        err.print(line, soft_wrap=True)
+        err.prose(line)
     for by, rows in result.errors().items():
-        out.print(errors_table(by, rows))
+        out.table(errors_table(by, rows))
     for line in calibration_words(result.calibration):
-        out.print(line, soft_wrap=True)
+        out.prose(line)
     if out_file is not None:
-        out.print(f"The calibration is in {out_file}; `ntps advise --calibration {out_file}` uses it", soft_wrap=True)
+        advise = shlex.join(["ntps", "advise", "--calibration", str(out_file)])
+        out.prose(f"The calibration is in {out_file}; `{advise}` uses it", whole=[out_file])

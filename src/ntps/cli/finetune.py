@@ -43,13 +43,13 @@ def finetune(
 
     others = read_compared(compare or [])
     if not showing.quiet:
-        err.print(f"Fine-tuning {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        err.prose(f"Fine-tuning {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
     with progress_bars(showing.quiet) as reporter:
         result = api.finetune(model, task, **values(options, FinetuneOptions), reporter=reporter)
 
     def body(result: FinetuneResult) -> None:
-        out.print(finetune_words(result.record.result), soft_wrap=True)
+        out.prose(finetune_words(result.record.result))
         for line in comparison(result.record.result, result.record.held_out, others):
-            out.print(line, soft_wrap=True)
+            out.prose(line)
 
     show(result, body, options.out, showing)

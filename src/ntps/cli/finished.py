@@ -50,7 +50,7 @@ def merge(
 def _print_parts(result: ScoreResult) -> None:
     """The parts before the table."""
     for part in result.record.result.merged or ():
-        out.print(f"{part.texts:,} texts of {part.folder}", soft_wrap=True)
+        out.prose(f"{part.texts:,} texts of {part.folder}", whole=[part.folder])
     print_scores(False, result)
 
 
@@ -103,7 +103,8 @@ def words(
     with claim_folder(target, overwrite=True, writes=(RESULT,)):
         result = run_words(scored, model, settings, out=target)
     summary = result.summary
-    out.print(f"{len(result.words)} words in layer {summary.layer} ({summary.name}) are in {target}")
+    found = f"{len(result.words)} words in layer {summary.layer} ({summary.name})"
+    out.prose(f"{found} are in {target}", whole=[target])
 
 
 def _named(lists: list[str]) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.cli.arguments import FOLDER, DataDir, ModelArgument, TaskArgument, Verbose
@@ -49,29 +48,29 @@ def doctor(
     from ntps.tasks.load import load_task
 
     for name, value in versions().items():
-        out.print(f"{name:14} {value}")
+        out.prose(f"{name:14} {value}")
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    out.print(f"{'CUDA device':14} {gpu}")
-    out.print(f"{'torch threads':14} {torch.get_num_threads()}")
+    out.prose(f"{'CUDA device':14} {gpu}")
+    out.prose(f"{'torch threads':14} {torch.get_num_threads()}")
     for pool in threadpoolctl.threadpool_info():
-        out.print(f"{'thread pool':14} {pool['internal_api']}, {pool['num_threads']} threads")
+        out.prose(f"{'thread pool':14} {pool['internal_api']}, {pool['num_threads']} threads")
     loaded = load_model(model, **values(options, FrozenModelOptions))
     texts = load_task(task, **values(options, TaskOptions))
-    err.print(f"Scoring {len(texts.train)} texts one by one, and in batches …")
+    err.prose(f"Scoring {len(texts.train)} texts one by one, and in batches …")
     check, moved = check_rescoring(loaded, texts)
     table = Table(title=f"{loaded.id} in {options.dtype}: one by one against batches")
-    table.add_column("what")
+    table.add_column("what", no_wrap=True)
     table.add_column("largest change", justify="right")
     table.add_row("hidden states (relative)", f"{check.deviation:.1e}")
     for name, change in moved.items():
         table.add_row(name, f"{change:.1e}")
-    out.print(table)
+    out.table(table)
     mask = "is left out (the model is causal)" if check.causal else "is passed (the model is not causal)"
-    out.print(f"The attention mask {mask}.")
+    out.prose(f"The attention mask {mask}.")
     if not check.passes:
-        err.print(f"Batching changes hidden states by more than rounding ({check.tolerance:.0e}).", style="red")
+        err.prose(f"Batching changes hidden states by more than rounding ({check.tolerance:.0e}).", style="red")
         raise typer.Exit(1)
-    out.print("Batching is sound.")
+    out.prose("Batching is sound.")
 
 
 CAPTION = (
@@ -84,13 +83,7 @@ def models(verbose: Verbose = False) -> None:
     """List the models that are known by name, what is at hand locally, and what each needs."""
     from ntps.models.files import is_cached
 
-    table = Table(
-        caption=CAPTION,
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = Table(caption=CAPTION)
     for column in ("model", "at hand"):
         table.add_column(column, no_wrap=True)
     for column in ("layers", "width", "GB"):
@@ -101,7 +94,7 @@ def models(verbose: Verbose = False) -> None:
         memory = f"{model.weight_gigabytes(4):.1f} / {model.weight_gigabytes(2):.1f}"
         at_hand = "cached" if is_cached(model.hub_id) else "hub"
         table.add_row(model.hub_id, at_hand, str(model.num_layers), str(model.hidden_size), memory, _needs(model))
-    out.print(table)
+    out.table(table)
 
 
 def _needs(model: KnownModel) -> str:
@@ -120,7 +113,7 @@ def tasks(data_dir: DataDir = None, verbose: Verbose = False) -> None:
     """List the tasks that are known by name, what is at hand locally, and what each needs."""
     from ntps.tasks.catalogue import known_tasks
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table()
     for column in ("task", "at hand"):
         table.add_column(column, no_wrap=True)
     for column in ("classes", "train", "test"):
@@ -131,12 +124,12 @@ def tasks(data_dir: DataDir = None, verbose: Verbose = False) -> None:
         counts = (task.classes, task.train_rows, task.test_rows)
         shown = ("" if count is None else f"{count:,}" for count in counts)
         table.add_row(task.name + ("" if task.checked else " *"), _at_hand(task), *shown, task.licence)
-    out.print(table)
-    footnotes = Table("task", "hub dataset and remarks", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    out.table(table)
+    footnotes = Table("task", "hub dataset and remarks")
     for task in known:
         footnotes.add_row(task.name, ". ".join(filter(None, (task.hub_id, task.remark))))
-    out.print(footnotes)
-    out.print(LEGEND)
+    out.table(footnotes)
+    out.prose(LEGEND)
 
 
 def _at_hand(task: KnownTask) -> str:
@@ -167,37 +160,28 @@ def paper(
 
     published = read_published()
     tables = [coefficients_table(), *(comparison(read_results(study)) if study else ())]
-    out.print(f"{published.paper}. {published.source}.", soft_wrap=True)
+    out.prose(f"{published.paper}. {published.source}.")
     for table, following in zip(tables, [*tables[1:], None], strict=True):
         # Tables that share a caption show it once, under the last of them.
-        out.print(_shown(table, caption=following is None or following.caption != table.caption))
-    out.print(verdict())
+        out.table(_shown(table, caption=following is None or following.caption != table.caption))
+    out.prose(verdict())
     for heading, sentences in (("Where the paper and its own data differ:", SLIPS), ("Worth knowing:", REMARKS)):
-        out.print(f"\n{heading}")
+        out.prose(f"\n{heading}")
         for sentence in sentences:
-            out.print(f"• {sentence}")
+            out.prose(f"• {sentence}")
     if out_folder is not None:
         # Matplotlib takes a second to import, and only drawing needs it.
         from ntps.report.paper.files import write_paper
 
         write_paper(out_folder, tables)
-        out.print(f"Figures and tables are in {out_folder}")
+        out.prose(f"Figures and tables are in {out_folder}", whole=[out_folder])
 
 
 def _shown(table: ReportTable, caption: bool) -> Table:
-    shown = Table(
-        title=table.title,
-        caption=table.caption if caption else None,
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    shown = Table(title=table.title, caption=table.caption if caption else None)
     for column in table.columns:
-        # Words may take two lines; half a number is none.
         justify: Literal["left", "right"] = "right" if column.numeric else "left"
-        shown.add_column(column.heading, justify=justify, no_wrap=column.numeric, overflow="fold")
+        shown.add_column(column.heading, justify=justify, no_wrap=True)
     for row in table.rows():
         shown.add_row(*(text for text, _ in row))
     return shown

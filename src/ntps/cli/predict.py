@@ -96,11 +96,11 @@ def predict(
     if not quiet:
         where = "" if writing.out is None else f", in {writing.out}"
         texts = f"{count:,} text{'s' if count > 1 else ''}"
-        err.print(f"{texts} predicted by the {predictor.description}{where}", soft_wrap=True)
+        err.prose(f"{texts} predicted by the {predictor.description}{where}", whole=[writing.out or ""])
     if cut:
         say("Warning", "yellow", truncated(cut, count))
     if agreement is not None:
-        err.print(agreement.sentence(), soft_wrap=True)
+        err.prose(agreement.sentence())
 
 
 def _lines(predictions: Predictions, writing: WritingOptions, *, header: bool) -> Iterator[str]:

@@ -40,7 +40,7 @@ def probe(
     summary is of the layer that a ridge probe is best in on training texts left out.
     """
     if from_folder is None and not showing.quiet:
-        err.print(f"Probing {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        err.prose(f"Probing {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
     with progress_bars(showing.quiet) as reporter:
         if from_folder is None:
             result = api.probe(model, task, **values(options, ProbeOptions), reporter=reporter)
@@ -54,8 +54,8 @@ def probe(
 
 def _print(verbose: bool, result: ProbeResult) -> None:
     record = result.record.result
-    out.print(probe_table(record))
+    out.table(probe_table(record))
     if verbose and record.summary.main == "test":
-        out.print(probe_table(record, "train"))
+        out.table(probe_table(record, "train"))
     for line in probe_words(record):
-        out.print(line, soft_wrap=True)
+        out.prose(line)

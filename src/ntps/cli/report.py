@@ -64,5 +64,5 @@ def report(
         say("Warning", "yellow", f"{count} run{' has' if count == 1 else 's have'} no result")
     if not quiet:
         for paragraph in (*built.finding, *(words for section in built.sections for words in section.words)):
-            out.print(paragraph, soft_wrap=True)
-    out.print(f"The report is {page}", soft_wrap=True)
+            out.prose(paragraph)
+    out.prose(f"The report is {page}", whole=[page])

@@ -53,7 +53,7 @@ def show(
     # What was noticed about the parts of a merger was said when they were made.
     if not showing.quiet and not getattr(record, "merged", None):
         for note in record.task.notes:
-            err.print(with_flags(note), soft_wrap=True)
+            err.prose(with_flags(note))
     for warning in result.warnings:
         say("Warning", "yellow", with_flags(warning))
     if showing.as_json:
@@ -62,12 +62,12 @@ def show(
     block = record.task
     targets = {"classes": "classes", "multilabel": "labels", "regression": "real targets"}[block.target_kind]
     counted = f"{block.classes} {targets if block.classes > 1 else targets.removesuffix('s')}"
-    out.print(f"{block.texts:,} texts, {block.tokens:,} tokens, {counted}")
+    out.prose(f"{block.texts:,} texts, {block.tokens:,} tokens, {counted}")
     for sentence in unused_rows(block):
         if sentence not in result.warnings:
-            out.print(f"{sentence}.", soft_wrap=True)
+            out.prose(f"{sentence}.")
     body(result)
     if showing.verbose:
-        out.print(record.timing)
+        out.prose(f"Seconds: {', '.join(f'{name} {value}' for name, value in record.timing.items())}")
     if folder is not None:
-        out.print(f"Results are in {folder}")
+        out.prose(f"Results are in {folder}", whole=[folder])

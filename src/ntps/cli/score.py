@@ -58,7 +58,7 @@ def score(
         return
     if not showing.quiet:
         doing = "Trying" if dry_run else "Scoring"
-        err.print(f"{doing} {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        err.prose(f"{doing} {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
     given = values(options, ScoreOptions)
     with progress_bars(showing.quiet) as reporter:
         if dry_run:
@@ -71,16 +71,16 @@ def score(
         out.print_json(json.dumps(estimate))
     else:
         for line in estimate_lines(estimate):
-            out.print(line, soft_wrap=True)
+            out.prose(line)
 
 
 def print_scores(verbose: bool, scored: ScoreResult) -> None:
     """The table of layers, and what it says in words."""
     result = scored.record.result
-    out.print(layer_table(result))
+    out.table(layer_table(result))
     if verbose and result.summary.criterion is not None:
-        out.print(in_sample_table(result))
+        out.table(in_sample_table(result))
     for line in plain_words(result):
-        out.print(line, soft_wrap=True)
+        out.prose(line)
     if result.change is not None:
-        out.print(change_table(result.change))
+        out.table(change_table(result.change))

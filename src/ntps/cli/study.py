@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.cli.console import duration, err, out, progress_bars, say, with_flags
@@ -111,8 +111,9 @@ def study(
         out.print_json((folder / "study.json").read_text(encoding="utf-8"))
     elif not showing.quiet:
         counts = Counter(_fate(outcome) for outcome in outcomes)
-        out.print(", ".join(f"{count} {fate}" for fate, count in counts.items()))
-        out.print(f"Results are in {folder}; `ntps report {folder}` shows them", soft_wrap=True)
+        out.prose(", ".join(f"{count} {fate}" for fate, count in counts.items()))
+        report = shlex.join(["ntps", "report", str(folder)])
+        out.prose(f"Results are in {folder}; `{report}` shows them", whole=[folder])
     failed = [outcome for outcome in outcomes if outcome.state.status is not Status.done]
     if failed:
         raise FailedRuns(
@@ -178,11 +179,11 @@ def rank(
     elif showing.as_markdown:
         out.out(ranking_markdown(ranking))
     else:
-        out.print(ranking_table(ranking))
+        out.table(ranking_table(ranking))
         for line in ranking_words(ranking):
-            out.print(line, soft_wrap=True)
+            out.prose(line)
         if options.out is not None:
-            out.print(f"Results are in {options.out}", soft_wrap=True)
+            out.prose(f"Results are in {options.out}", whole=[options.out])
     if ranking.missing:
         raise FailedRuns(f"{len(ranking.missing)} of {len(job.named)} models have no score")
 
@@ -211,7 +212,7 @@ class _Lines:
 
         self._started += 1
         if not self._quiet and run_state(run).status is not Status.done:
-            err.print(f"{self._number(self._started)} started {run}", soft_wrap=True)
+            err.prose(f"{self._number(self._started)} started {run}")
 
     def waiting(self, run: Run, why: str) -> None:
         """Tells it once."""
@@ -227,7 +228,7 @@ class _Lines:
         if state.status is Status.done:
             if not self._quiet:
                 fate = duration(state.seconds or 0.0) if outcome.made else "done before"
-                err.print(f"{place}: {fate}", soft_wrap=True)
+                err.prose(f"{place}: {fate}")
         else:
             say("Failed", "red", with_flags(f"{place}: {state.cause}"))
 
@@ -238,8 +239,8 @@ class _Lines:
 def _show(plan: Sequence[PlannedRun], verbose: bool) -> None:
     """The plan: a row a measurement, or a row a run."""
     todo = [row for row in plan if row.kept is None]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("run" if verbose else "measurement", overflow="fold")
+    table = Table()
+    table.add_column("run" if verbose else "measurement", no_wrap=True)
     for column in ("runs", "to do", "tokens", "steps", "time", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
     groups: dict[str, list[PlannedRun]] = {}
@@ -248,17 +249,16 @@ def _show(plan: Sequence[PlannedRun], verbose: bool) -> None:
     for name, rows in groups.items():
         _add(table, name, rows)
     _add(table, "all", plan)
-    out.print(table)
+    out.table(table)
     for kept, count in Counter(row.kept for row in plan if row.kept).items():
-        out.print(with_flags(f"{count} × {kept}"), soft_wrap=True)
+        out.prose(with_flags(f"{count} × {kept}"))
     unknown = sum(row.cost.seconds is None for row in todo)
-    out.print(
+    out.prose(
         "Rough figures from counts of parameters and characters; time is that of one run after another on this "
-        "machine's processor, memory that of the largest run.",
-        soft_wrap=True,
+        "machine's processor, memory that of the largest run."
     )
     if unknown:
-        out.print(f"Nothing is known about the size of {unknown} runs.", soft_wrap=True)
+        out.prose(f"Nothing is known about the size of {unknown} runs.")
 
 
 def _add(table: Table, name: str, rows: Sequence[PlannedRun]) -> None:

@@ -142,8 +142,8 @@ def _decision(result: AdviceFile) -> str:
 def in_words(chance: float, decision: str) -> str:
     """A chance as a word.
 
-    ``very unlikely`` up to 10 % and ``very likely`` from 90 % on, which is what decides; else ``unlikely`` up to 1/3 and
-    ``likely`` from 2/3 on; ``even`` between the two, where nobody can tell.
+    ``very unlikely`` up to 10 % and ``very likely`` from 90 % on, which is what decides; else ``unlikely`` up to 1/3
+    and ``likely`` from 2/3 on; ``even`` between the two, where nobody can tell.
     """
     if decision != "undecided":
         return "very likely" if decision == "lora" else "very unlikely"
@@ -182,7 +182,7 @@ def errors_table(by: str, rows: Sequence[ForecastErrors]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("forecast from")
+    table.add_column("forecast from", no_wrap=True)
     for title in ("accuracy,\nmedian", "gain,\nRMS", "gain,\nSpearman", "covered\nat 95 %", "gain\ncovered"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:

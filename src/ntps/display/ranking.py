@@ -28,9 +28,7 @@ def ranking_table(ranking: Ranking) -> Table:
         caption=_caption(ranking), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     for title in titles:
-        # Names fold where it is narrow, figures never.
-        words = title in WORDS
-        table.add_column(title, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+        table.add_column(title, justify="left" if title in WORDS else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table
