@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 import ntps
-from ntps.checkpoint import checkpoint
+from ntps.checkpoint import checkpoint, row_chunks, tangent_rows
 from ntps.errors import InputError
 from ntps.forward import pooled_texts as pooled
 from ntps.forward.pooled_texts import PooledTexts
+from ntps.forward.tangents import TangentPass
 from ntps.jobs import record
 from ntps.moments import sums_folder
 from ntps.moments.accumulator import Moments
@@ -50,6 +51,8 @@ def calls(inputs: Path) -> dict[str, Call]:
         "from": lambda out: ntps.rescore(inputs / "first", out=out, centered=True),
         "merge": lambda out: ntps.merge([inputs / "first", inputs / "second"], out),
         "probe": lambda out: ntps.probe(model, task, out=out),
+        "tangent": lambda out: ntps.probe(model, task, "tangent", out=out, **small),
+        "advise": lambda out: ntps.advise(model, task, out=out, **small),
         "lora": lambda out: ntps.finetune(model, task, ntps.LoRA(steps=4), save_every=2, out=out),
     }
 
@@ -89,6 +92,14 @@ POINTS: list[Any] = [
     ("probe", (saved, "write_whole", 1, "after"), ["probe.safetensors"]),
     ("probe", (record, "write_whole", 1, "after"), ["curves.parquet", "probe.safetensors"]),
     ("probe", WRITTEN, ["curves.parquet", "probe.safetensors", "result.json"]),
+    ("tangent", (TangentPass, "_run_batch", 3, "before"), ["progress"]),
+    ("tangent", (tangent_rows, "write_manifest", 1, "after"), ["progress"]),
+    ("tangent", (row_chunks, "save_file", 2, "after"), ["progress"]),
+    ("tangent", (record, "write_whole", 1, "after"), ["curves.parquet", "probe.safetensors", "progress"]),
+    ("tangent", WRITTEN, ["curves.parquet", "probe.safetensors", "progress", "result.json"]),
+    ("tangent", (tangent_rows, "_clear", 1, "after"), ["curves.parquet", "probe.safetensors", "result.json"]),
+    ("advise", (TangentPass, "_run_batch", 3, "before"), ["progress"]),
+    slow("advise", WRITTEN, ["curves.parquet", "progress", "result.json"]),
     slow("lora", (tuner.Tuner, "save_model", 1, "after"), ["progress"]),
     slow("lora", (finetune, "save_classifier", 1, "before"), ["progress"]),
     ("lora", (finetune, "save_classifier", 1, "after"), ["adapter", "progress"]),

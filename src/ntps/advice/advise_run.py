@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,8 @@ from ntps.advice.calibration import Calibration
 from ntps.advice.fits import Fits, fit_all
 from ntps.advice.record import AdviceFile, AdviceRecord
 from ntps.advice.verdict import Verdict, calibration_block, costs
-from ntps.checkpoint.lock import clear_folder, left_behind
+from ntps.checkpoint.tangent_rows import TangentRows, run_with_tangents
+from ntps.distributed.world import World
 from ntps.errors import InputError
 from ntps.jobs.new_texts import entries, validated
 from ntps.jobs.progress import Reporter
@@ -36,7 +37,10 @@ def run_advice(
     settings: AdviseSettings,
     *,
     out: Path | None = None,
+    resume: bool = True,
+    overwrite: bool = False,
     reporter: Reporter | None = None,
+    world: World | None = None,
 ) -> AdviceRecord:
     """Runs one forward pass with its ways back over the training texts, and forecasts LoRA.
 
@@ -45,7 +49,10 @@ def run_advice(
         task: The task.
         settings: The options.
         out: Folder for the results, which the caller has claimed; nothing is written without it.
+        resume: Whether a run that was interrupted is continued.
+        overwrite: Whether the progress of any other run is discarded.
         reporter: Learns about progress.
+        world: The processes that share the run; all of them get the record.
 
     Raises:
         InputError: The task has no classes or too few texts, LoRA does not know the model's projections, or the
@@ -55,16 +62,17 @@ def run_advice(
     calibration = Calibration.read(None if settings.calibration is None else Path(settings.calibration))
     require_fitting(model, task)
     ready = RunSession(model, task, settings, reporter, PHASES)
-    run = {"kind": AdviceRecord.kind, "settings_hash": ready.settings_hash}
-    if out is not None and left_behind(out, run):
-        return AdviceRecord.read(out)
-    fits = fit_all(ready, settings.seed)
-    result = _advice(ready, fits, calibration, settings)
-    record = AdviceRecord(result, pd.DataFrame([dict(point) for point in result.learning_curve]))
-    if out is not None:
-        clear_folder(out, run)
-        record.write(out)
-    return record
+
+    def make(rows: TangentRows) -> AdviceRecord | None:
+        fits = fit_all(rows)
+        if fits is None:
+            return None
+        result = _advice(ready, fits, calibration, settings, rows.notes)
+        return AdviceRecord(result, pd.DataFrame([dict(point) for point in result.learning_curve]))
+
+    return run_with_tangents(
+        ready, settings.seed, AdviceRecord, make, world=world or World(), out=out, resume=resume, overwrite=overwrite
+    )
 
 
 def require_fitting(model: LanguageModel, task: Task) -> None:
@@ -87,7 +95,9 @@ def require_fitting(model: LanguageModel, task: Task) -> None:
     lora_projections(model)
 
 
-def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: AdviseSettings) -> AdviceFile:
+def _advice(
+    ready: RunSession, fits: Fits, calibration: Calibration, settings: AdviseSettings, notes: Sequence[str]
+) -> AdviceFile:
     names, count, parameters = ready.model.layer_names, len(ready.task.train), ready.model.parameters
     found = validated(fits.probes, names, None)
     assert found.together is not None, "texts were left out"
@@ -121,7 +131,7 @@ def _advice(ready: RunSession, fits: Fits, calibration: Calibration, settings: A
             ready.described_task.id,
         ),
         "summary": summary,
-        "warnings": (*unused_rows(ready.described_task, unusable=True), *ready.warnings()),
+        "warnings": (*unused_rows(ready.described_task, unusable=True), *notes, *ready.warnings()),
     }
     return AdviceFile.model_validate(content)
 

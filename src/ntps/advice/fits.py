@@ -8,8 +8,8 @@ from functools import cached_property
 import torch
 
 from ntps.advice.cells import Evidence
-from ntps.forward.tangents import TangentPass, TangentTexts
-from ntps.jobs.session import RunSession
+from ntps.checkpoint.tangent_rows import TangentRows
+from ntps.forward.tangents import TangentTexts
 from ntps.moments.kernels import resolution_of
 from ntps.options.passes import CV_TEXTS
 from ntps.validation.choice import LayerChoice
@@ -95,22 +95,26 @@ class Fits:
         )
 
 
-def fit_all(ready: RunSession, seed: int) -> Fits:
+def fit_all(rows: TangentRows) -> Fits | None:
     """Runs the pass and its ways back, and fits every probe; of many texts, to a seeded sample.
 
     Args:
-        ready: Model and task, and all layers.
-        seed: Of the directions, of LoRA's first weights and of the sketch.
+        rows: What is known of model and task already, in all layers.
+
+    Returns:
+        The probes in the first process, None in the others that share the pass.
 
     Raises:
         InputError: LoRA does not know the model's projections.
         NumericalError: A derivative is not finite.
         OutOfMemory: Not even one text fits.
     """
+    ready = rows.ready
     sample = seeded_sample(len(ready.task.train), CV_TEXTS)
     labels = Labels.of(ready.task, ready.task.train).take(sample)
-    work = ready.work(ready.task.train, ready.tokens.take(sample), "texts there and back")
-    texts = TangentPass(work, seed=seed).run()
+    texts = rows.collect("train", ready.task.train, ready.tokens.take(sample))
+    if texts is None:
+        return None
     ready.clock.add("forward", texts.forward_seconds)
     ready.clock.add("backward", texts.backward_seconds)
     with ready.clock.phase("theory"):

@@ -13,6 +13,7 @@ from ntps.advice.record import AdviceRecord
 from ntps.api.loading import FrozenModelJob, open_inputs
 from ntps.api.results import Result
 from ntps.display.advice import advice_words
+from ntps.distributed.world import join_world
 from ntps.errors import InputError
 from ntps.options.advising import AdviseOptions, AdviseSettings
 from ntps.options.keywords import takes, values
@@ -93,8 +94,17 @@ def advise(options: AdviseJob) -> AdviceResult:
         True
     """
     settings = AdviseSettings(**values(options, AdviseSettings))
-    with open_inputs(options, test=False) as (task, folder):
-        record = run_advice(options.load(), task, settings, out=folder, reporter=options.reporter)
+    with join_world() as world, open_inputs(options, test=False, world=world) as (task, folder):
+        record = run_advice(
+            options.load(world),
+            task,
+            settings,
+            out=folder,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            reporter=options.reporter,
+            world=world,
+        )
     return AdviceResult(record)
 
 

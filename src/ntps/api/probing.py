@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ntps.api.loading import FrozenModelJob, open_inputs
 from ntps.api.results import ProbeResult
+from ntps.distributed.world import join_world
 from ntps.options.keywords import takes, values
 from ntps.options.probing import Kind, Probe, ProbeOptions, ProbeSettings
 from ntps.training.probes.probe_run import run_probe
@@ -37,6 +38,15 @@ def probe(options: ProbeJob) -> ProbeResult:
         True
     """
     settings = ProbeSettings(**values(options, ProbeSettings))
-    with open_inputs(options, test=options.test) as (task, folder):
-        record = run_probe(options.load(), task, settings, out=folder, reporter=options.reporter)
+    with join_world() as world, open_inputs(options, test=options.test, world=world) as (task, folder):
+        record = run_probe(
+            options.load(world),
+            task,
+            settings,
+            out=folder,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            reporter=options.reporter,
+            world=world,
+        )
     return ProbeResult(record)

@@ -36,7 +36,9 @@ SAMPLE = "progress/pooled/layer.[0-9]*.npy.part"
 KEPT_PARTS = "pooled/*/layer.[0-9]*.npy.part"
 PARTS = (KEPT_PARTS, SAMPLE)
 """Pooled texts that still lack rows, or that are not kept: they belong to the run that is going on."""
-PROCESS = ("ledger.json", *(f"{sums}/{name}" for sums in ("batch.[0-9]*", "whole") for name in LAYERS))
+ROWS = "rows.*.[0-9]*.safetensors"
+"""Rows of texts that a process has computed."""
+PROCESS = ("ledger.json", *(f"{sums}/{name}" for sums in ("batch.[0-9]*", "whole") for name in LAYERS), ROWS)
 """The progress of one process, the manifest first: without it the rest means nothing."""
 PASS = (*(f"progress/{name}" for name in PROCESS), SAMPLE, *(f"progress/rank.[0-9]*/{name}" for name in PROCESS))
 """The progress of a pass, that of all processes."""

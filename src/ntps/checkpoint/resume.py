@@ -54,7 +54,7 @@ def open_progress(
 
 
 def _open_first(out: Path, fresh: Manifest, asked: int | None, resume: bool, overwrite: bool) -> Checkpoint:
-    found = {} if overwrite else _manifests(out)
+    found = {} if overwrite else manifests(out)
     for rank, manifest in found.items():
         require_same_run(folder_of(out, rank), manifest, fresh, asked)
     if resume and 0 in found and found[0].complete:
@@ -74,7 +74,7 @@ def _open_first(out: Path, fresh: Manifest, asked: int | None, resume: bool, ove
     return Checkpoint(out, replace(fresh, tokens_per_batch=parts[0].tokens_per_batch))
 
 
-def _manifests(out: Path) -> dict[int, Manifest]:
+def manifests(out: Path) -> dict[int, Manifest]:
     """All that this host can see, by rank."""
     names = [path.name.removeprefix(OTHERS) for path in (out / PROGRESS).glob(f"{OTHERS}*")]
     ranks = [0, *sorted(int(name) for name in names if name.isdecimal())]

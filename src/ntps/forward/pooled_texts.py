@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
@@ -83,7 +83,7 @@ class PooledTexts:
         for layer in layers:
             self._arrays[layer] = self._array(layer, width)
 
-    def put(self, layer: int, texts: Batch, rows: Float64[Tensor, "batch dims"]) -> None:
+    def put(self, layer: int, texts: Batch, rows: Float[Tensor, "batch dims"]) -> None:
         """Stores pooled texts.
 
         Args:

@@ -7,7 +7,8 @@ projection with inputs ``x_t``, and gradients ``g_t`` of ``v · x̄`` by its out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from ntps.errors import NumericalError
 from ntps.forward.batch_plan import Batch, cut
-from ntps.forward.out_of_memory import OutOfMemory, explained_memory, retry_smaller
+from ntps.forward.out_of_memory import explained_memory, retry_smaller
 from ntps.forward.pooled_texts import PooledTexts
 from ntps.forward.stopwatch import Stopwatch
 from ntps.forward.stream import Pass
@@ -37,6 +38,8 @@ RANK = 32
 """Rank of LoRA."""
 TOKENS = 1024
 """Padded tokens at once: all activations are kept for the way back."""
+TANGENTS = -1
+"""Under which number the derivatives stand beside the layers."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class TangentTexts:
     tangents: Float32[NDArray[np.float32], "texts width"]
     forward_seconds: float = 0.0
     backward_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, rows: PooledTexts, seconds: tuple[float, float] = (0.0, 0.0)) -> TangentTexts:
+        """What was collected in the arrays of :meth:`TangentPass.room`."""
+        arrays = {number: np.asarray(array, dtype=np.float32) for number, array in rows.arrays.items()}
+        return cls(
+            {number: array for number, array in arrays.items() if number != TANGENTS}, arrays[TANGENTS], *seconds
+        )
 
 
 @dataclass
@@ -124,6 +135,7 @@ class TangentPass:
         self._projections = lora_projections(self.work.model)
         self._sketch = Sketch(self.width, self.seed)
         self._reductions: dict[tuple[int, torch.device], Tensor] = {}
+        self._clocks = Stopwatch(), Stopwatch()
 
     @property
     def watched(self) -> Float64[NDArray[np.float64], "dims directions"]:
@@ -142,52 +154,60 @@ class TangentPass:
             self._reductions[key] = torch.as_tensor(drawn, device=device)
         return self._reductions[key]
 
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """What the model took for its states in all runs so far, and what all ways back took."""
+        forward, backward = self._clocks
+        return forward.seconds(), backward.seconds()
+
+    def room(self) -> PooledTexts:
+        """Arrays for the rows of all texts, by layer and under ``TANGENTS``."""
+        rows = PooledTexts(len(self.work.tokens), dtype=np.float32)
+        if self.width is not None:
+            rows.open([TANGENTS], self.width)
+        rows.open(sorted({*self.work.layers, self.work.model.num_layers}), self.work.model.hidden_size)
+        return rows
+
     @quiet_transformers()
-    def run(self, largest: int | None = TOKENS) -> TangentTexts:
+    def run(
+        self,
+        largest: int | None = TOKENS,
+        *,
+        rows: PooledTexts | None = None,
+        finished: Callable[[Batch], None] = lambda _batch: None,
+        smaller: Callable[[int], None] = lambda _tokens: None,
+    ) -> TangentTexts:
         """Runs the pass.
 
         Args:
             largest: Padded tokens that are run at once, or a single text.
+            rows: What :meth:`room` gave, with rows that are known already.
+            finished: Told after each batch.
+            smaller: Told how many padded tokens are run at once from now on.
 
         Raises:
             InputError: LoRA does not know the model's projections.
             NumericalError: A derivative is not finite; names text and dtype.
             OutOfMemory: Not even one text fits.
         """
+        rows, left = rows or self.room(), deque(self.work.batches)
         with _frozen(self.work.model.base), ieee_float32():
-            return retry_smaller(self._run, largest, lambda _tokens: None)
+            retry_smaller(lambda largest: self._run(left, rows, finished, largest), largest, smaller)
+        return TangentTexts.of(rows, self.seconds)
 
-    def _run(self, largest: int | None) -> TangentTexts:
-        work, done = self.work, 0
-        pooled = PooledTexts(len(work.tokens), dtype=np.float32)
-        tangents: NDArray[np.float32] | None = None
-        watched = torch.as_tensor(self.watched, dtype=torch.float32)
-        forward, backward = Stopwatch(), Stopwatch()
-        for batch in work.batches:
-            try:
-                for part in cut(batch, work.tokens.lengths, largest):
-                    found = self._run_batch(part, watched, pooled, (forward, backward))
-                    if tangents is None:
-                        tangents = np.empty((len(work.tokens), found.shape[1]), np.float32)
-                    tangents[part] = found
-            except OutOfMemory:
-                work.progress(-done)
-                raise
-            tokens = int(work.tokens.lengths[batch].sum())
-            done += tokens
-            work.progress(tokens)
-        assert tangents is not None
-        states = {layer: np.asarray(rows, dtype=np.float32) for layer, rows in pooled.arrays.items()}
-        return TangentTexts(states, tangents, forward.seconds(), backward.seconds())
+    def _run(
+        self, left: deque[Batch], rows: PooledTexts, finished: Callable[[Batch], None], largest: int | None
+    ) -> None:
+        watched, lengths = torch.as_tensor(self.watched, dtype=torch.float32), self.work.tokens.lengths
+        while left:
+            for part in cut(left[0], lengths, largest):
+                self._run_batch(part, watched, rows)
+            batch = left.popleft()
+            finished(batch)
+            self.work.progress(int(lengths[batch].sum()))
 
-    def _run_batch(
-        self,
-        batch: Batch,
-        watched: Float32[Tensor, "dims directions"],
-        pooled: PooledTexts,
-        clocks: tuple[Stopwatch, Stopwatch],
-    ) -> Float32[NDArray[np.float32], "batch width"]:
-        model, device, (forward, backward) = self.work.model, self.work.model.device, clocks
+    def _run_batch(self, batch: Batch, watched: Float32[Tensor, "dims directions"], rows: PooledTexts) -> None:
+        model, device, (forward, backward) = self.work.model, self.work.model.device, self._clocks
         ids = torch.as_tensor(self.work.tokens.padded(batch, model.pad_id), device=device)
         lengths = torch.as_tensor(self.work.tokens.lengths[batch])
         real = torch.arange(ids.shape[1]) < lengths[:, None]
@@ -198,7 +218,7 @@ class TangentPass:
             return kept.sum(dim=1) / lengths.to(hidden.device)[:, None]
 
         def keep(layer: int, output: object) -> None:
-            pooled.put(layer, batch, mean(states_of(output, ids).detach()).double())
+            rows.put(layer, batch, mean(states_of(output, ids).detach()))
 
         with explained_memory(len(batch), ids.numel()), _seen_by(self._projections) as seen, torch.enable_grad():
             with forward.counting(device), model.watching(self.work.layers, keep):
@@ -207,14 +227,14 @@ class TangentPass:
                 states = mean(last)
             with backward.counting(device):
                 found = self._sketched(seen, states, watched.to(last.device))
-        pooled.put(model.num_layers, batch, states.detach().double())
+        rows.put(model.num_layers, batch, states.detach())
         if not found.isfinite().all():
             text = int(batch[int((~found.isfinite()).any(dim=1).nonzero()[0, 0])])
             raise NumericalError(
                 f"derivatives of text {text} are not finite in {str(last.dtype).removeprefix('torch.')}: load the "
                 "model in float32"
             )
-        return found.cpu().numpy()
+        rows.put(TANGENTS, batch, found)
 
     def _sketched(
         self, seen: list[_Seen], states: Float32[Tensor, "batch dims"], watched: Float32[Tensor, "dims directions"]

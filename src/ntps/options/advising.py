@@ -9,7 +9,7 @@ from typing import ClassVar
 from ntps.options.layers import Layers
 from ntps.options.limits import check_number, check_seed
 from ntps.options.passes import PassSettings, Pooling
-from ntps.options.shared import OUTPUT, SELECTION, FrozenModelOptions, OutputOptions, TaskOptions
+from ntps.options.shared import OUTPUT, SELECTION, FrozenModelOptions, ResumableOptions, TaskOptions
 
 WORTH = 2.0
 
@@ -45,7 +45,7 @@ class AdviseSettings(PassSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdviseOptions(AdviseSettings, OutputOptions, FrozenModelOptions, TaskOptions):
+class AdviseOptions(AdviseSettings, ResumableOptions, FrozenModelOptions, TaskOptions):
     """What advice takes besides a model and a task.
 
     Attributes:

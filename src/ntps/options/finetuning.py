@@ -10,7 +10,7 @@ from ntps.options.layers import Layers
 from ntps.options.limits import check_choice, check_method, check_names, check_number, check_seed
 from ntps.options.passes import PassSettings, Pooling
 from ntps.options.recipes import METHODS, RECIPE, FullFineTuning, LoRA, Method
-from ntps.options.shared import OUTPUT, ModelOptions, OutputOptions, TaskOptions
+from ntps.options.shared import OUTPUT, ModelOptions, ResumableOptions, TaskOptions
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -77,20 +77,18 @@ class FinetuneSettings(PassSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneOptions(FinetuneSettings, OutputOptions, ModelOptions, TaskOptions):
+class FinetuneOptions(FinetuneSettings, ResumableOptions, ModelOptions, TaskOptions):
     """What fine-tuning takes besides a model and a task.
 
     Attributes:
         device: ``cpu`` or ``cuda``; CUDA if there is one by default.
         out: Folder for ``result.json``, ``curves.parquet`` and the weights; nothing is kept by default.
         report_to: Trackers that transformers knows, such as ``tensorboard``.
-        resume: Whether an interrupted run of the same call is continued from its checkpoint in ``out``.
     """
 
     panel: ClassVar[str] = OUTPUT
 
     report_to: Sequence[str] = ()
-    resume: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

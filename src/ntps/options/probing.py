@@ -9,7 +9,7 @@ from ntps.errors import InputError
 from ntps.options.keywords import values
 from ntps.options.limits import LARGEST, check_choice, check_method, check_number, check_seed
 from ntps.options.passes import PassSettings
-from ntps.options.shared import FrozenModelOptions, OutputOptions, TaskOptions
+from ntps.options.shared import FrozenModelOptions, ResumableOptions, TaskOptions
 
 Kind = Literal["ridge", "ols", "logistic", "adamw", "tangent"]
 Solver = Literal["newton-cg", "saga"]
@@ -190,11 +190,13 @@ class ProbeSettings(PassSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeOptions(ProbeSettings, OutputOptions, FrozenModelOptions, TaskOptions):
+class ProbeOptions(ProbeSettings, ResumableOptions, FrozenModelOptions, TaskOptions):
     """What a probe takes besides a model and a task.
 
     Attributes:
         layers: Layers such as ``0,3,-1`` or ``0:12``, in Python also ``[0, 3]``; all by default, for ``adamw``
             and ``tangent`` the last.
         out: Folder for ``result.json`` and ``curves.parquet``; nothing is written by default.
+        resume: Whether an interrupted run of the same call is continued from its progress in ``out``; ``tangent`` alone
+            leaves any, the others begin again.
     """

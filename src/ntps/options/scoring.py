@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 from ntps.errors import InputError
 from ntps.options.limits import check_choice, check_number
 from ntps.options.passes import CV_TEXTS, PassSettings
-from ntps.options.shared import COMPUTING, OUTPUT, SELECTION, FrozenModelOptions, OutputOptions, TaskOptions
+from ntps.options.shared import COMPUTING, OUTPUT, SELECTION, FrozenModelOptions, ResumableOptions, TaskOptions
 
 Convention = Literal["paper", "released"]
 
@@ -81,7 +81,7 @@ class AdapterOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(AdapterOptions, ScoreSettings, OutputOptions, FrozenModelOptions, TaskOptions):
+class ScoreOptions(AdapterOptions, ScoreSettings, ResumableOptions, FrozenModelOptions, TaskOptions):
     """What a score takes besides a model and a task.
 
     Attributes:
@@ -89,14 +89,12 @@ class ScoreOptions(AdapterOptions, ScoreSettings, OutputOptions, FrozenModelOpti
         moments: Whether statistics stay in ``out``: ``keep`` or ``drop``.
         keep_pooled: Whether the pooled texts of every layer are written to ``out`` too: with them, other labels can be
             scored without the model.
-        resume: Whether an interrupted run of the same call is continued from its progress in ``out``.
     """
 
     panel: ClassVar[str] = OUTPUT
 
     moments: Literal["keep", "drop"] = "keep"
     keep_pooled: bool = False
-    resume: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

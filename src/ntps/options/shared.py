@@ -87,3 +87,14 @@ class OutputOptions:
 
     out: str | Path | None = None
     overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumableOptions(OutputOptions):
+    """Where results go, of a run that goes on where it was interrupted.
+
+    Attributes:
+        resume: Whether an interrupted run of the same call is continued from its progress in ``out``.
+    """
+
+    resume: bool = True

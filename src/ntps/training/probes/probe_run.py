@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ntps.checkpoint.lock import clear_folder, left_behind
+from ntps.checkpoint.tangent_rows import TangentRows, run_with_tangents
+from ntps.distributed.world import World
 from ntps.errors import InputError
 from ntps.forward.pooled_texts import collect_pooled
 from ntps.jobs.clock import Clock
@@ -35,34 +37,55 @@ def run_probe(
     settings: ProbeSettings,
     *,
     out: Path | None = None,
+    resume: bool = True,
+    overwrite: bool = False,
     reporter: Reporter | None = None,
+    world: World | None = None,
 ) -> ProbeRecord:
     """Fits a probe to every layer asked for: one pass over the training texts, one over the test texts.
 
-    Pooled texts are held in memory: texts × layers × width × 8 bytes.
+    Pooled texts are held in memory: texts × layers × width × 8 bytes. The passes of a tangent probe, which take longer,
+    go on where they were interrupted, and several processes share them.
 
     Args:
         model: The model, which stays as it is.
         task: The task.
         settings: The options.
         out: Folder for the results, which the caller has claimed; nothing is written without it.
+        resume: Whether a run that was interrupted is continued.
+        overwrite: Whether the progress of any other run is discarded.
         reporter: Learns about progress.
+        world: The processes that share the run; all of them get the record.
 
     Raises:
         InputError: An option does not fit the model or the task, or a file cannot be written.
         NumericalError: Hidden states are not finite.
     """
+    world = world or World()
     require_fitting(settings, task.kind, task.id)
+    if not world.alone and not isinstance(settings.probe, TangentProbe):
+        raise InputError(
+            f"`kind` {settings.probe.name} is for one process: start it without torchrun, or choose `kind` tangent, "
+            "whose passes several processes share"
+        )
     ready = RunSession(model, task, settings, reporter, PHASES)
+    if isinstance(settings.probe, TangentProbe):
+
+        def make(rows: TangentRows) -> ProbeRecord | None:
+            found = probe_tangents(rows)
+            if found is None:
+                return None
+            return probe_record(found, ready.provenance(), ready.clock, settings, [*rows.notes, *ready.warnings()])
+
+        return run_with_tangents(
+            ready, settings.seed, ProbeRecord, make, world=world, out=out, resume=resume, overwrite=overwrite
+        )
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
         return ProbeRecord.read(out)
-    if isinstance(settings.probe, TangentProbe):
-        found = probe_tangents(ready, settings.seed)
-    else:
-        pooled = _pool(ready)
-        with ready.clock.phase("training"):
-            found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
+    pooled = _pool(ready)
+    with ready.clock.phase("training"):
+        found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
     record = probe_record(found, ready.provenance(), ready.clock, settings, ready.warnings())
     if out is not None:
         clear_folder(out, run)

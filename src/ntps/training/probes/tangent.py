@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import torch
 
-from ntps.forward.tangents import TangentPass
+from ntps.checkpoint.tangent_rows import TangentRows
 from ntps.jobs.held_out_texts import CHOSEN, HeldOutTexts
 from ntps.jobs.new_texts import validated_alone
-from ntps.jobs.session import RunSession
 from ntps.moments.kernels import resolution_of
 from ntps.options.passes import CV_TEXTS
 from ntps.training.metrics import figures_of_values
@@ -21,28 +18,32 @@ from ntps.validation.labels import Labels, seeded_sample
 from ntps.validation.tangents import fit_tangents
 
 
-def probe_tangents(ready: RunSession, seed: int) -> ComparedProbes:
+def probe_tangents(features: TangentRows) -> ComparedProbes | None:
     """Runs the passes of a tangent probe, and fits it: to a seeded sample of the training texts where they are many.
 
     Args:
-        ready: Model and task.
-        seed: Of the directions, of LoRA's first weights and of the sketch.
+        features: What is known of model and task already.
+
+    Returns:
+        The probe in the first process, None in the others that share the passes.
 
     Raises:
         InputError: LoRA does not know the model's projections, or no text can be left out.
         NumericalError: A derivative is not finite.
         OutOfMemory: Not even one text fits.
     """
+    ready = features.ready
     task, model, (layer,) = ready.task, ready.model, ready.layers
     sample = seeded_sample(len(task.train), CV_TEXTS)
     labels = Labels.of(task, task.train).take(sample)
     require_texts(labels.units)
     with ready.clock.phase("forward"):
-        tangents = TangentPass(ready.work(task.train, ready.tokens.take(sample), "train texts"), seed=seed)
-        train, test, test_labels = tangents.run(), None, None
+        train, test, test_labels = features.collect("train", task.train, ready.tokens.take(sample)), None, None
         if ready.test is not None and ready.test_tokens is not None:
-            test = replace(tangents, work=ready.work(ready.test, ready.test_tokens, "test texts")).run()
+            test = features.collect("test", ready.test, ready.test_tokens)
             test_labels = Labels.of(task, ready.test)
+    if train is None:
+        return None
     with ready.clock.phase("training"):
         fit = fit_tangents(train.pooled[layer], train.tangents, labels, resolution_of(torch.float32))
         known = figures_of_values(fit.predict(train.pooled[layer], train.tangents), labels)
