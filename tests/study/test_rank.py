@@ -36,6 +36,7 @@ from ntps.validation.judged import Judged
 from ntps.validation.labels import Labels
 from ntps.validation.left_out_texts import LeftOutTexts
 from tiny import save_model, save_rows, save_task
+from unwrapped import unwrapped
 
 MODELS = {"first": "qwen2", "second": "llama", "third": "gpt2"}
 
@@ -183,7 +184,9 @@ def test_neighbours_are_compared_by_all_their_layers_wherever_a_ranking_shows(
         low, high = row.all_layers_step_interval or (None, None)
         assert low is not None and high is not None and low < float(row.all_layers_step or 0) < high
     assert run(*scores(ranked)) == 0
-    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("One probe of all layers"))
+    (said,) = (
+        line for line in unwrapped(capsys.readouterr().out).splitlines() if line.startswith("One probe of all layers")
+    )
     for row in others:
         assert f"{row.model} {100 * float(row.all_layers_step or 0):+z.1f} (" in said
     assert first.model not in said
