@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,19 @@ def existing(name: str | Path) -> Path | None:
         return path if str(name) and path.exists() else None
     except (OSError, RuntimeError):  # a name that no file can have, a home of nobody
         return None
+
+
+def distinct_names(paths: Sequence[str | Path]) -> list[str]:
+    """The last part of each path, or as many of its last parts as no other one ends with."""
+    parts = [Path(path).parts for path in paths]
+
+    def name(own: tuple[str, ...]) -> str:
+        for count in range(1, len(own)):
+            if sum(each[-count:] == own[-count:] for each in parts) == 1:
+                return str(Path(*own[-count:]))
+        return str(Path(*own))
+
+    return list(map(name, parts))
 
 
 def folder_path(name: str | Path) -> Path:

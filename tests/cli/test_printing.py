@@ -20,6 +20,7 @@ from rich.table import Table
 from grid import save_grid
 from ntps.cli import main
 from ntps.cli.console import PIECE, PIPED_WIDTH, Printer, wrap
+from ntps.files import distinct_names
 from tiny import save_model, save_task
 from unwrapped import unwrapped
 
@@ -143,6 +144,13 @@ def test_no_cell_of_a_table_is_broken(name: str, width: int, printed: dict[str, 
             assert max(map(len, shown.splitlines())) <= width or longest > width / 2
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_paths_are_said_only_where_somebody_goes_on_from_them(name: str, printed: dict[str, Printed]) -> None:
+    for said, shown in printed[name].at(120):
+        if "/a folder" in shown:
+            assert isinstance(said, str) and re.search(r"( in|^The report is|^Error:) [^ ]*/a folder", said)
+
+
 def is_whole(table: Table, shown: str) -> None:
     """All cells are there, and none is broken but at words where it may be."""
     lines = f" {shown} ".replace("\n", "  ")
@@ -219,6 +227,19 @@ def test_columns_of_prose_wrap_at_words(remarks: list[str], width: int) -> None:
     is_whole(table, shown)
     longest = max(cell_len(word) for remark in remarks for word in remark.split())
     assert max(map(cell_len, shown.splitlines())) <= max(width, 10 + longest)
+
+
+PATH = st.lists(st.sampled_from("abc"), min_size=1, max_size=4)
+
+
+@given(paths=st.lists(PATH, min_size=1, max_size=6, unique_by=tuple))
+def test_names_of_paths_tell_them_apart(paths: list[list[str]]) -> None:
+    names = distinct_names(["/".join(path) for path in paths])
+    assert len(set(names)) == len(names)
+    for path, name in zip(paths, names, strict=True):
+        assert f"/{'/'.join(path)}".endswith(f"/{name}")
+        alone = sum(other[-1] == path[-1] for other in paths) == 1
+        assert alone == (name == path[-1]) or len(path) == 1
 
 
 def test_what_no_terminal_shows_is_of_one_width_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:

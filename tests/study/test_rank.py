@@ -111,6 +111,7 @@ def test_places_are_those_of_differences_that_hold_together(kind: TargetKind, ra
     labels = Labels(kind, targets)
     folders = made_up(tmp_path, scores(ranked)[0], judged, labels)
     ranking = rank_folders(folders)
+    assert {row.model for row in ranking.models} == {folder.name for folder in folders}
 
     reached = np.array([[chosen_outside(np.array(m), drawn, kind) for drawn in labels.draws] for m in right])
     total = 1.0 if kind == "classes" else 2.0

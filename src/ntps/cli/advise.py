@@ -14,9 +14,8 @@ from ntps import api
 from ntps.cli.arguments import ModelArgument, TaskArgument
 from ntps.cli.console import err, out, progress_bars
 from ntps.cli.from_options import flat
-from ntps.cli.results import Showing, show
+from ntps.cli.results import Showing, announce, show
 from ntps.display.advice import advice_table, advice_words, calibration_words, errors_table
-from ntps.models.registry import EMBEDDED
 from ntps.options.advising import AdviseOptions
 from ntps.options.keywords import values
 from ntps.options.shared import OUTPUT
@@ -32,7 +31,7 @@ def advise(options: AdviseOptions, showing: Showing, model: ModelArgument = None
     One forward pass with a few ways back over the training texts; nothing is trained.
     """
     if not showing.quiet:
-        err.prose(f"Looking at {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        announce("Looking at", model, task)
     with progress_bars(showing.quiet) as reporter:
         result = api.advise(model, task, **values(options, AdviseOptions), reporter=reporter)
 

@@ -9,10 +9,9 @@ import typer
 
 from ntps import api
 from ntps.cli.arguments import ModelArgument, TaskArgument
-from ntps.cli.console import err, out, progress_bars
+from ntps.cli.console import out, progress_bars
 from ntps.cli.from_options import flat
-from ntps.cli.results import Showing, show
-from ntps.models.registry import EMBEDDED
+from ntps.cli.results import Showing, announce, show
 from ntps.options.finetuning import FinetuneOptions
 from ntps.options.keywords import values
 from ntps.options.shared import OUTPUT
@@ -43,7 +42,7 @@ def finetune(
 
     others = read_compared(compare or [])
     if not showing.quiet:
-        err.prose(f"Fine-tuning {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        announce("Fine-tuning", model, task)
     with progress_bars(showing.quiet) as reporter:
         result = api.finetune(model, task, **values(options, FinetuneOptions), reporter=reporter)
 

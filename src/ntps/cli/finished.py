@@ -14,7 +14,7 @@ from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, show
 from ntps.cli.score import print_scores
 from ntps.errors import InputError
-from ntps.files import RESULT
+from ntps.files import RESULT, distinct_names
 from ntps.options.keywords import values
 from ntps.options.scoring import CurveOptions, RivalOptions
 from ntps.options.shared import COMPUTING, OUTPUT
@@ -49,8 +49,9 @@ def merge(
 
 def _print_parts(result: ScoreResult) -> None:
     """The parts before the table."""
-    for part in result.record.result.merged or ():
-        out.prose(f"{part.texts:,} texts of {part.folder}", whole=[part.folder])
+    parts = result.record.result.merged or ()
+    for part, name in zip(parts, distinct_names([part.folder for part in parts]), strict=True):
+        out.prose(f"{part.texts:,} texts of {name}", whole=[name])
     print_scores(False, result)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from ntps.cli.arguments import FOLDER, DataDir, ModelArgument, TaskArgument, Verbose
 from ntps.cli.console import err, out
 from ntps.cli.from_options import flat
+from ntps.display.sentences import short_name
 from ntps.models.registry import EMBEDDED, LLAMA2_TOKENIZER, PAPER_MODELS, KnownModel
 from ntps.options.keywords import values
 from ntps.options.shared import SELECTION, FrozenModelOptions, TaskOptions
@@ -58,7 +59,7 @@ def doctor(
     texts = load_task(task, **values(options, TaskOptions))
     err.prose(f"Scoring {len(texts.train)} texts one by one, and in batches …")
     check, moved = check_rescoring(loaded, texts)
-    table = Table(title=f"{loaded.id} in {options.dtype}: one by one against batches")
+    table = Table(title=f"{short_name(loaded.id)} in {options.dtype}: one by one against batches")
     table.add_column("what", no_wrap=True)
     table.add_column("largest change", justify="right")
     table.add_row("hidden states (relative)", f"{check.deviation:.1e}")

@@ -10,11 +10,10 @@ import typer
 
 from ntps import api
 from ntps.cli.arguments import From, ModelArgument, TaskArgument, other_labels
-from ntps.cli.console import err, out, progress_bars
+from ntps.cli.console import out, progress_bars
 from ntps.cli.from_options import flat
-from ntps.cli.results import Showing, show
+from ntps.cli.results import Showing, announce, show
 from ntps.display.probe import probe_table, probe_words
-from ntps.models.registry import EMBEDDED
 from ntps.options.keywords import values
 from ntps.options.probing import PROBES, ProbeOptions
 
@@ -40,7 +39,7 @@ def probe(
     summary is of the layer that a ridge probe is best in on training texts left out.
     """
     if from_folder is None and not showing.quiet:
-        err.prose(f"Probing {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        announce("Probing", model, task)
     with progress_bars(showing.quiet) as reporter:
         if from_folder is None:
             result = api.probe(model, task, **values(options, ProbeOptions), reporter=reporter)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ntps.cli.console import err, out, say, with_flags
+from ntps.display.sentences import short_name
 from ntps.jobs.unused_rows import unused_rows
+from ntps.models.registry import EMBEDDED
 from ntps.options.shared import OUTPUT
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ class Showing:
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+
+
+def announce(doing: str, model: str | None, task: str | None) -> None:
+    """Says what begins, of which model and on which task."""
+    named = f"the embedded model ({EMBEDDED})" if model is None else short_name(model)
+    err.prose(f"{doing} {named} on {'the embedded task' if task is None else short_name(task)}")
 
 
 def show(

@@ -13,13 +13,12 @@ import typer
 
 from ntps import api
 from ntps.cli.arguments import DryRun, From, ModelArgument, TaskArgument, other_labels
-from ntps.cli.console import err, out, progress_bars
+from ntps.cli.console import out, progress_bars
 from ntps.cli.from_options import flat
-from ntps.cli.results import Showing, show
+from ntps.cli.results import Showing, announce, show
 from ntps.display.estimate import estimate_lines
 from ntps.display.sentences import plain_words
 from ntps.display.tables import change_table, in_sample_table, layer_table
-from ntps.models.registry import EMBEDDED
 from ntps.options.keywords import values
 from ntps.options.probing import ProbeOptions
 from ntps.options.scoring import CurveOptions, ScoreOptions
@@ -61,8 +60,7 @@ def score(
         show(result, partial(print_scores, showing.verbose), options.out, showing)
         return
     if not showing.quiet:
-        doing = "Trying" if dry_run else "Scoring"
-        err.prose(f"{doing} {model or f'the embedded model ({EMBEDDED})'} on {task or 'the embedded task'}")
+        announce("Trying" if dry_run else "Scoring", model, task)
     given = values(options, ScoreOptions)
     with progress_bars(showing.quiet) as reporter:
         if dry_run:

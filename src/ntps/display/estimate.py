@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ntps.display.sentences import short_name
+
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -13,7 +15,7 @@ def estimate_lines(estimate: Mapping[str, Any]) -> Iterator[str]:
     settings, memory, seconds = estimate["settings"], estimate["memory_bytes"], estimate["seconds"]
     model, processes = estimate["model"], estimate["processes"]
     yield (
-        f"{model['id']}: {model['parameters']:,} parameters, {len(settings['layers'])} layers of width "
+        f"{short_name(model['id'])}: {model['parameters']:,} parameters, {len(settings['layers'])} layers of width "
         f"{model['hidden_size']}, {settings['dtype']} on {settings['device']}"
     )
     for name, counted in estimate["texts"].items():

@@ -30,7 +30,7 @@ def plain_words(result: ScoreFile) -> list[str]:
 def short_name(name: str) -> str:
     """The last part of a path; a hub id or the name of a task as it is."""
     path = Path(name)
-    return path.name if path.is_absolute() or name.startswith(("./", "../", "~")) else name
+    return (path.name or name) if path.is_absolute() or name.startswith(("./", "../", "~")) else name
 
 
 def percent(share: float | None) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ntps.advice.record import AdviceFile, LoraForecast
 from ntps.errors import InputError
-from ntps.files import SCHEMA
+from ntps.files import SCHEMA, distinct_names
 from ntps.jobs.command import COMMAND
 from ntps.jobs.unused_rows import unused_rows
 from ntps.scoring.record import ScoreFile
@@ -33,7 +33,9 @@ def rank_folders(folders: Sequence[Path]) -> Ranking:
     if len(folders) < 2:
         raise InputError("a ranking needs two folders of results or more: name others, or a task with its models")
     short = [Path(read_score(folder).model.id).name for folder in folders]
-    names = [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
+    places = distinct_names([folder.resolve() for folder in folders])
+    alone = {name for name in short if short.count(name) == 1 and name not in places}
+    names = [name if name in alone else place for name, place in zip(short, places, strict=True)]
     for name, count in Counter(str(folder.resolve()) for folder in folders).items():
         if count > 1:
             raise InputError(f"{name} is given {count} times: a ranking has every model once")
