@@ -13,7 +13,7 @@ import typer
 
 from ntps import api
 from ntps.cli.arguments import DryRun, From, ModelArgument, TaskArgument, other_labels
-from ntps.cli.console import out, progress_bars
+from ntps.cli.console import err, out, progress_bars
 from ntps.cli.from_options import flat
 from ntps.cli.results import Showing, announce, show
 from ntps.display.estimate import estimate_lines
@@ -71,7 +71,8 @@ def score(
         show(result, partial(print_scores, showing.verbose), options.out, showing)
         if not (showing.quiet or showing.as_json):
             for line in next_steps(context, options, result.record.result):
-                err.print(line, soft_wrap=True)
+                # What is indented is a command, to be copied.
+                err.prose(line, whole=[line.strip()] if line.startswith(" ") else ())
     elif showing.as_json:
         out.print_json(json.dumps(estimate))
     else:
