@@ -166,7 +166,10 @@ def test_it_begins_with_what_was_reached_and_what_predicts_comes_below(study: Pa
     names = ["accuracies", "gains", "prediction", "training", "costs"]
     assert [section.name for section in report.sections] == names
     frame = accuracies(results)
-    assert f"{100 * frame['lora'].mean():.1f} % with LoRA" in report.finding[0]
+    # Tasks have texts of their own; the models of a task err on the same ones.
+    errors = frame.groupby("task")["lora_error"].sum().to_numpy(dtype=float)
+    half = 196 * float((errors**2).sum() ** 0.5) / len(frame)
+    assert f"{100 * frame['lora'].mean():.1f} % (± {half:.1f}) with LoRA" in report.finding[0]
     assert "the most frequent class alone gives 51.0 %" in report.finding[0]
     assert f"LoRA gains {100 * frame['gain'].mean():+.1f} points over the AdamW probe" in words(report, "gains")[0]
     assert not any("ρ" in paragraph or "p =" in paragraph for paragraph in report.finding)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 from ntps.display.finetune import NAMES
 from ntps.display.sentences import percent
@@ -63,11 +64,19 @@ def _reached(results: StudyResults) -> str | None:
         models, tasks = (_count(frame[key].nunique(), key) for key in ("model", "task"))
         where = f"On texts not seen, {models} on {tasks} reach, on average,"
     shown.sort(key=means.__getitem__, reverse=True)
-    parts = [f"{percent(means[name])} with {_article(named[name])}" for name in shown]
+    parts = [
+        f"{percent(means[name])} (± {100 * _mean_half(frame, name):.1f}) with {_article(named[name])}" for name in shown
+    ]
     reached = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     majority = float(frame["majority"].to_numpy(dtype=float).mean())
     than = "" if math.isnan(majority) else f"; the most frequent class alone gives {percent(majority)}"
     return f"{where} an accuracy of {reached}{than}."
+
+
+def _mean_half(frame: pd.DataFrame, name: str) -> float:
+    """Half of the 95 % interval of a mean: texts of tasks are independent, models err on the same texts of a task."""
+    halves = frame.groupby("task")[f"{name}_half"].sum().to_numpy(dtype=float)
+    return float(np.linalg.norm(halves)) / len(frame)
 
 
 def _article(way: str) -> str:
