@@ -31,10 +31,21 @@ import ntps.training.finetuning.tuner  # noqa: F401  # loaded before anything is
 from ntps.checkpoint import checkpoint
 from ntps.cli import main
 
-KILLS = {"score": 20, "score --keep-pooled": 5, "merge": 5, "probe": 5, "finetune": 5, "study": 5}
+KILLS = {
+    "score": 20,
+    "score --keep-pooled": 5,
+    "merge": 5,
+    "probe": 5,
+    "probe --kind tangent": 20,
+    "advise": 10,
+    "finetune": 5,
+    "study": 5,
+}
+OFTEN = ("score", "probe --kind tangent", "advise")
+"""What writes its progress after every batch: kills come between checkpoints, and upon them."""
 PATIENCE = 200
 """Attempts for each kill that is wanted, before the campaign gives up."""
-ASIDE = ("created", "timing", "seconds", "when")
+ASIDE = ("created", "timing", "seconds", "when", "costs")
 WORDS = ("red", "blue", "green", "round", "square", "fast", "slow", "one", "two", "three", "good", "bad", "old", "new")
 
 
@@ -72,6 +83,8 @@ def prepare(folder: Path) -> dict[str, list[str]]:
         "score --keep-pooled": ["score", "demo", task, "--keep-pooled", *batches],
         "merge": ["merge", str(folder / "first-score"), str(folder / "second-score")],
         "probe": ["probe", "demo", task, "--kind", "adamw", "--epochs", "5"],
+        "probe --kind tangent": ["probe", "demo", task, "--kind", "tangent", "--limit", "100", *batches],
+        "advise": ["advise", "demo", task, "--limit", "100", *batches],
         "finetune": ["finetune", "demo", task, "--steps", "30", "--save-every", "5", "--eval-every", "10"],
         "study": ["study", str(folder / "study.yaml")],
     }
@@ -135,7 +148,8 @@ def phase(out: Path) -> str:
     if any((out / name).exists() for name in ("moments", "adapter")):
         return "after the pass" if (out / "progress").exists() else "writing moments"
     if (out / "progress").exists():
-        return "after a checkpoint" if any((out / "progress").glob("*/*")) else "before a checkpoint"
+        written = any(any((out / "progress").glob(pattern)) for pattern in ("*/*", "rows.*"))
+        return "after a checkpoint" if written else "before a checkpoint"
     return "in the pass, pooled texts begun" if (out / "pooled").exists() else "before the first file"
 
 
@@ -165,7 +179,7 @@ def _timeless(value: Any) -> Any:
 def campaign(name: str, arguments: Sequence[str], kills: int, folder: Path, chance: random.Random) -> Tally:
     """Kills one command again and again, and compares whatever it ends with."""
     # The one that keeps pooled texts is killed before its first checkpoint, the other between checkpoints.
-    options: dict[str, Any] = {"checkpoints": name == "score"}
+    options: dict[str, Any] = {"checkpoints": name in OFTEN}
     whole, out = folder / "whole", folder / "out"
     attempt([*arguments, "--out", str(whole), "-q"], None, **options)
     shutil.rmtree(whole)

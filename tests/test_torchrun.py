@@ -56,6 +56,19 @@ def test_torchrun_starts_a_killed_process_again(setting: Setting, tmp_path: Path
     assert_same(tmp_path / "run", setting.whole(2))
 
 
+def test_torchrun_goes_on_with_the_rows_of_a_killed_process(setting: Setting, tmp_path: Path) -> None:
+    probe = ["probe", setting.model, setting.task, "--kind", "tangent", "--tokens-per-batch", 40, "-q", "--out"]
+    for name, size, ambush in (
+        ("whole", 1, None),
+        ("run", 2, Ambush(1, "ntps.forward.tangents:TangentPass._run_batch", 4)),
+    ):
+        options = ["--standalone", "--nproc-per-node", size, "--max-restarts", 1]
+        process = launch(options, [*probe, tmp_path / name], ambush)
+        said, _nothing = process.communicate(timeout=400)
+        assert process.returncode == 0 and ("started again" in said) == (size == 2), said
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
 def test_torchrun_without_restarts_ends_with_a_sentence(setting: Setting, tmp_path: Path) -> None:
     process = launch(["--standalone", "--nproc-per-node", 3], setting.command(tmp_path / "run", "--layers", "7"))
     said, _nothing = process.communicate(timeout=400)
