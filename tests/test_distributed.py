@@ -20,6 +20,7 @@ from ntps.moments.sums_folder import read_moments
 from ntps.scoring.exchange import join_moments
 from same import assert_same
 from tiny import moments_of, random_texts, save_model, save_rows
+from unwrapped import unwrapped
 from workers import Ambush, Ended, run_workers
 
 pytestmark = pytest.mark.slow
@@ -100,7 +101,7 @@ def assert_close(out: Path, expected: Path) -> None:
 
 def errors(said: str) -> list[str]:
     """What a process complained about; libraries may have warned besides."""
-    return [line for line in said.splitlines() if line.startswith("Error:")]
+    return [line for line in unwrapped(said).splitlines() if line.startswith("Error:")]
 
 
 def cleared(out: Path) -> bool:
@@ -204,9 +205,8 @@ def test_a_killed_process_costs_nothing_but_time(ambush: Ambush, setting: Settin
     other = 1 - ambush.rank
     assert ended.codes[other] == 1, ended
     if other == 0:
-        assert (
-            "the launcher has ended process 0 of 2" in ended.said[0] and "give the same command again" in ended.said[0]
-        )
+        said = unwrapped(ended.said[0])
+        assert "the launcher has ended process 0 of 2" in said and "give the same command again" in said
     else:
         assert not errors(ended.said[1])
     assert set(setting.run(out, 2).codes) == {0}

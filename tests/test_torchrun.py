@@ -73,7 +73,7 @@ def test_torchrun_without_restarts_ends_with_a_sentence(setting: Setting, tmp_pa
     process = launch(["--standalone", "--nproc-per-node", 3], setting.command(tmp_path / "run", "--layers", "7"))
     said, _nothing = process.communicate(timeout=400)
     assert process.returncode == 1
-    assert len(errors(said)) == 1 and "--layers asks for layer 7" in said
+    assert len(errors(said)) == 1 and "--layers asks for layer 7" in errors(said)[0]
 
 
 @pytest.fixture

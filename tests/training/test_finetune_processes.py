@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from tiny import random_task, save_model, save_rows
+from unwrapped import unwrapped
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 RECIPE = ["--steps", "30", "--learning-rate", "1e-2", "--eval-every", "10", "--save-every", "5"]
@@ -115,5 +116,5 @@ def test_a_step_that_cannot_be_shared(place: Path, tmp_path: Path) -> None:
     process = start(place, tmp_path / "out", launcher=TORCHRUN, batch_size=3)
     _output, errors = process.communicate()
     assert process.returncode
-    assert "Error: --batch-size 3 cannot be divided among 2 processes" in errors
+    assert "Error: --batch-size 3 cannot be divided among 2 processes" in unwrapped(errors)
     assert not (tmp_path / "out").exists()
