@@ -12,8 +12,9 @@ from transformers import AutoTokenizer
 
 from ntps.errors import InputError
 from ntps.models.load import load_model
+from ntps.models.tokenizing.tokenizer import tokenizer_fingerprint
 from ntps.models.tokenizing.tokens import tokenize
-from tiny import WORDS, random_texts, save_model
+from tiny import WORDS, random_texts, save_model, tokenizer_of
 
 OTHERS: dict[str, dict[str, Any]] = {
     "vowels stand alone": {
@@ -85,3 +86,23 @@ def test_a_vocabulary_without_its_merges_is_named(tmp_path: Path) -> None:
         load_model(folder)
     (folder / "merges.txt").write_text("\n".join(" ".join(pair) for pair in model["merges"]))
     assert tokenize(load_model(folder), [WORDS[3]]).ids.tolist() == [model["vocab"][WORDS[3]]]
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "bert"])
+def test_a_fingerprint_is_of_what_a_tokenizer_does(kind: str, tmp_path: Path) -> None:
+    """Not of its class, of its folder, or of what it was used for before."""
+    one, folder = tokenizer_of(kind), save_model(tmp_path / "one", kind)
+    known = tokenizer_fingerprint(one)
+    one(["ba be", "bi " * 30], truncation=True, max_length=4)
+    assert known == tokenizer_fingerprint(one) == tokenizer_fingerprint(load_model(folder).tokenizer)
+    others = {known}
+    lower = json.loads((folder / "tokenizer.json").read_text())["normalizer"]
+    assert lower is None or lower["type"] == "NFC"
+    for changes in ({"normalizer": {"type": "Lowercase"}}, {"pre_tokenizer": None}):
+        write(folder / "tokenizer.json", **changes)
+        others.add(tokenizer_fingerprint(load_model(folder).tokenizer))
+    one.truncation_side = "left"
+    others.add(tokenizer_fingerprint(one))
+    one.add_tokens(["a new one"])
+    others.add(tokenizer_fingerprint(one))
+    assert len(others) == 5

@@ -132,6 +132,22 @@ def test_a_model_that_moved_is_named_and_another_is_refused(
         load_probe(probed[0], load_model(folder, dtype="float64"))
 
 
+@pytest.mark.parametrize("method", [None, LoRA(steps=1), FullFineTuning(steps=1)])
+def test_another_tokenizer_is_a_warning(
+    method: LoRA | FullFineTuning | None, folder: Path, task: Task, tmp_path: Path
+) -> None:
+    if method is None:
+        probe(folder, task, layers="0", out=tmp_path / "run")
+    else:
+        finetune(folder, task, method, out=tmp_path / "run")
+    other = save_model(tmp_path / "other")
+    pipeline = json.loads((other / "tokenizer.json").read_text())
+    (other / "tokenizer.json").write_text(json.dumps({**pipeline, "normalizer": {"type": "Lowercase"}}))
+    assert not load_probe(tmp_path / "run").warnings
+    with pytest.warns(UserWarning, match="is not the one that this was made with"):
+        load_probe(tmp_path / "run", tokenizer=other).predict(["ba be"])
+
+
 def test_what_is_no_saved_probe(
     model: LanguageModel, task: Task, probed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

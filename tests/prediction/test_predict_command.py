@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from ntps import LanguageModel, Task, load_model, load_probe, probe, task_from_lists
 from ntps.cli import main
@@ -245,6 +247,26 @@ def test_what_cannot_be_predicted_is_one_sentence(probed: Path, tmp_path: Path, 
 def test_another_model_is_one_sentence(probed: Path, file: Path, tmp_path: Path, run: Run) -> None:
     status, out, err = run(probed, file, "--model", save_model(tmp_path / "other", seed=1))
     assert (status, out) == (2, "") and "whose weights differ; name that one with --model." in err
+
+
+def test_another_tokenizer_is_one_warning(probed: Path, file: Path, tmp_path: Path, run: Run) -> None:
+    other = save_model(tmp_path / "other")
+    assert "Warning" not in run(probed, file, "--tokenizer", other)[2]
+    pipeline = json.loads((other / "tokenizer.json").read_text())
+    (other / "tokenizer.json").write_text(json.dumps({**pipeline, "normalizer": {"type": "Lowercase"}}))
+    status, out, err = run(probed, file, "--tokenizer", other)
+    (warning,) = (line for line in err.splitlines() if line.startswith("Warning: "))
+    assert status == 0 and out == run(probed, file)[1]
+    assert f"the tokenizer in {other} is not the one" in warning and warning.endswith("name that one with --tokenizer.")
+    # A probe of an earlier version does not know.
+    older = tmp_path / "older"
+    older.mkdir()
+    with safe_open(probed / "probe.safetensors", framework="numpy") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        about = json.loads(opened.metadata()["ntps"])
+    assert about["model"].pop("tokenizer_fingerprint")
+    save_file(tensors, older / "probe.safetensors", {"ntps": json.dumps(about)})
+    assert "Warning" not in run(older, file, "--tokenizer", other)[2]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from ntps.cli.arguments import Quiet, Verbose
-from ntps.cli.console import err, out, progress_bars, say
+from ntps.cli.console import err, out, progress_bars, say, with_flags
 from ntps.cli.from_options import flat
 from ntps.options.keywords import values
 from ntps.options.predicting import PredictorOptions, RowOptions, WritingOptions
@@ -61,6 +61,8 @@ def predict(
 
     tables = read_rows(file, None if sys.stdin is None else sys.stdin.buffer)
     predictor = load_probe(probe, model=model, **values(loading, PredictorOptions))
+    for warning in predictor.warnings:
+        say("Warning", "yellow", with_flags(warning))
     agreement = None if rows.label_column is None else Agreement(rows.label_column)
     count = cut = 0
     # No bar among lines on the same terminal.

@@ -15,6 +15,7 @@ class ModelBlock(Block):
     Attributes:
         num_layers: L; there is one state more, the embedding output.
         tokenizer: Hub id or folder of the tokenizer.
+        tokenizer_fingerprint: Of what it does; null in older results.
         weights: Fingerprint of the weights.
         adapter: What was merged into the weights: ``id, rank, alpha, targets, weights``.
     """
@@ -27,6 +28,7 @@ class ModelBlock(Block):
     num_layers: int
     layer_names: Items[str]
     tokenizer: str
+    tokenizer_fingerprint: str | None = None
     weights: str
     adapter: Mapping[str, object] | None
 

@@ -13,6 +13,7 @@ from ntps.jobs.clock import Clock
 from ntps.jobs.command import COMMAND
 from ntps.jobs.record import Provenance
 from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokenizer import tokenizer_fingerprint
 from ntps.models.tokenizing.tokens import TokenizedTexts
 from ntps.tasks.task import Split, Task
 
@@ -30,6 +31,7 @@ def describe_model(model: LanguageModel) -> ModelBlock:
         num_layers=model.num_layers,
         layer_names=model.layer_names,
         tokenizer=model.tokenizer_id,
+        tokenizer_fingerprint=tokenizer_fingerprint(model.tokenizer),
         weights=model.weights(),
         adapter=None if model.adapter is None else dict(model.adapter),
     )

@@ -88,7 +88,14 @@ def predictor_of(
     if inverse_temperature is None and task.target_kind != "regression":
         raise InputError("the probe was saved by a version of ntps that made no probabilities: probe the model again")
     return Predictor(
-        description, model, task.target_kind, task.label_names, task.text_columns, settings.max_length, scorer
+        description,
+        model,
+        task.target_kind,
+        task.label_names,
+        task.text_columns,
+        settings.max_length,
+        scorer,
+        origin.warnings(model),
     )
 
 
@@ -111,7 +118,14 @@ def _classifier(place: Path, options: LoadProbeOptions) -> Predictor:
     forward = Forward(model, settings.pooling, settings.masked, options.tokens_per_batch)
     scorer = ClassifierScorer(forward, load_classifier(model, place))
     return Predictor(
-        description, model, task.target_kind, task.label_names, task.text_columns, settings.max_length, scorer
+        description,
+        model,
+        task.target_kind,
+        task.label_names,
+        task.text_columns,
+        settings.max_length,
+        scorer,
+        origin.warnings(model),
     )
 
 

@@ -8,18 +8,20 @@ from ntps.errors import InputError
 from ntps.json_files import Block, Items
 from ntps.models.load import load_model
 from ntps.models.model import LanguageModel
+from ntps.models.tokenizing.tokenizer import tokenizer_fingerprint
 from ntps.options.passes import Pooling
 from ntps.options.shared import ModelOptions
 from ntps.tasks.task import TargetKind
 
 
 class OfModel(Block):
-    """The model; an older classifier does not name its tokenizer."""
+    """The model; older files do not say what its tokenizer does, and an older classifier does not name it."""
 
     id: str
     revision: str | None
     weights: str
     tokenizer: str | None = None
+    tokenizer_fingerprint: str | None = None
 
 
 class OfTask(Block):
@@ -95,6 +97,16 @@ class Origin(Block):
                 f"{path} belongs to another model than {model.id}: it was made of {self.model.id}, whose weights "
                 "differ; name that one with `model`"
             )
+
+    def warnings(self, model: LanguageModel) -> tuple[str, ...]:
+        """That texts become other tokens than they did, where that is known."""
+        known = self.model.tokenizer_fingerprint
+        if known is None or known == tokenizer_fingerprint(model.tokenizer):
+            return ()
+        return (
+            f"the tokenizer in {model.tokenizer_id} is not the one that this was made with: texts become other tokens, "
+            "of which predictions may be wrong; name that one with `tokenizer`",
+        )
 
 
 class OfTrained(OfModel):

@@ -36,6 +36,7 @@ class Predictor:
         text_columns: Columns of the file that it was trained on which held the texts.
         max_length: Tokens after which texts are cut; None for the model's own limit.
         scorer: Makes logits of token ids.
+        warnings: What casts doubt on predictions, such as another tokenizer than then.
 
     Examples:
         >>> _ = ntps.probe(limit=100, layers="2", out="probe")
@@ -50,6 +51,7 @@ class Predictor:
     text_columns: tuple[str, ...]
     max_length: int | None
     scorer: Scorer
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         count = len(self.label_names)
@@ -117,8 +119,10 @@ class Predictor:
         return Predictions(self.kind, self.label_names, self.scorer(tokens), tokens.truncated)
 
     def _told(self, texts: Sequence[str]) -> Predictions:
-        """Predictions, with a warning where texts were cut."""
+        """Predictions, with warnings: of the predictor, and where texts were cut."""
         found = self.predictions(texts)
+        for sentence in self.warnings:
+            warnings.warn(sentence, stacklevel=3)
         if found.truncated:
             warnings.warn(truncated(found.truncated, len(found)), stacklevel=3)
         return found

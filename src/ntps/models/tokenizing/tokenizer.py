@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Any
 
 from ntps.errors import InputError
@@ -56,6 +58,18 @@ def load_tokenizer(files: ModelFiles, model_type: str, trust_remote_code: bool) 
     if not set(tokenizer.get_vocab()) - set(tokenizer.get_added_vocab()) - set(tokenizer.all_special_tokens):
         raise missing
     return tokenizer, notes
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 over what a tokenizer does, in hexadecimal: its vocabulary, the ids of some texts, and the side it cuts.
+
+    Which class or file it is, and of which version, does not matter.
+    """
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    own = " ".join(token for token, _ in vocabulary[:: max(1, len(vocabulary) // 500)])
+    ids = tokenizer([*SAMPLES, own, own.upper()], verbose=False)["input_ids"]
+    does = [vocabulary, ids, tokenizer.truncation_side]
+    return sha256(json.dumps(does, ensure_ascii=False).encode(errors="surrogatepass")).hexdigest()
 
 
 def _rebuilt(tokenizer: Any) -> bool:

@@ -18,6 +18,7 @@ from ntps.models.adapters.files import ADAPTER, CONFIG, ORIGIN, WEIGHTS
 from ntps.models.adapters.lora import adapter_tensors
 from ntps.models.model import LanguageModel
 from ntps.models.quiet import quiet_transformers
+from ntps.models.tokenizing.tokenizer import tokenizer_fingerprint
 from ntps.options.finetuning import FinetuneSettings
 from ntps.options.recipes import Method
 from ntps.tasks.task import Task
@@ -85,6 +86,7 @@ def save_classifier(
             "id": model.id,
             "revision": model.revision,
             "tokenizer": model.tokenizer_id,
+            "tokenizer_fingerprint": tokenizer_fingerprint(model.tokenizer),
             "architecture": model.architecture,
             "weights": weights,
             "dtype": str(model.dtype).removeprefix("torch."),

@@ -167,7 +167,7 @@ def read_probe(path: Path) -> SavedProbe | SavedTangentProbe:
 def _belongs_to(provenance: Provenance) -> dict[str, Any]:
     whole = provenance.to_dict()
     kept = {
-        "model": ("id", "revision", "tokenizer", "weights"),
+        "model": ("id", "revision", "tokenizer", "tokenizer_fingerprint", "weights"),
         "task": ("id", "target_kind", "label_names"),
         "settings": ("pooling", "max_length", "dtype", "attention_mask"),
     }
