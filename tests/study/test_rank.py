@@ -312,7 +312,7 @@ def test_a_forecast_of_lora_stands_beside_each_model(
 ) -> None:
     paths = [inputs / name for name in ("first", "third")]
     assert run(inputs / "task.jsonl", *paths, "--lora", "--out", tmp_path / "out", "-q") == 0
-    printed = capsys.readouterr().out
+    printed = unwrapped(capsys.readouterr().out)
     assert "LoRA: a forecast" in printed and "random" not in printed
     rows = json.loads((tmp_path / "out" / "ranking.json").read_text())["models"]
     for row in rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.display.sentences import percent, with_interval
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 def advice_table(result: AdviceFile) -> Table:
     """What each way to solve the task reaches on new texts, and what it costs."""
-    table = Table(
-        caption=advice_caption(result), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
+    table = Table(caption=advice_caption(result))
     table.add_column("", no_wrap=True)
     for title in ("accuracy %", "95 %", "time"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -175,13 +172,7 @@ def duration(seconds: float) -> str:
 
 def errors_table(by: str, rows: Sequence[ForecastErrors]) -> Table:
     """Errors of forecasts for what was left out whole."""
-    table = Table(
-        title=f"Every {by} left out in turn",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = Table(title=f"Every {by} left out in turn")
     table.add_column("forecast from", no_wrap=True)
     for title in ("accuracy,\nmedian", "gain,\nRMS", "gain,\nSpearman", "covered\nat 95 %", "gain\ncovered"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.display.sentences import EMBEDDING, FIGURES, percent, with_ends, with_interval
@@ -24,9 +23,7 @@ AREA, TEXTS, LORA = "area /\nrandom", "texts", "LoRA"
 def ranking_table(ranking: Ranking) -> Table:
     """One row per model, the best first."""
     titles, rows = _cells(ranking)
-    table = Table(
-        caption=_caption(ranking), caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
+    table = Table(caption=_caption(ranking))
     for title in titles:
         table.add_column(title, justify="left" if title in WORDS else "right", no_wrap=True)
     for row in rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ntps.display.sentences import percent
@@ -23,15 +22,7 @@ Titled = Sequence[tuple[str, str]]
 
 def plain_table(titles: Sequence[str], caption: str, title: str | None = None) -> Table:
     """An empty table of layers, with columns of figures."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        caption=caption,
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = Table(title=title, caption=caption)
     table.add_column("layer", no_wrap=True)
     for heading in titles:
         table.add_column(heading, justify="right", no_wrap=True)
