@@ -86,7 +86,9 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("call", "dtype"), [(probe, "float32"), slow(probe, "bfloat16"), slow(ntps.advise, "float32")], ids=str
+    ("call", "dtype"),
+    [(probe, "float32"), slow(probe, "bfloat16"), slow(ntps.advise, "float32")],
+    ids=["probe", "probe in bfloat16", "advise"],
 )
 def test_a_run_may_be_interrupted_after_every_batch(
     call: Callable[..., object], dtype: Any, folder: Path, task: Task, tmp_path: Path, batches: list[int]
