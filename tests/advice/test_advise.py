@@ -87,11 +87,15 @@ def test_the_advice_says_what_the_chance_says(
     chance: float, decision: str, enough: int | None, words: str, advice: Path
 ) -> None:
     found = ntps.AdviceResult.load(advice).to_dict()
-    found["lora"]["chance"] = chance
+    found["lora"] |= {"chance": chance, "stretch": 1.9}
     found["summary"] |= {"decision": decision, "enough_texts": enough}
     *_, last = advice_words(AdviceFile.model_validate(found))
     assert last.startswith("Advice: ") and words.format(best=found["summary"]["best"]) in last
     assert ("cannot be told" in last) == (chance == 0.5)
+    found["lora"]["stretch"] = 2.0
+    found["summary"] |= {"decision": "undecided", "enough_texts": None}
+    *said, last = advice_words(AdviceFile.model_validate(found))
+    assert "cannot be told" in last and any("nothing is decided" in each for each in said)
 
 
 def test_a_forecast_for_what_the_calibration_holds_is_said_to_be_no_test(

@@ -15,6 +15,7 @@ from ntps.advice.calibration import FEWEST_TASKS, Calibration, Method, stretch
 from ntps.advice.cells import Cell
 from ntps.advice.errors import left_out_errors
 from ntps.advice.forecast import Forecaster
+from ntps.advice.record import TOO_WIDE
 from ntps.advice.verdict import CERTAIN, Verdict, decided
 from ntps.display.advice import in_words
 from ntps.errors import InputError
@@ -177,21 +178,25 @@ def test_outside_the_calibration_forecasts_widen_and_far_outside_there_are_none(
 
 
 def test_a_decision_is_certain_or_none() -> None:
-    assert [decided(each) for each in (0.0, 1 - CERTAIN, 0.5, CERTAIN, 1.0, None)] == [
+    assert [decided(each, 1.0) for each in (0.0, 1 - CERTAIN, 0.5, CERTAIN, 1.0)] == [
         "probe",
         "probe",
         "undecided",
         "lora",
         "lora",
-        "undecided",
     ]
-    words = [in_words(each, decided(each)) for each in (1 - CERTAIN, 0.12, 1 / 3, 0.34, 0.66, 2 / 3, 0.89, 0.9)]
+    assert {decided(each, TOO_WIDE) for each in (0.0, 0.5, 1.0)} == {"undecided"}
+    words = [in_words(each, decided(each, 1.0)) for each in (1 - CERTAIN, 0.12, 1 / 3, 0.34, 0.66, 2 / 3, 0.89, 0.9)]
     assert words == ["very unlikely", "unlikely", "unlikely", "even", "even", "likely", "likely", "very likely"]
     some, *others = cells(10, noise=0.001)
     calibration = Calibration.of([some, *others, some.model_copy(update={"texts": 1_000_000})])
     for above, decision in ((0.3, "lora"), (-0.3, "probe")):
         evidence = some.model_copy(update={"tangent": some.all_layers + above})
         assert Verdict(evidence, calibration, 0.02).decision == decision
+        # A model ten times as large as any that was calibrated: nothing is decided, nor would more texts do.
+        larger = Verdict(evidence.model_copy(update={"parameters": 10 * some.parameters}), calibration, 0.02)
+        assert larger.forecast is not None and larger.forecast.too_wide
+        assert larger.decision == "undecided" and larger.enough_texts is None
     vague = some.model_copy(
         update={"tangent": some.all_layers + 0.08, "final": some.all_layers, "all_layers_error": 0.1}
     )

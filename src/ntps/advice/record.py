@@ -9,6 +9,9 @@ from ntps.jobs.new_texts import AllLayers, ChosenLayer, Interval, NewTexts
 from ntps.jobs.record import Record, ResultFile
 from ntps.json_files import Block, Figure, Items
 
+TOO_WIDE = 2.0
+"""Where intervals are so many times as wide because nothing like it was calibrated, nothing is decided."""
+
 
 class AdvisedLayer(NewTexts, LayerBlock):
     """The ridge probe of one layer."""
@@ -45,6 +48,11 @@ class LoraForecast(Block):
     chance: float
     stretch: float
     outside: Items[str]
+
+    @property
+    def too_wide(self) -> bool:
+        """Whether too little like it was calibrated for a decision."""
+        return self.stretch >= TOO_WIDE
 
 
 class Costs(Block):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ntps.advice.calibration import FARTHEST, Calibration, stretch
 from ntps.advice.cells import Evidence, named
-from ntps.advice.record import Costs, LoraForecast
+from ntps.advice.record import TOO_WIDE, Costs, LoraForecast
 from ntps.forward.tangents import TangentTexts
 from ntps.jobs.blocks import ModelBlock
 from ntps.options.recipes import LoRA
@@ -66,7 +66,7 @@ class Verdict:
     @property
     def decision(self) -> Decision:
         """Whether LoRA is worth it."""
-        return decided(None if (forecast := self.forecast) is None else forecast.chance)
+        return "undecided" if self.forecast is None else self._decided(self.evidence)
 
     @property
     def enough_texts(self) -> int | None:
@@ -79,18 +79,19 @@ class Verdict:
                 "texts": round(times * texts),
                 "all_layers_error": self.evidence.all_layers_error / math.sqrt(times),
             }
-            if decided(self._chance(self.evidence.model_copy(update=more))) != "undecided":
+            if self._decided(self.evidence.model_copy(update=more)) != "undecided":
                 return round(times * texts)
         return None
 
-    def _chance(self, evidence: Evidence) -> float:
+    def _decided(self, evidence: Evidence) -> Decision:
         wider = stretch(self.calibration.outside(evidence))
-        return self.calibration.forecaster.gain(evidence, wider).chance_above(self.worth + self.ahead)
+        chance = self.calibration.forecaster.gain(evidence, wider).chance_above(self.worth + self.ahead)
+        return decided(chance, wider)
 
 
-def decided(chance: float | None) -> Decision:
-    """What the chance of a gain that is worth it decides."""
-    if chance is None or 1 - CERTAIN < chance < CERTAIN:
+def decided(chance: float, stretch: float) -> Decision:
+    """What the chance of a gain that is worth it decides, by a forecast that was stretched."""
+    if stretch >= TOO_WIDE or 1 - CERTAIN < chance < CERTAIN:
         return "undecided"
     return "lora" if chance >= CERTAIN else "probe"
 

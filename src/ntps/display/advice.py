@@ -91,7 +91,8 @@ def _forecast(result: AdviceFile) -> Iterator[str]:
     if lora.outside:
         yield (
             f"The calibration does not reach this far: {'; '.join(lora.outside)}. The intervals of the forecast are "
-            f"{lora.stretch:.1f} times as wide for that, which no run has tested."
+            f"{lora.stretch:.1f} times as wide for that, which one run alone has tested"
+            f"{'; from twice as wide on, nothing is decided' if lora.too_wide else ''}."
         )
     low, high = lora.gain_interval or (None, None)
     chance = f"the chance that it gains more than {result.settings.worth:g} is {100 * lora.chance:.0f} %"
@@ -124,7 +125,7 @@ def _decision(result: AdviceFile) -> str:
     if lora is None:
         return "Advice: none about LoRA; calibrate it on models of your own (`ntps calibrate`)."
     keep, here = f"keep the probe ({summary.best})", f"about {duration(result.costs.lora)} here"
-    word = in_words(lora.chance, summary.decision)
+    word = "even" if lora.too_wide else in_words(lora.chance, summary.decision)
     match word:
         case "very likely" | "likely":
             return f"Advice: train LoRA ({here}), which is {word} to gain more than {worth}{_certain(result)}."
