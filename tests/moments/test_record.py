@@ -348,11 +348,19 @@ def test_moments_on_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_result_on_a_full_disk(folder: Path, tmp_path: Path) -> None:
     record = ScoreRecord.read(folder)
-    with full_disk(2048), pytest.raises(InputError, match="cannot write"):
+    names = ("held_out.safetensors", "curves.parquet", "result.json")
+    sizes = [len((folder / name).read_bytes()) for name in names]
+    with full_disk(min(sizes) // 2), pytest.raises(InputError, match="cannot write"):
         record.write(tmp_path / "run")
     assert files(tmp_path) == {}
+    # Where there is room for some, they are whole, and no result is among them.
+    with full_disk(max(sizes) // 2), pytest.raises(InputError, match="cannot write"):
+        record.write(tmp_path / "run")
+    before = files(tmp_path)
     record.write(tmp_path / "run")
-    assert files(tmp_path).keys() == {"run/curves.parquet", "run/result.json"}
+    after = files(tmp_path)
+    assert "run/result.json" not in before and before.items() <= after.items()
+    assert after.keys() == {f"run/{name}" for name in names}
 
 
 @pytest.mark.parametrize("spoiled", ["result.json", "curves.parquet"])

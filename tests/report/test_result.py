@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from ntps import InputError, Moments, ScoreResult, load_task, score, score_moments
+from ntps.cli.console import Printer
 from ntps.display.sentences import percent, plain_words
 from ntps.display.tables import in_sample_table, layer_table
 from ntps.models.load import load_model
@@ -45,7 +45,7 @@ def changed(result: ScoreResult, **summary: Any) -> ScoreFile:
 
 def rendered(content: ScoreFile, width: int = 80, table: Callable[[ScoreFile], Table] = layer_table) -> list[str]:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(table(content))
+    Printer(file=stream, width=width, force_terminal=True, color_system=None).table(table(content))
     return stream.getvalue().splitlines()
 
 
