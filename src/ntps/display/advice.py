@@ -91,7 +91,7 @@ def _forecast(result: AdviceFile) -> Iterator[str]:
     if lora.outside:
         yield (
             f"The calibration does not reach this far: {'; '.join(lora.outside)}. The intervals of the forecast are "
-            f"{lora.stretch:.1f} times as wide for that, which one run alone has tested"
+            f"{lora.stretch:.1f} times as wide for that, which two runs alone have tested"
             f"{'; from twice as wide on, nothing is decided' if lora.too_wide else ''}."
         )
     low, high = lora.gain_interval or (None, None)
