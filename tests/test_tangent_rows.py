@@ -185,15 +185,17 @@ def test_overwrite_discards_the_progress_of_another_run(model: LanguageModel, ta
 def test_other_weights_and_other_jobs_are_refused(folder: Path, task: Task, tmp_path: Path) -> None:
     model = load_model(folder)
     interrupt(model, task, tmp_path)
-    for job in (ntps.advise, ntps.score):
+    for job in (ntps.advise, ntps.score, ntps.probe):
         with pytest.raises(InputError, match="progress of another run"):
             job(model, task, out=tmp_path, **SMALL)
     with torch.no_grad():
         model.blocks[1].get_parameter("mlp.down_proj.weight").add_(1e-3)
     with pytest.raises(InputError, match="model weights"):
         probe(replace(model), task, out=tmp_path)
-    ntps.score(model, task, out=tmp_path, overwrite=True, **SMALL)
-    assert not (tmp_path / "progress").exists()
+    for job in (ntps.score, ntps.probe):
+        job(model, task, out=tmp_path, overwrite=True, **SMALL)
+        assert not (tmp_path / "progress").exists()
+        interrupt(model, task, tmp_path, overwrite=True)
 
 
 def test_no_resume_and_rows_without_a_manifest_begin_again(

@@ -45,7 +45,7 @@ def test_the_commands_run_as_they_stand_and_take_the_better_probe_of_the_same_te
         assert made["summary"]["layer"] == scored["summary"]["layer"]
     save_rows(tmp_path / "new.jsonl", ["Draw a scatter plot."], ["?"])
     capsys.readouterr()
-    assert run(*("new.jsonl" if word == "FILE" else word for word in predict)) == 0
+    assert run(*("new.jsonl" if word == "FILE.csv" else word for word in predict)) == 0
     assert json.loads(capsys.readouterr().out)["label"] in scored["task"]["label_names"]
 
 

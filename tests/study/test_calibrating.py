@@ -122,9 +122,9 @@ def test_cells_of_files_are_joined_with_those_of_studies(trained: Path, folder: 
     assert ntps.calibrate([trained, "shipped"]).calibration.cells == both.calibration.cells
     again = ntps.calibrate([tmp_path / "both.json", trained])
     assert again.calibration.cells == both.calibration.cells
-    assert again.unused == tuple(
-        f"model on 60 texts of task{task} of the study is not used: a calibration before it has that cell"
-        for task in range(TASKS)
+    assert again.unused == (
+        f"{TASKS} of {TASKS} cells of the study are not used, because they are there already: model on 60 texts of "
+        "task0, model on 60 texts of task1, model on 60 texts of task2, …",
     )
     # A study of fewer tasks than a calibration needs adds to one.
     few = save_study(folder / "more", "few", {"score": None, "tangent": None, "lora": None}, tasks=1, seed=400)
@@ -137,6 +137,8 @@ def test_too_little_is_refused(trained: Path, folder: Path, tmp_path: Path) -> N
         ntps.calibrate(few)
     with pytest.raises(InputError, match=r"study\.json"):
         ntps.calibrate(tmp_path)
+    with pytest.raises(InputError, match="there is no nothere: give folders"):
+        ntps.calibrate("nothere")
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match=r"other\.json"):
         ntps.calibrate(["shipped", tmp_path / "other.json"])

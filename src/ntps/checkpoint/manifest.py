@@ -114,12 +114,19 @@ def require_same_run(folder: Path, found: Manifest, fresh: Manifest, asked: int 
     if len(pairs) > 1:
         # It follows from the others, and says nothing to anyone.
         pairs.pop("settings_hash", None)
+    if then.keys() != now.keys():
+        raise foreign_progress(folder, ", of another command or another version of ntps")
     if pairs:
-        raise InputError(
-            f"{folder} holds the progress of another run, which differs in "
-            f"{', '.join(_difference(name, *pair) for name, pair in pairs.items())}: continue that run with its own "
-            "command, discard it with `overwrite`, or choose another `out`"
-        )
+        differences = ", ".join(_difference(name, *pair) for name, pair in pairs.items())
+        raise foreign_progress(folder, f", which differs in {differences}")
+
+
+def foreign_progress(folder: Path, which: str = "") -> InputError:
+    """The error of progress that belongs to another run."""
+    return InputError(
+        f"{folder} holds the progress of another run{which}: continue that run with its own command, discard it with "
+        "`overwrite`, or choose another `out`"
+    )
 
 
 def _difference(name: str, then: object, now: object) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ntps.checkpoint.checkpoint import OTHERS, Checkpoint, folder_of
-from ntps.checkpoint.manifest import Manifest, read_manifest, require_same_run
+from ntps.checkpoint.manifest import Manifest, foreign_progress, read_manifest, require_same_run
 from ntps.checkpoint.owned_files import LAYERS, PARTS, PASS, PROCESS, RESULTS, erase, take
 from ntps.distributed.world import World
 from ntps.files import MANIFEST, MOMENTS, PROGRESS, writing
@@ -80,6 +80,24 @@ def manifests(out: Path) -> dict[int, Manifest]:
     ranks = [0, *sorted(int(name) for name in names if name.isdecimal())]
     found = {rank: read_manifest(folder_of(out, rank) / MANIFEST) for rank in ranks}
     return {rank: manifest for rank, manifest in found.items() if manifest is not None}
+
+
+def require_no_progress(out: Path, *, overwrite: bool) -> None:
+    """Makes sure that nothing of a pass that was interrupted stands where a run writes that leaves no progress.
+
+    Args:
+        out: The folder of results, which no other run writes to.
+        overwrite: Whether such progress is discarded.
+
+    Raises:
+        InputError: There is some, and it may not be discarded.
+    """
+    if not manifests(out):
+        return
+    if not overwrite:
+        raise foreign_progress(out)
+    take(out, PASS)
+    erase(out, PASS)
 
 
 def _parts(found: dict[int, Manifest]) -> list[Manifest]:

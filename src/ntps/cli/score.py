@@ -104,7 +104,7 @@ def next_steps(context: typer.Context, options: ScoreOptions, result: ScoreFile)
     yield f"To predict new texts by {'one probe of all layers' if every else f'the probe of {summary.name}'}:"
     yield f"  {shlex.join(['ntps', 'probe', *given, *_as_given(context, shared), *layer, '--out', folder])}"
     code = ["--trust-remote-code"] if options.trust_remote_code else []
-    yield f"  {shlex.join(['ntps', 'predict', folder, 'FILE', *(['--all-layers'] if every else []), *code])}"
+    yield f"  {shlex.join(['ntps', 'predict', folder, 'FILE.csv', *(['--all-layers'] if every else []), *code])}"
 
 
 def _as_given(context: typer.Context, names: set[str]) -> Iterator[str]:

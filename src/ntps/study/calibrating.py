@@ -23,6 +23,8 @@ NEEDED = ("score", "tangent", "lora")
 """Measurements that a cell is made of."""
 SHIPPED = "shipped"
 """Name of the calibration that comes with ntps, where a study or a file could stand."""
+SHOWN = 3
+"""How many cells are named that are there twice."""
 REMEDY = "give folders that `ntps study` wrote, with the measurements score, tangent and lora"
 
 
@@ -52,22 +54,19 @@ def calibrate_studies(sources: Sequence[str | Path]) -> tuple[Calibration, tuple
     Raises:
         InputError: A folder holds no study, a file no calibration of this version, or the cells are too few.
     """
-    files = [str(source) == SHIPPED or Path(source).is_file() for source in sources]
-    found = cells_of([Path(source) for source, file in zip(sources, files, strict=True) if not file])
-    several: list[tuple[str, Sequence[Cell]]] = [
-        (str(source), Calibration.read(None if str(source) == SHIPPED else Path(source)).cells)
-        for source, file in zip(sources, files, strict=True)
-        if file
-    ]
+    files = [source for source in sources if str(source) == SHIPPED or Path(source).is_file()]
+    found = cells_of([Path(source) for source in sources if source not in files])
+    read = [(str(file), Calibration.read(None if str(file) == SHIPPED else Path(file)).cells) for file in files]
     cells: dict[tuple[str, str, int], Cell] = {}
     unused = list(found.unused)
-    for name, more in [*several, ("the study", found.cells)]:
-        for cell in more:
-            key = (cell.model, cell.task, cell.texts)
-            if key in cells:
-                unused.append(f"{_cell_name(*key)} of {name} is not used: a calibration before it has that cell")
-            else:
-                cells[key] = cell
+    for name, more in [*read, ("the study", found.cells)]:
+        keyed = [((cell.model, cell.task, cell.texts), cell) for cell in more]
+        twice = [_cell_name(*key) for key, cell in keyed if cells.setdefault(key, cell) is not cell]
+        if twice:
+            unused.append(
+                f"{len(twice)} of {len(more)} cells of {name} are not used, because they are there already: "
+                f"{', '.join((*twice[:SHOWN], *('…' for _ in twice[SHOWN : SHOWN + 1])))}"
+            )
     calibration = Calibration.of(tuple(cells.values()))
     calibration.require_enough(" and ".join(map(str, sources)))
     return calibration, tuple(unused)
@@ -86,6 +85,8 @@ def cells_of(folders: Sequence[Path]) -> Cells:
     cells: list[Cell] = []
     unused: list[str] = []
     for folder in folders:
+        if not folder.exists():
+            raise InputError(f"there is no {folder}: {REMEDY}, files that `ntps calibrate` wrote, or {SHIPPED!r}")
         for row in read_json(folder / STUDY, StudyFile, REMEDY).runs:
             if row.measurement not in NEEDED or row.status != "done":
                 continue

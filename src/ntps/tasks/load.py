@@ -136,7 +136,7 @@ def _embedded(options: LoadOptions) -> Task:
     if options.text_columns or options.label_column or options.group_column is not None or options.split != "train":
         raise InputError(
             "The embedded task has one text column, one label column, no groups, and is scored on its train split: "
-            "leave out `text_columns`, `label_column`, `group_column` and `split`."
+            "leave out `text_columns`, `label_column`, `group_column` and `split`, or name a task, after the model."
         )
     task = build_task(EMBEDDED, docstring_source(), options)
     # Results of earlier versions name no columns here.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ntps.checkpoint.lock import clear_folder, left_behind
+from ntps.checkpoint.resume import require_no_progress
 from ntps.checkpoint.tangent_rows import TangentRows, run_with_tangents
 from ntps.distributed.world import World
 from ntps.errors import InputError
@@ -83,6 +84,8 @@ def run_probe(
     run = {"kind": ProbeRecord.kind, "settings_hash": ready.settings_hash}
     if out is not None and left_behind(out, run):
         return ProbeRecord.read(out)
+    if out is not None:
+        require_no_progress(out, overwrite=overwrite)
     pooled = _pool(ready)
     with ready.clock.phase("training"):
         found = compare_layers(pooled, model.layer_names, settings, ready.reporter)
