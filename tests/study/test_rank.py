@@ -222,6 +222,27 @@ def test_a_ranking_warns_as_a_score_does_where_the_embedding_does_as_well(
     assert any(short.removeprefix(f"{row.model}: ").capitalize() == line for line in words) == (verdict is not None)
 
 
+@pytest.mark.parametrize("above", [(True, True), (True, False), (False, False)])
+def test_models_that_are_no_better_than_a_blind_answer_are_named(
+    above: tuple[bool, bool], ranked: Path, tmp_path: Path
+) -> None:
+    for place, (good, path) in enumerate(zip(above, scores(ranked), strict=False)):
+        shutil.copytree(path, tmp_path / str(place))
+        content = json.loads((path / "result.json").read_text())
+        low = content["summary"]["baseline_cv"] + (0.01 if good else 0.0)
+        content["summary"] |= {"chosen_cv": 0.95, "chosen_cv_interval": (low, 1.0)}
+        (tmp_path / str(place) / "result.json").write_text(json.dumps(content))
+    ranking = rank_folders([tmp_path / "0", tmp_path / "1"])
+    found = [line for line in ranking_words(ranking) if "certainly better" in line]
+    names = {row.folder: row.model for row in ranking.models}
+    if all(above):
+        assert found == []
+    elif any(above):
+        assert found == [f"Not certainly better than that: {names[str(tmp_path / '1')]}."]
+    else:
+        assert found[0].startswith("Nothing here is certainly better than that") and len(found) == 1
+
+
 def test_what_is_done_is_not_done_again_and_folders_do_without_models(
     ranked: Path, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,18 @@ def _best(ranking: Ranking) -> Iterator[str]:
         yield f"Always answering {ranking.majority!r} gives {percent(ranking.baseline)}."
     elif ranking.criterion == "mean_average_precision":
         yield f"Labels in a fixed order give {percent(ranking.baseline)}."
+    yield from _no_better(ranking)
+
+
+def _no_better(ranking: Ranking) -> Iterator[str]:
+    """Which models do not certainly reach more, by the best layer, than an answer that does not look at the texts."""
+    lows = {row.model: (row.value_interval or (None,))[0] for row in ranking.models}
+    none = [model for model, low in lows.items() if low is None or low <= (ranking.baseline or 0.0)]
+    than = "answering the mean of the targets" if ranking.criterion == "r2" else "that"
+    if len(none) == len(lows):
+        yield f"Nothing here is certainly better than {than}: these texts show nothing by which to choose a model."
+    elif none:
+        yield f"Not certainly better than {than}: {', '.join(none)}."
 
 
 def _steps(ranking: Ranking) -> Iterator[str]:
